@@ -1,0 +1,13 @@
+// Command gatehouse stands between AI clients and MCP servers.
+package main
+
+import (
+	"context"
+	"os"
+
+	"gatehouse/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/config"
+	"gatehouse/internal/rules"
+)
+
+// check is one line of the doctor's report.
+type check struct {
+	Name   string `json:"check"`
+	Result string `json:"result"` // "ok", "warning", "problem" or "unknown"
+	Detail string `json:"detail,omitempty"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+func newDoctorCommand() *cobra.Command {
+	var o serveOptions
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is wrong with a configuration, and what to do",
+		Long: `Check the configuration, the commands it names, the approved definitions, the audit log
+and the address, without starting any server.
+
+Exit codes: 0 all is well; 1 a problem was found; 2 the configuration cannot be read;
+3 something could not be checked.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.load()
+			if err != nil {
+				return exitWith(exitUsage, err)
+			}
+			checks := diagnose(c)
+			if asJSON {
+				if err := json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"schema": 1, "checks": checks}); err != nil {
+					return err
+				}
+			} else {
+				printChecks(cmd.OutOrStdout(), checks)
+			}
+			return doctorExit(checks)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.config, "config", "c", defaultConfig, "configuration `FILE`")
+	f.StringVar(&o.mcpConfig, "mcp-config", "", "read the servers from a client's own `FILE` (mcpServers) instead")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.MarkFlagsMutuallyExclusive("config", "mcp-config")
+	return cmd
+}
+
+func doctorExit(checks []check) error {
+	code := exitOK
+	for _, c := range checks {
+		switch {
+		case c.Result == "problem":
+			code = exitFindings
+		case c.Result == "unknown" && code == exitOK:
+			code = exitIncomplete
+		}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return exitWith(code, nil)
+}
+
+func printChecks(w io.Writer, checks []check) {
+	marks := map[string]string{"ok": "ok     ", "warning": "warning", "problem": "PROBLEM", "unknown": "unknown"}
+	for _, c := range checks {
+		fmt.Fprintf(w, "%s  %-20s %s\n", marks[c.Result], c.Name, approval.Visible(c.Detail))
+		if c.Fix != "" {
+			fmt.Fprintf(w, "         %-20s -> %s\n", "", c.Fix)
+		}
+	}
+}
+
+func diagnose(c *config.Config) []check {
+	checks := []check{{"configuration", "ok", fmt.Sprintf("%s, %d server(s)", c.Path, len(c.Servers)), ""}}
+	for _, w := range c.Warnings() {
+		checks = append(checks, check{"configuration", "warning", w, ""})
+	}
+	var known []string
+	for _, r := range rules.All() {
+		known = append(known, r.ID)
+	}
+	if err := c.CheckRules(known); err != nil {
+		checks = append(checks, check{"configuration", "problem", err.Error(), "see `gatehouse rules list`"})
+	}
+	for _, s := range c.Servers {
+		checks = append(checks, checkServer(s))
+	}
+	return append(append(checks, checkApprovals(c)...), checkAudit(c), checkAddress(c))
+}
+
+func checkServer(s config.Server) check {
+	name := "server " + s.ID
+	if s.URL != "" {
+		if _, err := s.ResolvedHeaders(); err != nil {
+			return check{name, "problem", err.Error(), "set what the header refers to"}
+		}
+		return check{name, "ok", s.URL, ""}
+	}
+	if _, err := s.Environ(); err != nil {
+		return check{name, "problem", err.Error(), "set what the variable refers to"}
+	}
+	program := s.Command[0]
+	if filepath.Base(program) != program && !filepath.IsAbs(program) {
+		program = filepath.Join(s.Dir, program)
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return check{name, "problem", fmt.Sprintf("the command %s is not found", s.Command[0]), "install it, or write its full path"}
+	}
+	return check{name, "ok", path, ""}
+}
+
+func checkApprovals(c *config.Config) []check {
+	book, err := approval.Open(c.Lock, filepath.Join(c.State, "pending"))
+	if err != nil {
+		return []check{{"approvals", "problem", err.Error(), "mend the file or restore it from version control"}}
+	}
+	var checks []check
+	for _, s := range c.Servers {
+		switch state := book.Server(s.ID); state {
+		case approval.Approved:
+			checks = append(checks, check{"approval of " + s.ID, "ok", string(state), ""})
+		case approval.Unknown:
+			checks = append(checks, check{"approval of " + s.ID, "warning", "not seen yet; approval: " + s.Approve, ""})
+		default:
+			checks = append(checks, check{"approval of " + s.ID, "problem", string(state), "gatehouse approve " + s.ID})
+		}
+	}
+	waiting := 0
+	for _, change := range book.Pending() {
+		if change.Waits() {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		checks = append(checks, check{"approvals", "problem", fmt.Sprintf("%d definition(s) wait for review", waiting), "gatehouse approve --list"})
+	}
+	return checks
+}
+
+func checkAudit(c *config.Config) check {
+	dir := filepath.Join(c.State, "audit")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return check{"audit log", "warning", "none yet", ""}
+	}
+	report, err := audit.Verify(dir)
+	switch {
+	case err != nil:
+		return check{"audit log", "unknown", err.Error(), "gatehouse log verify --dir " + dir}
+	case report.Tampered():
+		return check{"audit log", "problem", "the chain is broken", "gatehouse log verify --dir " + dir}
+	}
+	return check{"audit log", "ok", fmt.Sprintf("%d chain(s), intact", len(report.Chains)), ""}
+}
+
+func checkAddress(c *config.Config) check {
+	client := http.Client{Timeout: 2 * time.Second}
+	if resp, err := client.Get("http://" + c.Listen + "/healthz"); err == nil {
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return check{"address " + c.Listen, "ok", "answers", ""}
+		}
+		return check{"address " + c.Listen, "problem", "another program answers there", "choose another address for listen"}
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return check{"address " + c.Listen, "problem", err.Error(), "choose another address for listen"}
+	}
+	listener.Close()
+	return check{"address " + c.Listen, "ok", "free; Gatehouse does not run", ""}
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/internal/config"
+	"gatehouse/internal/downstream"
+)
+
+type runOptions struct {
+	id       string
+	passEnv  []string
+	state    string
+	lock     string
+	explicit bool
+	verbose  bool
+}
+
+func newRunCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- COMMAND [ARG...]",
+		Short: "Guard one stdio server; a drop-in wrapper for a client's configuration",
+		Long: `Start one server and stand between it and the client that started Gatehouse, on stdin
+and stdout. Put it in front of the command in a client's configuration:
+
+  "command": "gatehouse", "args": ["run", "--", "npx", "-y", "some-mcp-server"]
+
+The server gets HOME, LOGNAME, PATH, SHELL, TERM, USER, LANG, TZ and TMPDIR from the
+environment and nothing else; name more with --pass-env.`,
+		Example: `  gatehouse run -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes
+  gatehouse run --pass-env GITHUB_TOKEN -- github-mcp-server stdio`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.run(cmd, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false) // everything after the command belongs to it
+	f.StringVar(&o.id, "id", "", "name of the server in the log and the lock file (default: made from the command)")
+	f.StringSliceVar(&o.passEnv, "pass-env", nil, "pass this environment variable to the server (repeatable)")
+	f.StringVar(&o.state, "state", "", "folder for the log and pending changes (default: the user's state folder)")
+	f.StringVar(&o.lock, "lock", "", "approved definitions (default: gatehouse.lock in the state folder)")
+	f.BoolVar(&o.explicit, "explicit", false, "approve nothing at first sight; wait for `gatehouse approve`")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
+	return cmd
+}
+
+func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	c, err := o.configuration(args)
+	if err != nil {
+		return exitWith(exitUsage, err)
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	id := c.Servers[0].ID
+	r, err := start(c, newLogger(stderr, o.verbose), id)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	r.watchLock(ctx)
+	front := &downstream.Stdio{Gateway: r.gateway, Mount: id, Bytes: c.Limits.RequestBytes}
+	if err := front.Serve(ctx, stdin, stdout); err != nil {
+		return exitWith(exitIncomplete, err)
+	}
+	return nil
+}
+
+// configuration is what a gatehouse.yaml with this one server would say.
+func (o runOptions) configuration(args []string) (*config.Config, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	c := config.Default(filepath.Join(dir, "(gatehouse run)"))
+	c.State = o.state
+	if c.State == "" {
+		c.State = userStateDir()
+	}
+	if c.State, err = filepath.Abs(c.State); err != nil {
+		return nil, err
+	}
+	c.Lock = o.lock
+	if c.Lock == "" {
+		c.Lock = filepath.Join(c.State, lockName)
+	}
+	if o.explicit {
+		c.Approve = config.Explicit
+	}
+	id := o.id
+	if id == "" {
+		id = commandID(args)
+	}
+	if !idForm.MatchString(id) {
+		return nil, fmt.Errorf("--id %s: small letters, digits and single dashes, at most 32 characters", id)
+	}
+	c.Servers = []config.Server{{
+		ID: id, Name: id, Command: args, Dir: dir, PassEnv: o.passEnv,
+		Approve: c.Approve, Era: config.Auto, Timeout: c.Limits.Timeout,
+	}}
+	return c, nil
+}
+
+var (
+	idForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	notIDs  = regexp.MustCompile(`[^a-z0-9]+`)
+	runners = map[string]bool{"npx": true, "uvx": true, "node": true, "python": true, "python3": true, "pipx": true, "bunx": true, "deno": true, "docker": true}
+)
+
+// commandID makes an id that people recognise and that differs for different
+// commands, so that each has approvals of its own.
+func commandID(args []string) string {
+	word := filepath.Base(args[0])
+	if runners[word] {
+		for _, a := range args[1:] {
+			if !strings.HasPrefix(a, "-") {
+				word = a
+				break
+			}
+		}
+	}
+	if at := strings.LastIndexByte(word, '@'); at > 0 {
+		word = word[:at] // the version
+	}
+	word = strings.Trim(notIDs.ReplaceAllString(strings.ToLower(filepath.Base(word)), "-"), "-")
+	if len(word) > 20 {
+		word = strings.Trim(word[:20], "-")
+	}
+	if word == "" || word[0] < 'a' {
+		word = "server" + word
+	}
+	sum := sha256.Sum256([]byte(strings.Join(args, "\x00")))
+	return word + "-" + hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/internal/config"
+	"gatehouse/internal/downstream"
+)
+
+type serveOptions struct {
+	config    string
+	mcpConfig string
+	listen    string
+	stdio     bool
+	server    string
+	verbose   bool
+}
+
+func newServeCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Stand in front of the configured servers",
+		Long: `Serve the servers of a configuration: joined at /mcp, where tools are called
+server__tool, and each alone and untouched at /mcp/{server}. GET /healthz tells whether
+Gatehouse runs.
+
+With --stdio it serves the one client that started it, on stdin and stdout.
+
+The configuration is read again when the file changes or on SIGHUP, as a whole or not at
+all. SIGTERM and SIGINT end Gatehouse and every process it started.`,
+		Example: `  gatehouse serve --config gatehouse.yaml
+  gatehouse serve --mcp-config ~/.cursor/mcp.json
+  gatehouse serve --stdio --config gatehouse.yaml --server files`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.config, "config", "c", defaultConfig, "configuration `FILE`")
+	f.StringVar(&o.mcpConfig, "mcp-config", "", "read the servers from a client's own `FILE` (mcpServers) instead")
+	f.StringVar(&o.listen, "listen", "", "listen on this loopback `HOST:PORT` instead of the configured one")
+	f.BoolVar(&o.stdio, "stdio", false, "serve one client on stdin and stdout")
+	f.StringVar(&o.server, "server", "", "with --stdio: serve only this server, names untouched")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
+	cmd.MarkFlagsMutuallyExclusive("config", "mcp-config")
+	return cmd
+}
+
+func (o serveOptions) load() (*config.Config, error) {
+	load := func() (*config.Config, error) {
+		if o.mcpConfig != "" {
+			return config.LoadMCP(o.mcpConfig)
+		}
+		return config.Load(o.config)
+	}
+	c, err := load()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w\nWrite one, for example:\n\n%s", err, smallest)
+	}
+	if err != nil || o.listen == "" {
+		return c, err
+	}
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	// The configuration refuses other addresses for the same reason: nobody is
+	// asked who they are.
+	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
+		return nil, fmt.Errorf("--listen %s: only an address of this machine (127.0.0.1, ::1, localhost) may be listened on while there is no identity section", o.listen)
+	}
+	c.Listen = o.listen
+	return c, nil
+}
+
+const smallest = `listen: 127.0.0.1:8848
+servers:
+  files:
+    command: [npx, -y, "@modelcontextprotocol/server-filesystem@2026.8.31", ./workspace]
+`
+
+func (o serveOptions) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+	c, err := o.load()
+	if err != nil {
+		return exitWith(exitUsage, err)
+	}
+	if _, ok := c.Server(o.server); o.server != "" && (!ok || !o.stdio) {
+		return exitWith(exitUsage, fmt.Errorf("--server %s: with --stdio, name one of the configured servers", o.server))
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if o.stdio {
+		return serveStdio(ctx, c, o, stdin, stdout, stderr)
+	}
+	return o.serveHTTP(ctx, c, stdout, stderr)
+}
+
+func serveStdio(ctx context.Context, c *config.Config, o serveOptions, stdin io.Reader, stdout, stderr io.Writer) error {
+	r, err := start(c, newLogger(stderr, o.verbose), "stdio")
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	r.watchLock(ctx)
+	front := &downstream.Stdio{Gateway: r.gateway, Mount: o.server, Bytes: c.Limits.RequestBytes}
+	if err := front.Serve(ctx, stdin, stdout); err != nil {
+		return exitWith(exitIncomplete, err)
+	}
+	return nil
+}
+
+// shutdownGrace is how long answers under way are awaited at the end. With the
+// time that ending processes takes it stays under five seconds.
+const shutdownGrace = time.Second
+
+func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, stderr io.Writer) error {
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return exitWith(exitIncomplete, fmt.Errorf("%w; choose another address with --listen or listen: in the configuration", err))
+	}
+	r, err := start(c, newLogger(stderr, o.verbose), "")
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	defer r.close()
+	r.watchLock(ctx)
+	var live atomic.Pointer[config.Config]
+	live.Store(c)
+	o.watch(ctx, r, &live)
+
+	bound, err := netip.ParseAddrPort(listener.Addr().String())
+	if err != nil {
+		return exitWith(exitIncomplete, err)
+	}
+	front := &downstream.HTTP{
+		Gateway: r.gateway, Log: r.log, Bound: bound,
+		Bytes:   func() int { return live.Load().Limits.RequestBytes },
+		Origins: func() []string { return live.Load().Origins },
+	}
+	server := &http.Server{
+		Handler:           front.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute, // of the whole body; answers may take longer
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	announce(stdout, c, bound)
+	select {
+	case err := <-failed:
+		return exitWith(exitIncomplete, err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if server.Shutdown(grace) != nil {
+		server.Close() // standing streams never end by themselves
+	}
+	return nil
+}
+
+// announce says where Gatehouse is and what to do next.
+func announce(w io.Writer, c *config.Config, bound netip.AddrPort) {
+	fmt.Fprintf(w, "Gatehouse %s stands in front of %d server(s).\n\n", programVersion(), len(c.Servers))
+	fmt.Fprintf(w, "  all servers   http://%s/mcp\n", bound)
+	for _, s := range c.Servers {
+		fmt.Fprintf(w, "  %-12s  http://%s/mcp/%s\n", s.ID, bound, s.ID)
+	}
+	for _, warning := range c.Warnings() {
+		fmt.Fprintf(w, "\nWarning: %s\n", warning)
+	}
+	fmt.Fprintf(w, `
+Next: point a client at one of these addresses, or try
+  npx @modelcontextprotocol/inspector --cli http://%s/mcp --transport http --method tools/list
+See what happens with   gatehouse log tail --dir %s/audit
+Changed definitions:    gatehouse approve --config %s
+`, bound, c.State, c.Path)
+}
+
+// watch reads the configuration again when it changes and on SIGHUP.
+func (o serveOptions) watch(ctx context.Context, r *running, live *atomic.Pointer[config.Config]) {
+	changed := make(chan struct{}, 1)
+	poke := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		if err := config.Watch(ctx, live.Load().Path, poke); err != nil && ctx.Err() == nil {
+			r.log.Error("the configuration is not watched; use SIGHUP", "error", err)
+		}
+	}()
+	go func() {
+		defer signal.Stop(hangup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+			case <-changed:
+			}
+			next, err := o.load()
+			if err != nil {
+				r.gateway.ReloadRefused(err)
+			} else if err = r.gateway.Reload(next); err == nil {
+				live.Store(next)
+				r.log.Info("the configuration was read again", "servers", len(next.Servers))
+				continue
+			}
+			r.log.Error("the new configuration is refused; the one from before stays in force", "error", err)
+		}
+	}()
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+
+	"gatehouse/internal/config"
+)
+
+const defaultConfig = "gatehouse.yaml"
+
+// defaultStateDir is where the state is when no flag says so: beside
+// ./gatehouse.yaml, as that file says, else in the user's state folder, where
+// `gatehouse run` keeps its own.
+func defaultStateDir() string {
+	if c, err := config.Load(defaultConfig); err == nil {
+		return c.State
+	}
+	if _, err := os.Stat(".gatehouse"); err == nil {
+		return ".gatehouse"
+	}
+	return userStateDir()
+}
+
+// userStateDir follows the XDG base directory specification.
+func userStateDir() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "gatehouse")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".gatehouse"
+	}
+	return filepath.Join(home, ".local", "state", "gatehouse")
+}

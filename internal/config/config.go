@@ -1,0 +1,238 @@
+// Package config reads what Gatehouse is told to do: its own gatehouse.yaml, or
+// the file in which a client keeps its MCP servers. Both are read strictly and
+// whole: every problem of a file is reported with its line, and a file with a
+// problem yields no configuration at all.
+package config
+
+//go:generate go test -run Test_schema -update
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Config is one configuration, complete and checked. It does not change after
+// it was loaded and may be shared between goroutines.
+type Config struct {
+	Path string // the file, absolute
+	Dir  string // its folder; relative paths in the file start here
+
+	Listen  string            // host:port, always loopback
+	Approve string            // FirstUse or Explicit
+	Lock    string            // approved definitions, absolute
+	State   string            // folder for the log and everything that is not committed, absolute
+	Origins []string          // browser origins allowed besides our own, scheme://host[:port]
+	Rules   map[string]string // rule id → Enforce or Report; a rule that is absent is enforced
+	Audit   Audit
+	Limits  Limits
+	Servers []Server // at least one, sorted by ID
+
+	warnings []string
+	rulesAt  map[string]position
+}
+
+// Values of Config.Approve and Server.Approve.
+const (
+	FirstUse = "first-use" // a clean definition is approved when it is first seen
+	Explicit = "explicit"  // every definition waits for a person
+)
+
+// Values of Config.Rules.
+const (
+	Enforce = "enforce"
+	Report  = "report"
+)
+
+// Values of Server.Era.
+const (
+	Auto   = "auto"
+	Legacy = "legacy" // initialize-based revisions, 2024-11-05 to 2025-11-25
+	Modern = "modern" // 2026-07-28
+)
+
+// Audit says what the log keeps.
+type Audit struct {
+	Sync      string // "interval" or "each": when records are forced to the disk
+	Arguments string // "redacted" or "none"
+	Results   string // "redacted" or "none"
+	MaxBytes  int    // of each stored field, in bytes
+}
+
+// Limits bound what clients and servers can make the gateway spend.
+type Limits struct {
+	RequestBytes int           // one message from a client
+	ResultBytes  int           // one message from a server
+	Timeout      time.Duration // without an answer or progress
+	StartTimeout time.Duration // from starting a server to its first answer
+	MaxTimeout   time.Duration // of one exchange, whatever progress is reported
+	Sessions     int           // client sessions alive at once
+	SessionIdle  time.Duration // after which a session ends
+	InFlight     int           // exchanges at once
+	Events       int           // messages a server may send within one exchange
+	Tools        int           // that one server may list
+}
+
+// Server is one MCP server behind the gateway: either Command or URL is set.
+type Server struct {
+	ID   string // [a-z][a-z0-9-]{0,31}
+	Name string // as the file spells it; differs from ID only in a client's file
+
+	// A process that speaks on stdio.
+	Command []string          // program and arguments; no shell reads them
+	Dir     string            // working folder, absolute
+	Env     map[string]Secret // variables set for it
+	PassEnv []string          // names passed on from the gateway's environment besides BaseEnv
+
+	// A Streamable HTTP endpoint.
+	URL             string
+	Headers         map[string]Secret // by canonical header name
+	UnsafePlainHTTP bool              // plain http to a host that is not this machine
+
+	Approve string // FirstUse or Explicit
+	Era     string // Auto, Legacy or Modern
+	Timeout time.Duration
+}
+
+// DefaultListen is where the gateway listens unless it is told otherwise.
+const DefaultListen = "127.0.0.1:8848"
+
+// maxServers bounds the servers of one file. Each has a process or connections
+// and a definition of its own; nobody keeps more by hand.
+const maxServers = 500
+
+// Default is the configuration of a file at path that says nothing. It has no
+// servers.
+func Default(path string) *Config {
+	dir := filepath.Dir(path)
+	return &Config{
+		Path:    path,
+		Dir:     dir,
+		Listen:  DefaultListen,
+		Approve: FirstUse,
+		Lock:    filepath.Join(dir, "gatehouse.lock"),
+		State:   filepath.Join(dir, ".gatehouse"),
+		Rules:   map[string]string{},
+		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
+		Limits: Limits{
+			RequestBytes: 4 << 20,
+			ResultBytes:  16 << 20,
+			Timeout:      time.Minute,
+			StartTimeout: 30 * time.Second,
+			MaxTimeout:   10 * time.Minute,
+			Sessions:     1000,
+			SessionIdle:  30 * time.Minute,
+			InFlight:     256,
+			Events:       10_000,
+			Tools:        2000,
+		},
+	}
+}
+
+// Load reads a gatehouse.yaml. The error is an *Error when the file could be
+// read and something in it is wrong.
+func Load(path string) (*Config, error) {
+	path, source, err := readSource(path, maxConfigBytes)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{path: path, dir: filepath.Dir(path)}
+	c := Default(path)
+	if root := r.parseYAML(source); len(r.problems) == 0 {
+		r.config(root, c)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	r.warnAboutFile(c)
+	c.warnings = r.warnings
+	return c, nil
+}
+
+// config reads the whole tree into c.
+func (r *reader) config(root *node, c *Config) {
+	if root == nil {
+		r.refuse(position{}, "", "%s", noServers("the file is empty"))
+		return
+	}
+	var servers *node
+	r.section(root, "", configKeys(c, &servers))
+	if root.kind != mapping {
+		return
+	}
+	if servers == nil || (servers.kind == mapping && len(servers.members) == 0) || servers.kind == null {
+		r.refuse(position{}, "servers", "%s", noServers("there are no servers"))
+	} else {
+		c.Servers = r.servers(servers, c)
+	}
+	r.checkPlaces(root, c)
+	if c.Limits.Timeout > c.Limits.MaxTimeout {
+		r.refuse(root.at("limits", "timeout"), "limits.timeout", "%v is longer than limits.max_timeout, %v", c.Limits.Timeout, c.Limits.MaxTimeout)
+	}
+}
+
+// noServers says what to write into a configuration that protects nothing.
+func noServers(found string) string {
+	return found + "; write at least one, for example\n\n" +
+		"servers:\n" +
+		"  files:\n" +
+		"    command: [npx, -y, \"@modelcontextprotocol/server-filesystem\", ./workspace]\n"
+}
+
+// Warnings lists in plain sentences everything that was loosened and whatever
+// else a person should know of. No sentence holds a secret.
+func (c *Config) Warnings() []string { return slices.Clone(c.warnings) }
+
+// CheckRules reports the rules that the configuration sets and that are not
+// among known, as an *Error. A mistyped id would otherwise change nothing.
+func (c *Config) CheckRules(known []string) error {
+	r := &reader{path: c.Path}
+	for id, at := range c.rulesAt {
+		if !slices.Contains(known, id) {
+			r.refuse(at, "rules."+id, "there is no such rule%s", didYouMean(id, known))
+		}
+	}
+	return r.err()
+}
+
+// Server finds a server by its id.
+func (c *Config) Server(id string) (Server, bool) {
+	i, found := slices.BinarySearchFunc(c.Servers, id, func(s Server, id string) int { return cmp.Compare(s.ID, id) })
+	if !found {
+		return Server{}, false
+	}
+	return c.Servers[i], true
+}
+
+func sortServers(servers []Server) {
+	slices.SortFunc(servers, func(a, b Server) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// checkPlaces refuses files that would lie on top of each other. The state
+// folder is made private and ignored by git whole, so it must not be a folder
+// that holds anything else.
+func (r *reader) checkPlaces(root *node, c *Config) {
+	if within(c.State, c.Path) {
+		r.refuse(root.at("state"), "state", "%s holds the configuration itself; name a folder of its own, for example .gatehouse", c.State)
+	}
+	if c.Lock == c.Path || c.Lock == c.State {
+		r.refuse(root.at("lock"), "lock", "%s is used for something else already; name a file of its own", c.Lock)
+	}
+}
+
+// within reports whether path is dir or lies under it.
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// warn notes something that a person should know of.
+func (r *reader) warn(at position, field, format string, args ...any) {
+	where := field
+	if at.line > 0 {
+		where = fmt.Sprintf("%s (line %d)", field, at.line)
+	}
+	r.warnings = append(r.warnings, where+": "+fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// What follows only decides whether to warn and what a message may repeat. The
+// rule secret-exposed is what protects secrets on their way.
+
+// knownTokens are the beginnings that common services give their credentials.
+var knownTokens = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|sk-|sk_live_|rk_live_|xox[abprse]-|xapp-|AKIA|ASIA|AIza|ya29\.|npm_|pypi-|hf_|dop_v1_|shpat_|SG\.|eyJ)[A-Za-z0-9_.-]{12,}|-----BEGIN [A-Z ]*PRIVATE KEY`)
+
+// passwordInURL is user:password@ in any URL, such as a database's.
+var passwordInURL = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`)
+
+// secretName is a name that says that its value is secret.
+var secretName = regexp.MustCompile(`(?i)(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key|(?:^|[_-])(?:key|auth|pat|pwd)$|^(?:proxy-)?authorization$|^cookie$)`)
+
+// randomText is a long run without words: hex, base64 or the like.
+var randomText = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{32,}$`)
+
+// looksSecret judges a text by itself.
+func looksSecret(s string) bool {
+	return knownTokens.MatchString(s) || passwordInURL.MatchString(s) || (randomText.MatchString(s) && mixed(s))
+}
+
+// mixed reports whether digits and letters alternate as they do in keys, not in
+// words and paths.
+func mixed(s string) bool {
+	turns := 0
+	for i := 1; i < len(s); i++ {
+		if isDigit(s[i]) != isDigit(s[i-1]) {
+			turns++
+		}
+	}
+	return turns*5 >= len(s)
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+// suspiciousValue judges a text by the name under which it stands, too.
+func suspiciousValue(name, value string) bool {
+	// Shorter values are switches ("true", "none"), not secrets.
+	const shortest = 6
+	return looksSecret(value) || (len(value) >= shortest && secretName.MatchString(name))
+}
+
+// suspiciousArgument judges one argument of a command with the option before
+// it: --token=VALUE and --token VALUE.
+func suspiciousArgument(words []string, i int) bool {
+	if name, value, found := strings.Cut(words[i], "="); found && suspiciousValue(strings.TrimLeft(name, "-"), value) {
+		return true
+	}
+	if i > 0 && strings.HasPrefix(words[i-1], "-") && !strings.HasPrefix(words[i], "-") && !strings.Contains(words[i-1], "=") {
+		return suspiciousValue(strings.TrimLeft(words[i-1], "-"), words[i])
+	}
+	return looksSecret(words[i])
+}
+
+func suspiciousQuery(u *url.URL) bool {
+	for name, values := range u.Query() {
+		for _, value := range values {
+			if suspiciousValue(name, value) {
+				return true
+			}
+		}
+	}
+	return false
+}

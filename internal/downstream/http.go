@@ -1,0 +1,376 @@
+// Package downstream is where clients connect: one Streamable HTTP endpoint for
+// all revisions, and stdio. It reads and writes bytes within bounds, checks what
+// belongs to the transport, and leaves everything else to the gateway.
+package downstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/internal/gateway"
+)
+
+const (
+	headerSession = "Mcp-Session-Id"
+	// A client that does not read is given up, so that it cannot hold up a server
+	// that speaks to others as well.
+	writeTimeout = 10 * time.Second
+	// Comments keep an idle stream open through proxies that close silent ones,
+	// commonly after a minute.
+	keepAlive = 25 * time.Second
+)
+
+// HTTP serves /mcp, /mcp/{server} and /healthz.
+type HTTP struct {
+	Gateway *gateway.Gateway
+	Log     *slog.Logger
+	// Bytes bounds the body of a request. It is read before anything else is done
+	// with it.
+	Bytes func() int
+	// Origins are browser origins allowed besides those of this machine.
+	Origins func() []string
+	// Bound names the address that is listened on; only it and the names of this
+	// machine may stand in Host.
+	Bound netip.AddrPort
+}
+
+// Handler is the routes. Each checks Host and Origin first: a web page must not
+// reach a local gateway, neither by DNS rebinding (CVE-2025-64443,
+// CVE-2026-34742) nor from another site (CVE-2026-33252). "Servers MUST validate
+// the Origin header on all incoming connections."
+func (h *HTTP) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
+	})
+	mux.HandleFunc("/mcp", h.serve)
+	mux.HandleFunc("/mcp/{server}", h.serve)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.ownHost(r.Host) {
+			http.Error(w, "Gatehouse: the Host header does not name this machine", http.StatusForbidden)
+			return
+		}
+		if !h.knownOrigin(r.Header.Values("Origin")) {
+			http.Error(w, "Gatehouse: this web origin is not allowed; add it to origins in the configuration", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (h *HTTP) ownHost(host string) bool {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.Trim(host, "[]"), "80"
+	}
+	if port != portOf(h.Bound) {
+		return false
+	}
+	return localName(name)
+}
+
+func portOf(a netip.AddrPort) string {
+	_, port, _ := net.SplitHostPort(a.String())
+	return port
+}
+
+func localName(name string) bool {
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(name)
+	return err == nil && address.Unmap().IsLoopback()
+}
+
+func (h *HTTP) knownOrigin(origins []string) bool {
+	if len(origins) == 0 {
+		return true // no browser sent this
+	}
+	if len(origins) > 1 {
+		return false
+	}
+	if slices.Contains(h.Origins(), origins[0]) {
+		return true
+	}
+	u, err := url.Parse(origins[0])
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && localName(u.Hostname())
+}
+
+func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		h.post(w, r)
+	case http.MethodGet:
+		h.stream(w, r)
+	case http.MethodDelete:
+		h.end(w, r)
+	default:
+		w.Header().Set("Allow", "POST, GET, DELETE")
+		http.Error(w, "Gatehouse: this method is not used by MCP", http.StatusMethodNotAllowed)
+	}
+}
+
+func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
+	// Any other type would let a page of another site post without a preflight.
+	// Media types compare without regard to case (RFC 9110 section 8.3.1).
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		http.Error(w, "Gatehouse: Content-Type must be application/json", http.StatusUnsupportedMediaType)
+		return
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Bytes())))
+	if err != nil {
+		status := http.StatusBadRequest
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		http.Error(w, "Gatehouse: the body cannot be read or is too large", status)
+		return
+	}
+	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r)}
+	peer := h.peer(r)
+	peer.Emit = out.emit
+	ctx, stop := h.lifetime(r, peer)
+	defer stop()
+	done := make(chan struct{})
+	defer close(done)
+	go out.keepAlive(done)
+	reply := h.Gateway.Handle(ctx, raw, peer)
+	out.finish(reply)
+}
+
+// lifetime is how long a request may run. "Disconnection SHOULD NOT be
+// interpreted as the client cancelling its request" up to 2025-11-25; since
+// 2026-07-28 closing the stream cancels.
+func (h *HTTP) lifetime(r *http.Request, p *gateway.Peer) (context.Context, context.CancelFunc) {
+	if p.SessionID != "" {
+		return context.WithCancel(context.WithoutCancel(r.Context()))
+	}
+	return context.WithCancel(r.Context())
+}
+
+func (h *HTTP) peer(r *http.Request) *gateway.Peer {
+	return &gateway.Peer{
+		Local: fromHere(r.RemoteAddr), Mount: r.PathValue("server"),
+		SessionID: r.Header.Get(headerSession), Header: r.Header,
+	}
+}
+
+func fromHere(remote string) bool {
+	a, err := netip.ParseAddrPort(remote)
+	return err == nil && a.Addr().Unmap().IsLoopback()
+}
+
+func acceptsStream(r *http.Request) bool {
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	return strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "*/*")
+}
+
+// stream is the standing stream of a session, on which servers send what belongs
+// to no call.
+func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
+	peer := h.peer(r)
+	if peer.SessionID == "" {
+		w.Header().Set("Allow", "POST")
+		http.Error(w, "Gatehouse: there is no stream without a session", http.StatusMethodNotAllowed)
+		return
+	}
+	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
+	if session == nil {
+		http.Error(w, "Gatehouse: there is no such session", http.StatusNotFound)
+		return
+	}
+	if !acceptsStream(r) {
+		http.Error(w, "Gatehouse: Accept must allow text/event-stream", http.StatusNotAcceptable)
+		return
+	}
+	defer session.Attach()()
+	out := &emitter{w: w, control: http.NewResponseController(w), accepts: true}
+	if out.begin() != nil {
+		return
+	}
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-r.Context().Done():
+			return
+		case <-session.Done():
+			return
+		case raw := <-session.Outbox():
+			err = out.emit(raw)
+		case <-tick.C:
+			err = out.comment()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (h *HTTP) end(w http.ResponseWriter, r *http.Request) {
+	peer := h.peer(r)
+	if peer.SessionID == "" {
+		w.Header().Set("Allow", "POST")
+		http.Error(w, "Gatehouse: there is no session to end", http.StatusMethodNotAllowed)
+		return
+	}
+	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
+	if session == nil {
+		http.Error(w, "Gatehouse: there is no such session", http.StatusNotFound)
+		return
+	}
+	h.Gateway.EndSession(session)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// emitter writes the answer to one POST: plain JSON, or a stream as soon as
+// something must be sent ahead of the answer.
+type emitter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	accepts bool
+
+	mu        sync.Mutex // guards what follows and the writing
+	streaming bool
+	closed    bool
+}
+
+var errNoStream = errors.New("the client takes no stream or is gone")
+
+func (e *emitter) emit(raw []byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || !e.accepts {
+		return errNoStream
+	}
+	return e.event(raw)
+}
+
+func (e *emitter) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.open()
+}
+
+// open begins the stream; the caller holds mu.
+func (e *emitter) open() error {
+	if e.streaming {
+		return nil
+	}
+	e.streaming = true
+	head := e.w.Header()
+	head.Set("Content-Type", "text/event-stream")
+	head.Set("Cache-Control", "no-cache, no-transform")
+	head.Set("X-Accel-Buffering", "no")
+	e.w.WriteHeader(http.StatusOK)
+	return e.control.Flush()
+}
+
+func (e *emitter) event(raw []byte) error {
+	if err := e.open(); err != nil {
+		return e.broken()
+	}
+	// Strict JSON has no raw line breaks but as white space, and an event ends at
+	// one.
+	event := append([]byte("event: message\ndata: "), oneLine(raw)...)
+	return e.write(append(event, '\n', '\n'))
+}
+
+func (e *emitter) comment() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || !e.streaming {
+		return nil
+	}
+	return e.write([]byte(": still here\n\n"))
+}
+
+// write sends bytes at once; the caller holds mu.
+func (e *emitter) write(b []byte) error {
+	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := e.w.Write(b); err != nil {
+		return e.broken()
+	}
+	if err := e.control.Flush(); err != nil {
+		return e.broken()
+	}
+	return nil
+}
+
+func (e *emitter) broken() error {
+	e.closed = true
+	return errNoStream
+}
+
+func (e *emitter) keepAlive(done <-chan struct{}) {
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			_ = e.comment()
+		}
+	}
+}
+
+// finish writes the answer; after it, emit fails.
+func (e *emitter) finish(reply gateway.Reply) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	defer func() { e.closed = true }()
+	if e.streaming {
+		if reply.Body != nil {
+			_ = e.event(reply.Body)
+		}
+		return
+	}
+	if reply.Session != "" {
+		e.w.Header().Set(headerSession, reply.Session)
+	}
+	status := reply.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if reply.Body == nil {
+		e.w.WriteHeader(status)
+		return
+	}
+	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	e.w.Header().Set("Content-Type", "application/json")
+	e.w.WriteHeader(status)
+	_, _ = e.w.Write(reply.Body)
+}
+
+func oneLine(raw []byte) []byte {
+	if slices.ContainsFunc(raw, lineBreak) {
+		raw = slices.Clone(raw)
+		for i, c := range raw {
+			if lineBreak(c) {
+				raw[i] = ' '
+			}
+		}
+	}
+	return raw
+}
+
+func lineBreak(c byte) bool { return c == '\n' || c == '\r' }
+

@@ -1,0 +1,21 @@
+// Package finding is the vocabulary of reports: a match of a rule together with
+// where it was found.
+package finding
+
+import "gatehouse/internal/rule"
+
+// Finding is one match that is reported to a person or written to the log. It
+// never holds the text of a secret.
+type Finding struct {
+	Rule     string        `json:"rule"`
+	Severity rule.Severity `json:"severity"`
+	Surface  string        `json:"surface"`
+	Server   string        `json:"server,omitempty"`
+	Name     string        `json:"name,omitempty"`  // tool, prompt or resource
+	Field    string        `json:"field,omitempty"` // JSON Pointer (RFC 6901) into the message or definition
+	Detail   string        `json:"detail,omitempty"`
+	Excerpt  string        `json:"excerpt,omitempty"` // with hidden characters written as \u{…}; empty for secrets
+	// Effect says what was done: "reported", "redacted", "refused",
+	// "quarantined", "would-redact", "would-refuse".
+	Effect string `json:"effect,omitempty"`
+}

@@ -1,0 +1,583 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/config"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/finding"
+	"gatehouse/internal/rule"
+	"gatehouse/internal/schema"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// admission is the first look at a server in this run: its whole definition is
+// read, shown to the rules and compared with what was approved.
+type admission struct {
+	mu       sync.Mutex
+	running  chan struct{} // closed when the look under way is over
+	err      error         // of the last look
+	done     bool
+	facts    facts
+	names    []string // tools, for the rules that compare servers
+	reported map[string]bool
+}
+
+// facts are what a server says it speaks and offers.
+type facts struct {
+	modern, legacy bool
+	capabilities   wire.Value
+}
+
+// neighbourWait is how long the first look at a new server waits for the others
+// to be read, so that their tools can be compared.
+const neighbourWait = 5 * time.Second
+
+// discoverTimeout is how long a process may take to answer server/discover, the
+// start of npx or uvx included, before it is spoken to in the legacy way: "fall
+// back to initialize on … any … timeout".
+const discoverTimeout = 10 * time.Second
+
+// admitted returns when the server may be used by a client of the given era, or
+// why it may not.
+func (s *server) admitted(ctx context.Context, modern bool) error {
+	if err := s.look(ctx); err != nil {
+		return err
+	}
+	if s.gateway.book.Server(s.id) == approval.Unknown {
+		// Somebody took the server out of the lock file: it is a new one again.
+		s.forget()
+		if err := s.look(ctx); err != nil {
+			return err
+		}
+	}
+	switch s.gateway.book.Server(s.id) {
+	case approval.Approved:
+	case approval.Drift:
+		return decision.Refuse(decision.Drift, "how %s is started or reached has changed", s.id)
+	case approval.Quarantined:
+		return decision.Refuse(decision.Quarantined, "%s", s.id)
+	default:
+		return decision.Refuse(decision.Quarantined, "%s was never approved", s.id)
+	}
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	if modern && !s.admission.facts.modern {
+		return unsupportedEra(wire.LegacyVersions, "%s speaks only the initialize-based revisions", s.id)
+	}
+	if !modern && !s.admission.facts.legacy {
+		return unsupportedEra([]string{wire.ModernVersion}, "%s speaks only %s", s.id, wire.ModernVersion)
+	}
+	return nil
+}
+
+func unsupportedEra(supported []string, format string, args ...any) error {
+	data := []byte(`{"supported":[`)
+	for i, v := range supported {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = wire.AppendString(data, v)
+	}
+	return &protocolError{code: wire.CodeUnsupportedVersion, status: http.StatusBadRequest,
+		data: append(data, `]}`...), refusal: decision.Refuse(decision.EraMismatch, format, args...)}
+}
+
+// look makes sure that the server was looked at, once for all who wait.
+func (s *server) look(ctx context.Context) error {
+	a := &s.admission
+	a.mu.Lock()
+	if a.done {
+		a.mu.Unlock()
+		return nil
+	}
+	if a.running == nil {
+		a.running = make(chan struct{})
+		go s.firstLook(a.running)
+	}
+	running := a.running
+	a.mu.Unlock()
+	select {
+	case <-running:
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done {
+		return nil
+	}
+	return a.err
+}
+
+func (s *server) forget() {
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	s.admission.done = false
+}
+
+func (s *server) firstLook(over chan struct{}) {
+	err := s.readAndJudge()
+	s.admission.mu.Lock()
+	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
+	s.admission.mu.Unlock()
+	close(over)
+}
+
+func (s *server) readAndJudge() error {
+	ctx, stop := context.WithTimeoutCause(s.gateway.ctx, 2*s.limits().StartTimeout,
+		decision.Refuse(decision.UpstreamTimeout, "%s did not start in time", s.id))
+	defer stop()
+	source, err := s.source()
+	if err != nil {
+		return err
+	}
+	// Another command or address behind an approved id is another server. It is not
+	// even started: "MUST NOT proceed without consent" (SEP-1024).
+	switch s.gateway.book.Check(s.id, approval.KindSource, "", source.Item().Digest) {
+	case approval.New, approval.Drift:
+		s.drifted(source.Item(), []finding.Finding{})
+		return decision.Refuse(decision.Drift, "how %s is started or reached has changed", s.id)
+	}
+	items, found, err := s.readDefinition(ctx)
+	if err != nil {
+		return err
+	}
+	s.admission.mu.Lock()
+	s.admission.facts = found
+	s.admission.names = toolNames(items)
+	s.admission.mu.Unlock()
+	s.wasRead.Do(func() { close(s.read) })
+	if s.gateway.book.Server(s.id) == approval.Unknown {
+		s.awaitNeighbours(ctx)
+	}
+	return s.judge(approval.Definition{Source: source, Items: items})
+}
+
+func toolNames(items []approval.Item) []string {
+	var names []string
+	for _, i := range items {
+		if i.Kind == approval.KindTool {
+			names = append(names, i.Name)
+		}
+	}
+	return names
+}
+
+// awaitNeighbours gives the other servers time to be read.
+func (s *server) awaitNeighbours(ctx context.Context) {
+	wait := time.NewTimer(neighbourWait)
+	defer wait.Stop()
+	for _, other := range s.live.order {
+		select {
+		case <-other.read:
+		case <-wait.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// judge shows a whole definition to the rules and the result to the book.
+func (s *server) judge(d approval.Definition) error {
+	findings, err := s.inspectItems(d.Items)
+	if err != nil {
+		return err
+	}
+	var blocked []finding.Finding
+	for _, f := range findings {
+		if f.Severity >= rule.High && !s.live.reports(f.Rule) {
+			blocked = append(blocked, f)
+		}
+	}
+	out, err := s.gateway.book.Observe(s.id, d, approval.ObserveOptions{
+		Explicit: s.config.Approve == config.Explicit, Blocked: blocked,
+	})
+	if err != nil {
+		return &decision.Refusal{Reason: decision.Quarantined, Detail: s.id + ": its definition cannot be recorded", Err: err}
+	}
+	switch {
+	case out.FirstUse:
+		s.gateway.note(&audit.Record{Kind: audit.Admitted, Server: s.id, Findings: findings,
+			Detail: fmt.Sprintf("first use: %d definitions approved", len(d.Items))})
+	case out.State == approval.Quarantined:
+		s.gateway.note(&audit.Record{Kind: audit.Quarantined, Server: s.id, Decision: audit.Deny,
+			Reason: string(decision.Quarantined), Findings: asFindings(append(out.Blocked, lesser(findings)...), "quarantined")})
+		s.log.Warn("the server waits for review", "server", s.id, "findings", len(out.Blocked))
+	}
+	for _, c := range out.Changes {
+		if out.State != approval.Quarantined && c.Waits() {
+			s.drifted(c.New, c.Findings)
+		}
+	}
+	return nil
+}
+
+func lesser(findings []finding.Finding) []finding.Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.Severity >= rule.High })
+}
+
+// inspectItems shows every string of every definition to the rules.
+func (s *server) inspectItems(items []approval.Item) ([]finding.Finding, error) {
+	neighbours := s.neighbours()
+	var all []finding.Finding
+	for _, i := range items {
+		doc, err := wire.Scan(i.Definition, wire.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		out, err := s.live.inspector.Message(&doc, doc.Root, rule.Subject{
+			Surface: surfaceOf(i.Kind), Server: s.id, Owner: s.owner, Name: i.Name, Neighbours: neighbours,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("inspecting the definition of %s: %w", s.id, err)
+		}
+		if all = append(all, out.Findings...); len(all) > maxDefinitionFindings {
+			break
+		}
+	}
+	// The worst first: what is cut off must be the least of it.
+	slices.SortStableFunc(all, func(a, b finding.Finding) int { return int(b.Severity) - int(a.Severity) })
+	return all[:min(len(all), maxDefinitionFindings)], nil
+}
+
+// maxDefinitionFindings of one server are kept. One is enough to stop it.
+const maxDefinitionFindings = 100
+
+func surfaceOf(k approval.Kind) rule.Surface {
+	switch k {
+	case approval.KindInstructions:
+		return rule.Instructions
+	case approval.KindTool:
+		return rule.ToolDefinition
+	case approval.KindPrompt:
+		return rule.PromptDefinition
+	}
+	return rule.ResourceDefinition
+}
+
+func (s *server) neighbours() []rule.Neighbour {
+	var list []rule.Neighbour
+	for _, other := range s.live.order {
+		if other == s {
+			continue
+		}
+		other.admission.mu.Lock()
+		for _, name := range other.admission.names {
+			list = append(list, rule.Neighbour{Server: other.id, Name: name})
+		}
+		other.admission.mu.Unlock()
+	}
+	return list
+}
+
+// approved is nil if the definition is approved as it stands. A definition that
+// is not becomes visible to `gatehouse approve`.
+func (s *server) approved(i *item) error { return s.approvedItem(i.Item) }
+
+func (s *server) approvedItem(i approval.Item) error {
+	switch s.gateway.book.Check(s.id, i.Kind, i.Name, i.Digest) {
+	case approval.Approved:
+		return nil
+	case approval.Quarantined:
+		return decision.Refuse(decision.Quarantined, "%s", s.id)
+	case approval.Unknown:
+		return decision.Refuse(decision.Quarantined, "%s was never approved", s.id)
+	}
+	s.drifted(i, nil)
+	return decision.Refuse(decision.Drift, "%s %s", s.id, printable(i.Name))
+}
+
+// drifted puts a definition that differs where a person finds it, and into the
+// log, once for each form in which it appears.
+func (s *server) drifted(i approval.Item, findings []finding.Finding) {
+	s.admission.mu.Lock()
+	seen := s.admission.reported[i.Digest]
+	if len(s.admission.reported) > maxRemembered {
+		clear(s.admission.reported)
+	}
+	s.admission.reported[i.Digest] = true
+	s.admission.mu.Unlock()
+	if seen {
+		return
+	}
+	if findings == nil {
+		var err error
+		if findings, err = s.inspectItems([]approval.Item{i}); err != nil {
+			s.log.Error("a changed definition could not be inspected", "server", s.id, "error", err)
+		}
+	}
+	if err := s.gateway.book.Pend(s.id, i, findings...); err != nil {
+		s.log.Error("a changed definition could not be kept for review", "server", s.id, "error", err)
+	}
+	s.gateway.note(&audit.Record{Kind: audit.Drifted, Server: s.id, Target: i.Name, Decision: audit.Deny,
+		Reason: string(decision.Drift), Findings: asFindings(findings, "quarantined"), Detail: string(i.Kind) + " " + i.Digest})
+}
+
+const maxRemembered = 10_000
+
+// readDefinition reads everything that the server says about itself, over a
+// connection of its own.
+func (s *server) readDefinition(ctx context.Context) ([]approval.Item, facts, error) {
+	if s.config.Era != config.Legacy {
+		items, found, err := s.readModern(ctx)
+		if err == nil || s.config.Era == config.Modern || !errors.Is(err, errNotModern) {
+			return items, found, err
+		}
+	}
+	probe := newLink(s, s.gateway.probe())
+	defer probe.close()
+	// A process that said no to server/discover may be asked to initialize; one that
+	// said yes may not ("duplicate initialize").
+	probe.adopt(s.stateless.release())
+	answer, err := probe.introduce(ctx)
+	if err != nil {
+		return nil, facts{}, err
+	}
+	found := facts{legacy: true, capabilities: answer.Get("capabilities")}
+	items, err := probe.readItems(ctx, answer, found)
+	return items, found, err
+}
+
+// errNotModern says that the server does not speak 2026-07-28.
+var errNotModern = errors.New("the server does not speak 2026-07-28")
+
+func (s *server) readModern(ctx context.Context) ([]approval.Item, facts, error) {
+	l := s.stateless
+	answer, err := l.discover(ctx)
+	if err != nil {
+		return nil, facts{}, err
+	}
+	found := facts{capabilities: answer.Get("capabilities")}
+	for v := range answer.Get("supportedVersions").Items() {
+		found.modern = found.modern || v.Text() == wire.ModernVersion
+		found.legacy = found.legacy || slices.Contains(wire.LegacyVersions, v.Text())
+	}
+	if !found.modern {
+		l.drop()
+		return nil, facts{}, errNotModern
+	}
+	items, err := l.readItems(ctx, answer, found)
+	return items, found, err
+}
+
+// discover asks a server for the revisions it speaks. What is not a proper answer
+// means that it speaks none without sessions.
+func (l *link) discover(ctx context.Context) (wire.Value, error) {
+	ctx, stop := context.WithTimeout(ctx, discoverTimeout)
+	defer stop()
+	m, header, err := l.server.gateway.ownRequest(true, wire.MethodDiscover, []byte(`{}`))
+	if err != nil {
+		return wire.Value{}, err
+	}
+	conn, err := l.ready(ctx)
+	if err != nil {
+		return wire.Value{}, err
+	}
+	answer, err := conn.Call(ctx, upstream.Request{Message: m, Header: header})
+	if err != nil {
+		l.drop()
+		return wire.Value{}, errNotModern
+	}
+	if !answer.Message.Result.Exists() {
+		return wire.Value{}, errNotModern
+	}
+	return answer.Message.Result, nil
+}
+
+// release gives up the link's connection without ending it, if it is one that
+// can be used in another era: to HTTP every request is a new beginning.
+func (l *link) release() upstream.Conn {
+	conn := l.current()
+	if _, process := conn.(*upstream.Process); !process {
+		l.drop()
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = nil
+	return conn
+}
+
+func (l *link) adopt(conn upstream.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = conn
+}
+
+// drop ends the connection of a link that may connect again.
+func (l *link) drop() {
+	if conn := l.current(); conn != nil {
+		conn.Close()
+	}
+}
+
+// introduce connects a link of the gateway's own to a legacy server.
+func (l *link) introduce(ctx context.Context) (wire.Value, error) {
+	l.connecting.Lock()
+	defer l.connecting.Unlock()
+	conn, err := l.current(), error(nil)
+	if conn == nil {
+		if conn, err = l.connect(); err != nil {
+			return wire.Value{}, err
+		}
+	}
+	answer, err := l.initialize(ctx, conn, l.session.params)
+	if err != nil {
+		return wire.Value{}, err
+	}
+	if !answer.Message.Result.Exists() {
+		return wire.Value{}, decision.Refuse(decision.UpstreamInvalid, "initialize was answered by an error")
+	}
+	l.mu.Lock()
+	l.initialized = true
+	l.mu.Unlock()
+	return answer.Message.Result, conn.Send(ctx, wire.NewNotification(wire.NotifyInitialized, nil))
+}
+
+func (l *link) readItems(ctx context.Context, answer wire.Value, found facts) ([]approval.Item, error) {
+	var items []approval.Item
+	if instructions := answer.Get("instructions"); instructions.Exists() {
+		items = append(items, approval.NewItem(approval.KindInstructions, "", instructions.Raw()))
+	}
+	for _, list := range []struct {
+		kind       approval.Kind
+		capability string
+	}{{approval.KindTool, "tools"}, {approval.KindPrompt, "prompts"}, {approval.KindTemplate, "resources"}} {
+		if !found.capabilities.Get(list.capability).Exists() {
+			continue
+		}
+		err := l.pages(ctx, listMethod(list.kind), func(result wire.Value) error {
+			for entry := range result.Get(listMember(list.kind)).Items() {
+				if len(items) >= l.server.limits().Tools {
+					return decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", l.server.id, l.server.limits().Tools)
+				}
+				items = append(items, approval.NewItem(list.kind, itemName(list.kind, entry), entry.Raw()))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+func listMethod(k approval.Kind) string {
+	switch k {
+	case approval.KindTool:
+		return wire.MethodToolsList
+	case approval.KindPrompt:
+		return wire.MethodPromptsList
+	}
+	return wire.MethodTemplatesList
+}
+
+func listMember(k approval.Kind) string { return methods[listMethod(k)].list }
+
+// collect adds the entries of a list result to items. A list that was seen before
+// is known by its hash and not taken apart again.
+func (s *server) collect(kind approval.Kind, result wire.Value, items map[string]*item) error {
+	return s.collectList(kind, result.Get(listMember(kind)), items)
+}
+
+func (s *server) collectList(kind approval.Kind, list wire.Value, items map[string]*item) error {
+	if !list.Exists() {
+		return nil
+	}
+	hash := sha256.Sum256(append([]byte(kind), list.Raw()...))
+	s.mu.Lock()
+	page, seen := s.pages[hash]
+	s.mu.Unlock()
+	if !seen {
+		page = s.take(kind, list)
+		s.mu.Lock()
+		if len(s.pages) >= maxRememberedPages {
+			clear(s.pages)
+		}
+		s.pages[hash] = page
+		s.mu.Unlock()
+	}
+	for name, i := range page {
+		if _, twice := items[name]; twice {
+			i = nil // one name, two definitions: neither can be called
+		}
+		items[name] = i
+	}
+	if len(items) > s.limits().Tools {
+		return decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", s.id, s.limits().Tools)
+	}
+	return nil
+}
+
+// take makes items of the entries of a list. Equal definitions are one item.
+func (s *server) take(kind approval.Kind, list wire.Value) map[string]*item {
+	page := map[string]*item{}
+	for entry := range list.Items() {
+		made := approval.NewItem(kind, itemName(kind, entry), entry.Raw())
+		if _, twice := page[made.Name]; twice {
+			page[made.Name] = nil
+			continue
+		}
+		s.mu.Lock()
+		shared := s.items[made.Digest]
+		if shared == nil || shared.Kind != kind {
+			shared = &item{Item: made}
+			if len(s.items) > maxRemembered {
+				clear(s.items)
+			}
+			s.items[made.Digest] = shared
+		}
+		s.mu.Unlock()
+		page[made.Name] = shared
+	}
+	return page
+}
+
+// schemaOnce compiles a tool's input schema when it is first needed.
+type schemaOnce struct {
+	once   sync.Once
+	schema *schema.Schema
+	err    error
+}
+
+func (i *item) inputSchema() (*schema.Schema, error) {
+	i.schema.once.Do(func() {
+		doc, err := wire.Scan(i.Definition, wire.Limits{})
+		if err != nil {
+			i.schema.err = err
+			return
+		}
+		input := doc.Root.Get("inputSchema")
+		raw := input.Raw()
+		if !input.Exists() {
+			raw = []byte(`{"type":"object"}`)
+		}
+		i.schema.schema, i.schema.err = schema.Compile(raw)
+	})
+	return i.schema.schema, i.schema.err
+}
+
+// capabilities are what the server offered at the first look.
+func (s *server) capabilities() wire.Value {
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	return s.admission.facts.capabilities
+}
+
+// ownerOf says who a server belongs to, from the configuration alone.
+func ownerOf(c config.Server) string {
+	return strings.ToLower(strings.Join(append([]string{c.ID, c.URL}, c.Command...), " "))
+}

@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"bytes"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/wire"
+)
+
+// fitAnswer takes out of an answer what was not approved and, where servers are
+// joined, gives names and URIs the form in which the client knows them.
+func (g *Gateway) fitAnswer(ex *exchange) error {
+	result := ex.answer.Result
+	edits, err := g.fitInstructions(ex, result)
+	if err != nil {
+		return err
+	}
+	if ex.meta.list != "" {
+		more, err := g.fitList(ex, result)
+		if err != nil {
+			return err
+		}
+		edits = append(edits, more...)
+	}
+	if ex.peer.Mount == "" {
+		edits = append(edits, prefixURIs(result, ex.server.id)...)
+	}
+	if len(edits) == 0 {
+		return nil
+	}
+	return replaceMessage(&ex.answer, edits)
+}
+
+// fitInstructions removes server instructions that differ from the approved ones.
+// They go straight into the model's context.
+func (g *Gateway) fitInstructions(ex *exchange, result wire.Value) ([]wire.Edit, error) {
+	if ex.msg.Method != wire.MethodInitialize && ex.msg.Method != wire.MethodDiscover {
+		return nil, nil
+	}
+	instructions := result.Get("instructions")
+	if !instructions.Exists() {
+		return nil, nil
+	}
+	found := approval.NewItem(approval.KindInstructions, "", instructions.Raw())
+	if ex.server.approvedItem(found) == nil {
+		return nil, nil
+	}
+	ex.detail = "instructions withheld: they differ from the approved ones"
+	edit, _ := result.Remove("instructions")
+	return []wire.Edit{edit}, nil
+}
+
+// fitList keeps the entries of a list that are approved as they stand.
+func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) {
+	list := result.Get(ex.meta.list)
+	if err := listForm(result, ex.meta.list); err != nil {
+		return nil, err
+	}
+	kept, left, err := g.keep(ex.server, ex.meta.kind, list, "")
+	if err != nil || left == 0 {
+		return nil, err
+	}
+	ex.detail = withheld(left)
+	edits := []wire.Edit{list.Replace(joinArray(kept))}
+	if ex.modern && result.Get("cacheScope").Exists() {
+		// The list is no longer what the server would show to everybody.
+		edits = append(edits, result.Set("cacheScope", []byte(`"private"`)))
+	}
+	return edits, nil
+}
+
+// listForm refuses a list in a form in which some client would find another list
+// than the one that is filtered here.
+func listForm(result wire.Value, name string) error {
+	if twin, found := result.Lookalike(name, "nextCursor"); found {
+		return decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(twin))
+	}
+	if list := result.Get(name); list.Kind() != '[' {
+		return decision.Refuse(decision.UpstreamInvalid, "%s is no list", name)
+	}
+	return nil
+}
+
+// keep is the entries of a list that may be shown, and how many may not. With a
+// prefix their names and URIs are those of the joined mount.
+func (g *Gateway) keep(s *server, kind approval.Kind, list wire.Value, prefix string) (kept [][]byte, left int, err error) {
+	var items map[string]*item
+	if kind != "" {
+		items = map[string]*item{}
+		if err := s.collectList(kind, list, items); err != nil {
+			return nil, 0, err
+		}
+	}
+	for entry := range list.Items() {
+		if kind != "" {
+			found := items[itemName(kind, entry)]
+			if found == nil || s.approved(found) != nil {
+				left++
+				continue
+			}
+		}
+		if prefix == "" {
+			kept = append(kept, entry.Raw())
+			continue
+		}
+		kept = append(kept, prefixEntry(entry, prefix))
+	}
+	return kept, left, nil
+}
+
+func joinArray(entries [][]byte) []byte {
+	return append(append([]byte{'['}, bytes.Join(entries, []byte{','})...), ']')
+}
+
+// itemName is what a definition is known by.
+func itemName(kind approval.Kind, entry wire.Value) string {
+	if kind == approval.KindTemplate {
+		return entry.Get("uriTemplate").Text()
+	}
+	return entry.Get("name").Text()
+}

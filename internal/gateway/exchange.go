@@ -1,0 +1,166 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/finding"
+	"gatehouse/internal/wire"
+)
+
+// Peer is where a message came from and how an answer gets there.
+type Peer struct {
+	// Local reports that the peer is on this machine: connected over loopback or
+	// holding our stdin.
+	Local bool
+	// Mount is the id of the one server the peer talks to; "" is all of them.
+	Mount string
+	// SessionID is what the peer presented; it finds a session and proves nothing.
+	SessionID string
+	// Connection is the session of a peer that has one by its transport (stdio).
+	Connection *Session
+	// Header are the HTTP headers of the request; nil on stdio.
+	Header http.Header
+	// Emit sends a message to the peer ahead of the answer, on the stream of this
+	// very request. An error means that the stream is gone.
+	Emit func([]byte) error
+
+	link *link // the message came from this server
+	tag  *exchange
+}
+
+// Reply is the answer to one message.
+type Reply struct {
+	Body    []byte // one JSON-RPC message; nil when there is nothing to say
+	Status  int    // HTTP status
+	Session string // id of a session that began
+}
+
+// route is where an exchange goes.
+type route uint8
+
+const (
+	toServer route = iota + 1 // one server
+	toAll                     // the lists of all servers, joined
+	toClient                  // a server's request or notification, to the client of its session
+	local                     // the gateway answers by itself
+)
+
+// exchange is one message and its answer on their way through the gateway. One
+// goroutine owns it; what others may touch says so.
+type exchange struct {
+	id    string
+	began time.Time
+	peer  *Peer
+	raw   []byte
+	msg   *wire.Message
+	meta  method
+
+	principal string
+	modern    bool
+	session   *Session // nil for a modern request over HTTP
+	version   string   // protocol revision
+
+	route  route
+	server *server
+	link   *link
+	target string // name or URI as the server knows it
+	out    *wire.Message
+	item   *item // the approved definition of the target
+
+	answer *wire.Message
+	status int
+
+	findings []finding.Finding
+	refusal  *decision.Refusal
+	decided  bool
+	entered  bool
+	detail   string // for the record
+
+	// Touched by the goroutines that bring messages of this exchange.
+	events atomic.Int64
+	clock  clock
+	cancel context.CancelCauseFunc
+}
+
+func newExchange(raw []byte, peer *Peer) *exchange {
+	return &exchange{id: newID(), began: time.Now(), peer: peer, raw: raw}
+}
+
+func (ex *exchange) fromServer() bool { return ex.peer.link != nil }
+
+// request reports whether somebody waits for an answer.
+func (ex *exchange) request() bool { return ex.msg != nil && ex.msg.Kind == wire.Request }
+
+// idPrefix tells the exchanges of one run from those of others.
+var (
+	idPrefix = func() string {
+		var b [5]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		return hex.EncodeToString(b[:])
+	}()
+	idCount atomic.Uint64
+)
+
+func newID() string { return fmt.Sprintf("%s-%d", idPrefix, idCount.Add(1)) }
+
+// clock is the timeout of an exchange. Every sign of life of the server starts it
+// anew; while a person or a client is being asked it stands still.
+type clock struct {
+	mu      sync.Mutex
+	timer   *time.Timer
+	timeout time.Duration
+	asking  int
+}
+
+func (c *clock) start(timeout time.Duration, expired func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timeout = timeout
+	c.timer = time.AfterFunc(timeout, expired)
+}
+
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = nil
+}
+
+func (c *clock) touch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil && c.asking == 0 {
+		c.timer.Reset(c.timeout)
+	}
+}
+
+func (c *clock) ask(delta int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking += delta
+	switch {
+	case c.timer == nil:
+	case c.asking > 0:
+		c.timer.Stop()
+	default:
+		c.timer.Reset(c.timeout)
+	}
+}
+
+// item is one approved definition with what is derived from it, shared by all
+// links to a server.
+type item struct {
+	approval.Item
+	schema schemaOnce
+}

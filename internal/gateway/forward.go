@@ -1,0 +1,321 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// callServer sends the request to its server and waits for the answer.
+func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	var header http.Header
+	if ex.modern {
+		header = modernHeaders(ex.out, ex.peer.Header)
+	}
+	if ex.msg.Method == wire.MethodInitialize {
+		return ex.session.start(ctx, ex)
+	}
+	return ex.link.call(ctx, ex.out, header, ex)
+}
+
+// start begins a session with the one server it is for.
+func (s *Session) start(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	if err := s.introduce(ex.msg); err != nil {
+		return upstream.Answer{}, err
+	}
+	l := ex.link
+	l.connecting.Lock()
+	defer l.connecting.Unlock()
+	if l.current() != nil {
+		return upstream.Answer{}, decision.Refuse(decision.Malformed, "initialize was sent before")
+	}
+	conn, err := l.connect()
+	if err != nil {
+		return upstream.Answer{}, err
+	}
+	answer, err := l.initialize(ctx, conn, ex.out)
+	if err != nil || answer.Message.Error.Exists() {
+		conn.Close()
+		return answer, err
+	}
+	s.mu.Lock()
+	s.version = answer.Message.Result.Get("protocolVersion").Text()
+	s.mu.Unlock()
+	return answer, nil
+}
+
+// introduce remembers what the client says of itself, for the connections that
+// its session will need.
+func (s *Session) introduce(m *wire.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.params != nil {
+		return decision.Refuse(decision.Malformed, "initialize was sent before")
+	}
+	s.params = m
+	s.client = clientName(m.Params.Get("clientInfo"))
+	return nil
+}
+
+// initialize is the request with which the session connects to another server.
+func (s *Session) initialize(*server) *wire.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.params
+}
+
+func (s *Session) logLevel() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.level
+}
+
+// fromServer takes a message that a server sends by itself, on its way through
+// the same pipeline. Notifications are handled in order; a question to the client
+// waits for a person, so it must not hold up what comes behind it.
+func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
+	ctx := context.Background()
+	if l.session != nil {
+		ctx = l.session.ctx
+	}
+	if tag != nil {
+		tag.events.Add(1)
+		tag.clock.touch()
+	}
+	ex := newExchange(m.Raw, &Peer{link: l, tag: tag, Local: true, Mount: l.mount()})
+	ex.msg = m
+	if m.Kind == wire.Notification {
+		g.handle(ctx, ex)
+		return
+	}
+	if l.questions.Add(1) > maxQuestions {
+		l.questions.Add(-1)
+		g.answerServer(ctx, l, g.refuse(ex, decision.Refuse(decision.Overloaded, "%d questions wait", maxQuestions)).Body)
+		return
+	}
+	go func() {
+		defer l.questions.Add(-1)
+		g.answerServer(ctx, l, g.handle(ctx, ex).Body)
+	}()
+}
+
+// maxQuestions of one server wait for a client at once.
+const maxQuestions = 32
+
+func (g *Gateway) answerServer(ctx context.Context, l *link, body []byte) {
+	conn := l.current()
+	if conn == nil || body == nil {
+		return
+	}
+	if err := conn.Send(ctx, body); err != nil {
+		l.server.log.Warn("a server did not take an answer", "error", err)
+	}
+}
+
+func (l *link) mount() string {
+	if l.session != nil {
+		return l.session.mount
+	}
+	return ""
+}
+
+// resolveClient finds the client that a server's message is for.
+func (g *Gateway) resolveClient(ex *exchange) error {
+	if ex.msg.Kind == wire.Request {
+		if ex.msg.Method == wire.MethodPing {
+			ex.route = local
+			return nil
+		}
+		if ex.session == nil {
+			// 2026-07-28: "The server MUST NOT write requests."
+			return decision.Refuse(decision.Unsupported, "servers send no requests in this revision")
+		}
+		return nil
+	}
+	switch ex.msg.Method {
+	case wire.NotifyToolsChanged:
+		ex.link.changed(approval.KindTool)
+	case wire.NotifyPromptsChanged:
+		ex.link.changed(approval.KindPrompt)
+	case wire.NotifyResourcesChanged:
+		ex.link.changed(approval.KindTemplate)
+	}
+	return g.fitNotification(ex)
+}
+
+// admitQuestion lets a server ask only what the client declared that it answers:
+// "Servers … MUST NOT rely on capabilities the client has not declared".
+func (g *Gateway) admitQuestion(ex *exchange) error {
+	if ex.msg.Kind == wire.Notification {
+		return nil
+	}
+	needs, ok := capability[ex.msg.Method]
+	if !ok || !ex.session.declares(needs) {
+		return decision.Refuse(decision.Unsupported, "the client does not answer %s", printable(ex.msg.Method))
+	}
+	return nil
+}
+
+// askClient puts a server's question to the client, under an id of our own, and
+// waits for the answer.
+func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	tag := ex.peer.tag
+	id, question := ex.session.begin(ex.link, ex.msg)
+	defer ex.session.giveUp(id)
+	if tag != nil {
+		tag.clock.ask(+1)
+		defer tag.clock.ask(-1)
+	}
+	ex.clock.stop() // a person takes the time a person takes, up to MaxTimeout
+	if !g.deliver(ex, ex.out.WithID(id)) {
+		return upstream.Answer{}, decision.Refuse(decision.ClientGone, "no stream to the client is open")
+	}
+	select {
+	case answer := <-question.answer:
+		m, err := wire.Parse(answer.WithID(ex.msg.ID), wire.Limits{})
+		return upstream.Answer{Message: m, Status: http.StatusOK}, err
+	case <-ctx.Done():
+		params := append([]byte(`{"requestId":`), id...)
+		g.deliver(ex, wire.NewNotification(wire.NotifyCancelled, append(params, '}')))
+		return upstream.Answer{}, cancelled(ctx)
+	}
+}
+
+func cancelled(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	var refusal *decision.Refusal
+	if errors.As(cause, &refusal) {
+		return refusal
+	}
+	return decision.Wrap(decision.Cancelled, cause)
+}
+
+// deliver sends a message to the client: on the stream of the call it belongs to,
+// else on the standing one.
+func (g *Gateway) deliver(ex *exchange, raw []byte) bool {
+	if tag := ex.peer.tag; tag != nil && tag.peer.Emit != nil && tag.peer.Emit(raw) == nil {
+		return true
+	}
+	return ex.session != nil && ex.session.push(raw)
+}
+
+// forwardNotification passes a notification on to whom it concerns.
+func (g *Gateway) forwardNotification(ctx context.Context, ex *exchange) error {
+	if ex.fromServer() {
+		if !g.deliver(ex, ex.out.Raw) {
+			ex.server.log.Debug("a notification had no place to go", "method", ex.msg.Method)
+		}
+		return nil
+	}
+	session := ex.session
+	switch ex.msg.Method {
+	case wire.NotifyCancelled:
+		return g.cancelFlight(ex)
+	case wire.NotifyInitialized:
+		if session == nil || session.mount == "" {
+			return nil // joined servers are connected when they are needed
+		}
+		return session.confirmAll(ctx)
+	case wire.NotifyProgress:
+		if session != nil {
+			return sendTo(ctx, session.askedWith(tokenOf(ex.msg.Params.Get("progressToken"))), ex.out.Raw)
+		}
+		return nil
+	}
+	if session == nil {
+		return nil
+	}
+	for _, l := range session.openLinks() {
+		if err := sendTo(ctx, l, ex.out.Raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sendTo(ctx context.Context, l *link, raw []byte) error {
+	if l == nil {
+		return nil
+	}
+	conn := l.current()
+	if conn == nil {
+		return nil
+	}
+	if err := conn.Send(ctx, raw); err != nil {
+		return l.server.explain(conn, err)
+	}
+	return nil
+}
+
+func (s *Session) confirmAll(ctx context.Context) error {
+	for _, l := range s.openLinks() {
+		if conn := l.current(); conn != nil {
+			if err := l.confirm(ctx, conn); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cancelFlight ends a request of the client; its connection tells the server in
+// the words of its own transport and under its own id.
+func (g *Gateway) cancelFlight(ex *exchange) error {
+	if ex.session == nil {
+		return nil
+	}
+	id := tokenOf(ex.msg.Params.Get("requestId"))
+	// "The initialize request MUST NOT be cancelled by clients."
+	if flight := ex.session.flight(id); flight != nil && flight.msg.Method != wire.MethodInitialize {
+		flight.cancel(decision.Refuse(decision.Cancelled, "by the client"))
+	}
+	return nil
+}
+
+// tokenOf is an id or progress token in canonical form.
+func tokenOf(v wire.Value) wire.ID {
+	if v.Kind() == '"' {
+		return wire.ID(wire.AppendString(nil, v.Text()))
+	}
+	return wire.ID(v.Raw())
+}
+
+// answered takes a client's response to a question of a server; the exchange that
+// asked inspects and records it.
+func (g *Gateway) answered(ex *exchange) Reply {
+	if ex.session == nil || !ex.session.answered(ex.msg) {
+		return g.refuse(ex, decision.Refuse(decision.Malformed, "nobody waits for this response"))
+	}
+	return Reply{Status: http.StatusAccepted}
+}
+
+// reply hands out the answer, after the closing record was written.
+func (g *Gateway) reply(ex *exchange) Reply {
+	var body []byte
+	if ex.answer != nil {
+		body = ex.answer.Raw
+	}
+	if err := g.recordEnd(ex, body); err != nil {
+		return g.refuse(ex, decision.Wrap(decision.AuditUnavailable, err))
+	}
+	if body == nil {
+		return Reply{Status: http.StatusAccepted}
+	}
+	reply := Reply{Body: body, Status: ex.status}
+	if ex.msg.Method == wire.MethodInitialize && !ex.fromServer() {
+		if ex.answer.Error.Exists() {
+			g.endSession(ex.session)
+		} else {
+			reply.Session = ex.session.id
+			g.note(&audit.Record{Kind: audit.Session, Principal: ex.principal, Session: ex.session.publicID(),
+				Client: ex.session.clientName(""), Mount: ex.peer.Mount, Detail: "began"})
+		}
+	}
+	return reply
+}

@@ -1,0 +1,370 @@
+// Package gateway is the pipeline between clients and servers. Handle is the
+// whole of it: every message, in either direction, goes through its steps in the
+// order in which they are written.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os/user"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/config"
+	"gatehouse/internal/inspect"
+	"gatehouse/internal/rule"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// Options are what a Gateway is made of. All fields are needed.
+type Options struct {
+	Config  *config.Config
+	Rules   []rule.Rule
+	Book    *approval.Book
+	Audit   *audit.Log
+	Log     *slog.Logger
+	Version string
+}
+
+// Gateway stands between clients and servers. Its methods may be called from any
+// goroutine.
+type Gateway struct {
+	rules     []rule.Rule
+	book      *approval.Book
+	audit     *audit.Log
+	log       *slog.Logger
+	version   string
+	localUser string
+	ctx       context.Context // ends with Close
+	stop      context.CancelFunc
+	sweeping  sync.WaitGroup
+
+	live     atomic.Pointer[live]
+	sessions sessions
+	inFlight atomic.Int64
+	ownCalls atomic.Int64
+}
+
+// live is everything that a configuration decides, swapped as a whole.
+type live struct {
+	config    *config.Config
+	servers   map[string]*server
+	order     []*server // by id
+	inspector *inspect.Inspector
+	redactor  *inspect.Inspector // for the log: secrets only, always enforced
+	reporting map[string]bool
+}
+
+// reports tells a rule that only reports.
+func (l *live) reports(rule string) bool { return l.reporting[rule] }
+
+// New makes a Gateway and begins to look at its servers.
+func New(o Options) (*Gateway, error) {
+	g := &Gateway{
+		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version,
+		localUser: localUser(), sessions: sessions{all: map[string]*Session{}},
+	}
+	g.ctx, g.stop = context.WithCancel(context.Background())
+	next, err := g.build(o.Config, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Audit.Append(&audit.Record{Kind: audit.Start, Detail: "gatehouse " + o.Version}); err != nil {
+		return nil, fmt.Errorf("writing the audit log: %w", err)
+	}
+	g.loosened(o.Config)
+	g.live.Store(next)
+	g.lookAtAll(next)
+	g.sweeping.Go(g.sweep)
+	return g, nil
+}
+
+func localUser() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return "local:" + name
+}
+
+// build makes what a configuration asks for, keeping the servers of old that it
+// does not change.
+func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
+	var ids []string
+	for _, r := range g.rules {
+		ids = append(ids, r.ID)
+	}
+	if err := c.CheckRules(ids); err != nil {
+		return nil, err
+	}
+	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}}
+	for id, mode := range c.Rules {
+		next.reporting[id] = mode == config.Report
+	}
+	next.inspector = inspect.New(g.rules, next.reporting)
+	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
+		return r.ID != "secret-exposed"
+	}), nil)
+	for _, sc := range c.Servers {
+		s := g.newServer(sc, next)
+		if old != nil {
+			if before := old.servers[sc.ID]; before != nil && reflect.DeepEqual(before.config, sc) && reflect.DeepEqual(old.reporting, next.reporting) {
+				s = before
+			}
+		}
+		next.servers[sc.ID] = s
+		next.order = append(next.order, s)
+	}
+	return next, nil
+}
+
+func (g *Gateway) newServer(c config.Server, l *live) *server {
+	s := &server{
+		id: c.ID, gateway: g, live: l, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
+		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]bool{},
+		read: make(chan struct{}),
+	}
+	s.admission.reported = map[string]bool{}
+	if c.URL != "" {
+		s.transport = upstream.NewTransport()
+	}
+	s.stateless = newLink(s, nil)
+	return s
+}
+
+func (g *Gateway) lookAtAll(l *live) {
+	for _, s := range l.order {
+		g.sweeping.Go(func() {
+			if err := s.look(g.ctx); err != nil && g.ctx.Err() == nil {
+				s.log.Warn("the server is not available", "error", err)
+			}
+		})
+	}
+}
+
+// Reload puts another configuration in force, as a whole or not at all. Servers
+// that it does not change keep running; the others end.
+func (g *Gateway) Reload(c *config.Config) error {
+	old := g.live.Load()
+	next, err := g.build(c, old)
+	if err == nil && (c.Listen != old.config.Listen || c.State != old.config.State || c.Lock != old.config.Lock) {
+		err = errors.New("listen, state and lock cannot change while Gatehouse runs; restart it")
+	}
+	if err != nil {
+		g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})
+		return err
+	}
+	if err := g.audit.Append(&audit.Record{Kind: audit.Reload}); err != nil {
+		return fmt.Errorf("writing the audit log: %w", err)
+	}
+	g.loosened(c)
+	g.live.Store(next)
+	for id, s := range old.servers {
+		if next.servers[id] != s {
+			go s.close()
+		}
+	}
+	g.lookAtAll(next)
+	return nil
+}
+
+// ReloadRefused records that a configuration could not be read.
+func (g *Gateway) ReloadRefused(err error) {
+	g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})
+}
+
+// loosened records everything that makes a configuration less strict.
+func (g *Gateway) loosened(c *config.Config) {
+	for _, w := range c.Warnings() {
+		g.note(&audit.Record{Kind: audit.Loosened, Detail: w})
+	}
+}
+
+// Session finds a session for its streams and its end. The principal is found as
+// for any request.
+func (g *Gateway) Session(id, mount string, localPeer bool) *Session {
+	if !localPeer {
+		return nil
+	}
+	return g.sessions.find(id, g.localUser, mount)
+}
+
+// Connect begins the session of a stdio connection; send writes to it.
+func (g *Gateway) Connect(mount string, send func([]byte) error) *Session {
+	s := newSession(g.localUser, mount)
+	s.direct = send
+	return s
+}
+
+// EndSession ends a session and its connections to servers.
+func (g *Gateway) EndSession(s *Session) { g.endSession(s) }
+
+func (g *Gateway) endSession(s *Session) {
+	g.sessions.remove(func(other *Session) bool { return other == s })
+	if s.ctx.Err() == nil {
+		g.note(&audit.Record{Kind: audit.Session, Principal: s.principal, Session: s.publicID(),
+			Client: s.clientName(""), Mount: s.mount, Detail: "ended"})
+	}
+	s.close()
+}
+
+const sweepEvery = 30 * time.Second
+
+// sweep ends sessions that nobody uses any more.
+func (g *Gateway) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
+		for _, s := range g.sessions.remove(func(s *Session) bool { return !s.busy() && s.idleSince().Before(oldest) }) {
+			g.endSession(s)
+		}
+	}
+}
+
+// Close ends all sessions and servers, in parallel, and returns when they are
+// gone.
+func (g *Gateway) Close() {
+	g.stop()
+	var all sync.WaitGroup
+	for _, s := range g.sessions.remove(func(*Session) bool { return true }) {
+		all.Go(s.close)
+	}
+	for _, s := range g.live.Load().order {
+		all.Go(s.close)
+	}
+	all.Wait()
+	g.sweeping.Wait()
+	g.note(&audit.Record{Kind: audit.Stop})
+}
+
+// ownRequest is a request of the gateway's own, for the lists it reads.
+func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Message, http.Header, error) {
+	if modern {
+		meta := fmt.Appendf(nil, `{%q:%q,%q:{},%q:%s}`, wire.MetaVersion, wire.ModernVersion, wire.MetaCapabilities, wire.MetaClientInfo, g.serverInfo())
+		doc, err := wire.Scan(params, wire.Limits{})
+		if err != nil {
+			return nil, nil, err
+		}
+		params = wire.Splice(params, doc.Root.Set("_meta", meta))
+	}
+	// No client can choose this id for a request of its own: it is not told the
+	// number, and ids of sessions with a server are looked up by who sent them.
+	id := wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", idPrefix, g.ownCalls.Add(1)))
+	m, err := wire.Parse(wire.NewRequest(wire.ID(id), name, params), wire.Limits{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if !modern {
+		return m, nil, nil
+	}
+	return m, modernHeaders(m, nil), nil
+}
+
+// probe is the session in which the gateway itself speaks to a legacy server. It
+// declares no capabilities, so a server can ask nothing of it.
+func (g *Gateway) probe() *Session {
+	s := newSession(g.localUser, "")
+	params := fmt.Appendf(nil, `{"protocolVersion":%q,"capabilities":{},"clientInfo":%s}`,
+		wire.LegacyVersions[len(wire.LegacyVersions)-1], g.serverInfo())
+	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{})
+	if err != nil {
+		panic("gateway: internal error: " + err.Error())
+	}
+	s.params = m
+	return s
+}
+
+// dial makes a connection of the configured kind.
+func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+	limits := upstream.Limits{
+		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second,
+	}
+	if s.config.URL != "" {
+		values, err := s.config.ResolvedHeaders()
+		if err != nil {
+			return nil, err
+		}
+		header := http.Header{}
+		for name, value := range values {
+			header.Set(name, value)
+		}
+		return upstream.Dial(upstream.Endpoint{URL: s.config.URL, Header: header, Modern: modern}, s.transport, limits, s.log, inbound), nil
+	}
+	environ, err := s.config.Environ()
+	if err != nil {
+		return nil, err
+	}
+	return upstream.Start(upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}, limits, s.log, inbound)
+}
+
+func (s *server) limits() config.Limits { return s.live.config.Limits }
+
+// linkFor is the connection that an exchange uses.
+func (s *server) linkFor(ex *exchange) *link {
+	if ex.modern {
+		return s.stateless
+	}
+	return ex.session.link(s)
+}
+
+// source is how the server is reached, as people approve it: secrets in arguments
+// are redacted, because the lock file is committed.
+func (s *server) source() (approval.Source, error) {
+	src := approval.Source{Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv)}
+	var err error
+	if src.URL, err = s.live.clean(s.config.URL); err != nil {
+		return src, err
+	}
+	for _, arg := range s.config.Command {
+		arg, err := s.live.clean(arg)
+		if err != nil {
+			return src, err
+		}
+		src.Command = append(src.Command, arg)
+	}
+	return src, nil
+}
+
+// clean is a text without the secrets in it.
+func (l *live) clean(text string) (string, error) {
+	doc, err := wire.Scan(wire.AppendString(nil, text), wire.Limits{})
+	if err != nil {
+		return "", err
+	}
+	out, err := l.redactor.Message(&doc, doc.Root, rule.Subject{Surface: rule.ToolResult})
+	if err != nil {
+		return "", err
+	}
+	cleaned, err := wire.Scan(wire.Splice(doc.Raw, out.Edits...), wire.Limits{})
+	return cleaned.Root.Text(), err
+}
+
+// knownSecrets are the values that the configuration gives to this server.
+func (s *server) knownSecrets() []string {
+	s.secretsOnce.Do(func() {
+		for _, set := range []map[string]config.Secret{s.config.Env, s.config.Headers} {
+			for _, secret := range set {
+				if value, err := secret.Resolve(); err == nil && value != "" {
+					s.secrets = append(s.secrets, value)
+				}
+			}
+		}
+	})
+	return s.secrets
+}

@@ -1,0 +1,334 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/rule"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// Handle carries one message to the other side and the answer back. This is the
+// whole path: nothing reaches a server or a client any other way, whether it is a
+// request, a notification or a response, and whoever sent it. The order is code.
+// Every step may refuse, and a step that fails refuses too.
+func (g *Gateway) Handle(ctx context.Context, raw []byte, peer *Peer) Reply {
+	return g.handle(ctx, newExchange(raw, peer))
+}
+
+func (g *Gateway) handle(ctx context.Context, ex *exchange) Reply {
+	ctx, ex.cancel = context.WithCancelCause(ctx)
+	defer ex.cancel(nil)
+	defer g.leave(ex)
+
+	if err := g.decode(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.identify(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if ex.msg.Kind == wire.Response {
+		return g.answered(ex)
+	}
+	if err := g.resolve(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.admit(ctx, ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.validate(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.inspectRequest(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.recordDecision(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.forward(ctx, ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.inspectAnswer(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	return g.reply(ex)
+}
+
+// decode reads the bytes, once and strictly, and tells the era of the message.
+func (g *Gateway) decode(ex *exchange) error {
+	if ex.msg == nil {
+		limit := g.live.Load().config.Limits.RequestBytes
+		m, err := wire.Parse(ex.raw, wire.Limits{Bytes: limit})
+		if err != nil {
+			return malformed(err)
+		}
+		ex.msg = m
+	}
+	ex.meta = known(ex.msg.Method)
+	if ex.fromServer() {
+		ex.modern = ex.peer.link.session == nil
+		return nil
+	}
+	// "A request with modern _meta is stateless; initialize means the semantics of
+	// the revisions before", whatever the headers of either say.
+	ex.modern = wire.Modern(ex.msg) || ex.msg.Method != wire.MethodInitialize && modernHeader(ex.peer.Header)
+	if !ex.modern {
+		return nil
+	}
+	if ex.request() {
+		if err := g.modernMeta(ex); err != nil {
+			return err
+		}
+	}
+	return matchHeaders(ex)
+}
+
+func malformed(err error) error {
+	var syntax *wire.SyntaxError
+	if errors.As(err, &syntax) && syntax.Bound {
+		return decision.Refuse(decision.TooLarge, "%v", syntax)
+	}
+	return decision.Refuse(decision.Malformed, "%v", err)
+}
+
+// identify says who sends the message: for now the one local user, by the way the
+// peer is connected. A session is found here and never proves who its sender is.
+func (g *Gateway) identify(ex *exchange) error {
+	if ex.fromServer() {
+		ex.principal = "server:" + ex.peer.link.server.id
+		ex.session = ex.peer.link.session
+		return nil
+	}
+	if !ex.peer.Local {
+		return decision.Refuse(decision.Unidentified, "only this machine may connect while there is no identity section")
+	}
+	ex.principal = g.localUser
+	ex.session = ex.peer.Connection
+	if ex.modern || ex.session != nil {
+		return g.enter(ex)
+	}
+	if ex.msg.Method == wire.MethodInitialize {
+		ex.session = newSession(ex.principal, ex.peer.Mount)
+		if err := g.sessions.add(ex.session, g.live.Load().config.Limits.Sessions); err != nil {
+			ex.session = nil
+			return err
+		}
+		return g.enter(ex)
+	}
+	if ex.peer.SessionID == "" {
+		return &statusError{http.StatusBadRequest, decision.Refuse(decision.Malformed,
+			"the request has neither a session (Mcp-Session-Id after initialize) nor the _meta of 2026-07-28")}
+	}
+	ex.session = g.sessions.find(ex.peer.SessionID, ex.principal, ex.peer.Mount)
+	if ex.session == nil {
+		// "The server … MUST respond to requests containing that session ID with HTTP
+		// 404 Not Found", also when it is another principal's.
+		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such session")}
+	}
+	return g.enter(ex)
+}
+
+// enter counts the exchange among those in flight.
+func (g *Gateway) enter(ex *exchange) error {
+	if ex.session != nil {
+		ex.session.touch()
+	}
+	if !ex.request() {
+		return nil
+	}
+	if g.inFlight.Add(1) > int64(g.live.Load().config.Limits.InFlight) {
+		g.inFlight.Add(-1)
+		return decision.Refuse(decision.Overloaded, "try again when other calls have ended")
+	}
+	ex.entered = true
+	if ex.session != nil {
+		return ex.session.enter(ex)
+	}
+	return nil
+}
+
+func (g *Gateway) leave(ex *exchange) {
+	ex.clock.stop()
+	if !ex.entered {
+		return
+	}
+	g.inFlight.Add(-1)
+	if ex.session != nil {
+		ex.session.leave(ex)
+		ex.session.touch()
+	}
+}
+
+// resolve finds where the message goes and what it is about.
+func (g *Gateway) resolve(ex *exchange) error {
+	if ex.fromServer() {
+		ex.server, ex.link, ex.route = ex.peer.link.server, ex.peer.link, toClient
+		ex.out = ex.msg
+		return g.resolveClient(ex)
+	}
+	if err := g.eraOfMethod(ex); err != nil {
+		return err
+	}
+	live := g.live.Load()
+	ex.out = ex.msg
+	if ex.msg.Kind == wire.Notification {
+		ex.route = local
+	} else if ex.peer.Mount != "" {
+		if ex.server = live.servers[ex.peer.Mount]; ex.server == nil {
+			return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
+		}
+		ex.route = toServer
+		if ex.msg.Method == wire.MethodPing {
+			ex.route = local
+		}
+		if ex.meta.name != "" {
+			ex.target = ex.msg.Params.Get(ex.meta.name).Text()
+		}
+	} else {
+		if ex.meta.joined == nil {
+			return decision.Refuse(decision.Unsupported, "%s is not available where servers are joined; use /mcp/{server}", printable(ex.msg.Method))
+		}
+		if ex.route = ex.meta.joined(g, ex); ex.route == 0 {
+			return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
+		}
+	}
+	if ex.route == toServer {
+		ex.link = ex.server.linkFor(ex)
+	}
+	return nil
+}
+
+// admit lets through only what was approved: the server as a whole, and the tool
+// or prompt in the form in which it is defined at this moment.
+func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
+	if ex.route == toClient {
+		return g.admitQuestion(ex)
+	}
+	if ex.route != toServer {
+		return nil
+	}
+	if err := ex.server.admitted(ctx, ex.modern); err != nil {
+		return err
+	}
+	if ex.target == "" || ex.meta.kind == "" {
+		return nil
+	}
+	found, err := ex.link.lookup(ctx, ex.meta.kind, ex.target)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
+	}
+	if err := ex.server.approved(found); err != nil {
+		return err
+	}
+	ex.item = found
+	return nil
+}
+
+// validate checks tool arguments against the tool's own input schema, and the
+// headers that mirror them.
+func (g *Gateway) validate(ex *exchange) error {
+	if ex.item == nil || ex.meta.kind != approval.KindTool {
+		return nil
+	}
+	arguments := ex.msg.Params.Get("arguments")
+	if arguments.Exists() && arguments.Kind() != '{' {
+		return decision.Refuse(decision.InvalidArguments, "arguments must be an object")
+	}
+	input, err := ex.item.inputSchema()
+	if err != nil {
+		return &decision.Refusal{Reason: decision.InvalidArguments, Detail: "the tool's input schema cannot be used", Err: err}
+	}
+	if err := input.Check(arguments); err != nil {
+		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
+	}
+	return matchParamHeaders(ex, arguments)
+}
+
+// inspectRequest shows everything that leaves to the rules: parameters on their
+// way to a server, and what a server asks of a client.
+func (g *Gateway) inspectRequest(ex *exchange) error {
+	surface := ex.meta.request
+	if ex.msg.Kind == wire.Notification {
+		surface = rule.Notification
+		if !ex.fromServer() {
+			surface = rule.Arguments
+		}
+	}
+	if surface == 0 || ex.route == local && ex.msg.Kind != wire.Notification {
+		return nil
+	}
+	return g.inspect(ex, &ex.out, ex.out.Params, surface)
+}
+
+// forward sends what was inspected and waits for the answer, within the bounds of
+// time and number.
+func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
+	if ex.msg.Kind == wire.Notification {
+		return g.forwardNotification(ctx, ex)
+	}
+	timeout := g.live.Load().config.Limits.Timeout
+	if ex.server != nil {
+		timeout = ex.server.config.Timeout
+	}
+	if ex.msg.Method != wire.MethodListen { // the one request that may last for ever
+		expire := func() { ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s", timeout)) }
+		ex.clock.start(timeout, expire)
+		longest := g.live.Load().config.Limits.MaxTimeout
+		limit := time.AfterFunc(longest, func() {
+			ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s, whatever progress was reported", longest))
+		})
+		defer limit.Stop()
+	}
+	var answer upstream.Answer
+	var err error
+	switch ex.route {
+	case local:
+		answer, err = g.answerHere(ctx, ex)
+	case toAll:
+		answer, err = g.joinLists(ctx, ex)
+	case toClient:
+		answer, err = g.askClient(ctx, ex)
+	default:
+		answer, err = g.callServer(ctx, ex)
+	}
+	if err != nil {
+		return err
+	}
+	ex.answer, ex.status = answer.Message, answer.Status
+	return nil
+}
+
+// inspectAnswer takes out what was not approved, shows every string of the rest
+// to the rules and leaves what they let pass.
+func (g *Gateway) inspectAnswer(ex *exchange) error {
+	if ex.answer == nil {
+		return nil
+	}
+	if ex.answer.Error.Exists() {
+		surface := rule.ErrorText
+		if ex.fromServer() {
+			surface = rule.ClientAnswer
+		}
+		return g.inspect(ex, &ex.answer, ex.answer.Error, surface)
+	}
+	if ex.route == toServer {
+		if err := g.fitAnswer(ex); err != nil {
+			return err
+		}
+	}
+	if ex.meta.kind != "" && ex.meta.list != "" {
+		return nil // every entry was compared with its approved form
+	}
+	if ex.meta.answer == 0 {
+		return nil
+	}
+	return g.inspect(ex, &ex.answer, ex.answer.Result, ex.meta.answer)
+}

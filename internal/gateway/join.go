@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// Where servers are joined, names and URIs carry the configured id of their
+// server: "aggregated tool collisions SHOULD be disambiguated by prefixing", and
+// serverInfo, which a server chooses, is not to be used for that.
+const (
+	nameSeparator = "__" // tools and prompts: files__read_file
+	uriSeparator  = "+"  // resources: files+file:///notes.txt, still a valid scheme
+)
+
+func joinLocal(*Gateway, *exchange) route { return local }
+func joinAll(*Gateway, *exchange) route   { return toAll }
+
+// joinByName resolves server__name.
+func joinByName(g *Gateway, ex *exchange) route {
+	return g.joinTo(ex, ex.msg.Params.Get(ex.meta.name), nameSeparator)
+}
+
+// joinByURI resolves server+uri.
+func joinByURI(g *Gateway, ex *exchange) route {
+	return g.joinTo(ex, ex.msg.Params.Get(ex.meta.name), uriSeparator)
+}
+
+// joinByRef resolves the prompt or resource template that a completion is for.
+func joinByRef(g *Gateway, ex *exchange) route {
+	ref := ex.msg.Params.Get("ref")
+	if name := ref.Get("name"); name.Exists() {
+		return g.joinTo(ex, name, nameSeparator)
+	}
+	return g.joinTo(ex, ref.Get("uri"), uriSeparator)
+}
+
+// joinTo takes the server's id off a name and writes the rest into what is sent.
+func (g *Gateway) joinTo(ex *exchange, name wire.Value, separator string) route {
+	id, rest, found := strings.Cut(name.Text(), separator)
+	s := g.live.Load().servers[id]
+	if !found || s == nil || rest == "" {
+		return 0
+	}
+	out := ex.msg
+	if err := replaceMessage(&out, []wire.Edit{name.Replace(wire.AppendString(nil, rest))}); err != nil {
+		return 0
+	}
+	ex.server, ex.target, ex.out = s, rest, out
+	return toServer
+}
+
+// prefixEntry gives one entry of a list its name or URI in the joined mount.
+func prefixEntry(entry wire.Value, server string) []byte {
+	start, _ := entry.Span()
+	var edits []wire.Edit
+	add := func(v wire.Value, separator string) {
+		if v.Kind() == '"' {
+			edits = append(edits, v.Replace(wire.AppendString(nil, server+separator+v.Text())))
+		}
+	}
+	switch {
+	case entry.Get("uriTemplate").Exists():
+		add(entry.Get("uriTemplate"), uriSeparator)
+	case entry.Get("uri").Exists():
+		add(entry.Get("uri"), uriSeparator)
+	default:
+		add(entry.Get("name"), nameSeparator)
+	}
+	for i := range edits {
+		edits[i].Start -= start
+		edits[i].End -= start
+	}
+	return wire.Splice(entry.Raw(), edits...)
+}
+
+// prefixURIs finds the resources that a result names: embedded ones, links, and
+// what resources/read and prompts/get return.
+func prefixURIs(result wire.Value, server string) []wire.Edit {
+	var edits []wire.Edit
+	add := func(v wire.Value) {
+		if v.Kind() == '"' {
+			edits = append(edits, v.Replace(wire.AppendString(nil, server+uriSeparator+v.Text())))
+		}
+	}
+	block := func(v wire.Value) {
+		if v.Get("type").Text() == "resource_link" {
+			add(v.Get("uri"))
+		}
+		add(v.At("resource", "uri"))
+	}
+	for content := range result.Get("content").Items() {
+		block(content)
+	}
+	for content := range result.Get("contents").Items() {
+		add(content.Get("uri"))
+	}
+	for message := range result.Get("messages").Items() {
+		block(message.Get("content"))
+	}
+	return edits
+}
+
+// fitNotification gives the URI in a notification its joined form.
+func (g *Gateway) fitNotification(ex *exchange) error {
+	if ex.msg.Method == wire.NotifyCancelled && ex.session != nil {
+		return ex.session.fitCancelled(ex)
+	}
+	uri := ex.msg.Params.Get("uri")
+	if ex.peer.Mount != "" || ex.msg.Method != wire.NotifyResourceUpdated || uri.Kind() != '"' {
+		return nil
+	}
+	return replaceMessage(&ex.out, []wire.Edit{
+		uri.Replace(wire.AppendString(nil, ex.server.id+uriSeparator+uri.Text())),
+	})
+}
+
+// joinLists answers a list request with the lists of all servers, in the order of
+// their ids. A server that cannot be reached or was not approved is left out; the
+// record says so.
+func (g *Gateway) joinLists(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	live := g.live.Load()
+	type part struct {
+		entries [][]byte
+		note    string
+	}
+	parts := make([]part, len(live.order))
+	var all sync.WaitGroup
+	for i, s := range live.order {
+		all.Go(func() {
+			entries, left, err := g.listOf(ctx, ex, s)
+			parts[i].entries = entries
+			switch {
+			case err != nil:
+				parts[i].note = fmt.Sprintf("%s left out (%s)", s.id, decision.From(err).Reason)
+			case left > 0:
+				parts[i].note = s.id + " " + withheld(left)
+			}
+		})
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return upstream.Answer{}, cancelled(ctx)
+	}
+	var entries [][]byte
+	var notes []string
+	for _, p := range parts {
+		entries = append(entries, p.entries...)
+		if p.note != "" {
+			notes = append(notes, p.note)
+		}
+	}
+	ex.detail = strings.Join(notes, ", ")
+	result := append(wire.AppendString([]byte{'{'}, ex.meta.list), ':')
+	result = append(result, joinArray(entries)...)
+	if ex.modern {
+		// The joined list depends on what each server answered just now, so nobody
+		// may keep it, and it belongs to this principal alone.
+		result = append(result, `,"resultType":"complete","ttlMs":0,"cacheScope":"private"`...)
+	}
+	return localAnswer(ex, append(result, '}'))
+}
+
+func withheld(n int) string {
+	if n == 1 {
+		return "1 entry withheld: not approved as it stands"
+	}
+	return fmt.Sprintf("%d entries withheld: not approved as they stand", n)
+}
+
+func (g *Gateway) listOf(ctx context.Context, ex *exchange, s *server) (entries [][]byte, left int, err error) {
+	if err := s.admitted(ctx, ex.modern); err != nil {
+		return nil, 0, err
+	}
+	l := s.linkFor(ex)
+	err = l.pages(ctx, ex.msg.Method, func(result wire.Value) error {
+		if err := listForm(result, ex.meta.list); err != nil {
+			return err
+		}
+		kept, n, err := g.keep(s, ex.meta.kind, result.Get(ex.meta.list), s.id)
+		if err != nil {
+			return err
+		}
+		entries, left = append(entries, kept...), left+n
+		if len(entries) > s.limits().Tools {
+			return decision.Refuse(decision.UpstreamTooLarge, "over %d entries in %s", s.limits().Tools, ex.meta.list)
+		}
+		return nil
+	})
+	return entries, left, err
+}
+
+// answerHere answers what concerns no server, or all of them.
+func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	switch ex.msg.Method {
+	case wire.MethodInitialize:
+		if err := ex.session.introduce(ex.msg); err != nil {
+			return upstream.Answer{}, err
+		}
+		version := ex.msg.Params.Get("protocolVersion").Text()
+		if !slices.Contains(wire.LegacyVersions, version) {
+			version = wire.LegacyVersions[len(wire.LegacyVersions)-1]
+		}
+		ex.session.setVersion(version)
+		result := wire.AppendString([]byte(`{"protocolVersion":`), version)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
+		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
+		return localAnswer(ex, append(result, '}'))
+	case wire.MethodDiscover:
+		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["`), wire.ModernVersion...)
+		result = append(append(result, `"],"capabilities":`...), g.capabilities(ctx, ex)...)
+		result = append(append(result, `,"_meta":{"`+wire.MetaServerInfo+`":`...), g.serverInfo()...)
+		return localAnswer(ex, append(result, `}}`...))
+	case wire.MethodSetLevel:
+		return g.setLevels(ctx, ex)
+	default: // ping
+		return localAnswer(ex, []byte(`{}`))
+	}
+}
+
+func localAnswer(ex *exchange, result []byte) (upstream.Answer, error) {
+	m, err := wire.Parse(wire.NewResult(ex.msg.ID, result), wire.Limits{Bytes: 1 << 30, Items: 1 << 20})
+	return upstream.Answer{Message: m, Status: http.StatusOK}, err
+}
+
+func (s *Session) setVersion(v string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version = v
+}
+
+// capabilities are what any admitted server of the client's era offers. Servers
+// that are not ready when a client asks are awaited for as long as starting one
+// may take.
+func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
+	offered := map[string]bool{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, s := range g.live.Load().order {
+		all.Go(func() {
+			if s.admitted(ctx, ex.modern) != nil {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for name := range s.capabilities().Members() {
+				offered[name] = true
+			}
+		})
+	}
+	all.Wait()
+	var out []string
+	for _, c := range []struct{ name, legacy, modern string }{
+		{"completions", `{}`, `{}`},
+		{"logging", `{}`, `{}`},
+		{"prompts", `{"listChanged":true}`, `{}`},
+		{"resources", `{"listChanged":true,"subscribe":true}`, `{}`},
+		{"tools", `{"listChanged":true}`, `{}`},
+	} {
+		value := c.legacy
+		if ex.modern {
+			value = c.modern
+		}
+		if offered[c.name] {
+			out = append(out, fmt.Sprintf("%q:%s", c.name, value))
+		}
+	}
+	return []byte("{" + strings.Join(out, ",") + "}")
+}
+
+func (g *Gateway) serverInfo() []byte {
+	info := append([]byte(`{"name":"gatehouse","title":"Gatehouse","version":`), wire.AppendString(nil, g.version)...)
+	return append(info, '}')
+}
+
+// setLevels passes the log level to the servers that are connected and keeps it
+// for those that will be.
+func (g *Gateway) setLevels(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	ex.session.mu.Lock()
+	ex.session.level = ex.msg.Params.Raw()
+	ex.session.mu.Unlock()
+	for _, l := range ex.session.openLinks() {
+		if l.current() == nil || !l.server.capabilities().Get("logging").Exists() {
+			continue
+		}
+		if _, err := l.call(ctx, ex.msg, nil, nil); err != nil {
+			return upstream.Answer{}, err
+		}
+	}
+	return localAnswer(ex, []byte(`{}`))
+}

@@ -1,0 +1,420 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/config"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// definitionAge is how long a link relies on the definitions it read last. A call
+// after that reads them again first, so at the pace of a person every call is
+// checked against what the server says now, and a change that the server does
+// not announce is seen within a second.
+const definitionAge = time.Second
+
+// link is a connection to one server on behalf of one session, or, for the
+// stateless revision, of one principal. It connects when it is needed and again
+// when the connection was lost.
+type link struct {
+	server  *server
+	session *Session // nil: shared, stateless
+
+	questions  atomic.Int64 // of the server, that wait for the client
+	connecting sync.Mutex   // held while the link connects; guards changes of conn
+
+	mu          sync.Mutex // guards what follows
+	conn        upstream.Conn
+	closed      bool
+	initialized bool // notifications/initialized was sent
+	lists       map[approval.Kind]*listing
+}
+
+// listing is what a server listed last on one connection.
+type listing struct {
+	reading sync.Mutex // one reader at a time
+	read    time.Time
+	stale   bool
+	items   map[string]*item // nil entry: the name was listed more than once
+}
+
+func newLink(s *server, session *Session) *link {
+	return &link{server: s, session: session, lists: map[approval.Kind]*listing{}}
+}
+
+// ready is the link's connection, made if there is none. Legacy links say
+// initialize: in the client's words, but under our own id.
+func (l *link) ready(ctx context.Context) (upstream.Conn, error) {
+	if conn := l.current(); conn != nil {
+		return conn, nil
+	}
+	l.connecting.Lock()
+	defer l.connecting.Unlock()
+	if conn := l.current(); conn != nil {
+		return conn, nil
+	}
+	conn, err := l.connect()
+	if err != nil {
+		return nil, err
+	}
+	if l.session == nil {
+		return conn, nil
+	}
+	if _, err := l.initialize(ctx, conn, l.session.initialize(l.server)); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, l.confirm(ctx, conn)
+}
+
+func (l *link) current() upstream.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil {
+		return nil
+	}
+	select {
+	case <-l.conn.Done():
+		return nil
+	default:
+		return l.conn
+	}
+}
+
+// connect opens a connection; the caller holds connecting.
+func (l *link) connect() (upstream.Conn, error) {
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "the session has ended")
+	}
+	conn, err := l.server.open(l.session == nil, l.inbound)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.conn, l.initialized, l.lists = conn, false, map[approval.Kind]*listing{}
+	l.mu.Unlock()
+	return conn, nil
+}
+
+// inbound takes what the server sends by itself.
+func (l *link) inbound(m *wire.Message, tag any) {
+	ex, _ := tag.(*exchange)
+	l.server.gateway.fromServer(l, m, ex)
+}
+
+// initialize performs the handshake with the given request and remembers nothing
+// that would survive a failure.
+func (l *link) initialize(ctx context.Context, conn upstream.Conn, m *wire.Message) (upstream.Answer, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, l.server.limits().StartTimeout,
+		decision.Refuse(decision.UpstreamTimeout, "no answer to initialize"))
+	defer stop()
+	answer, err := conn.Call(ctx, upstream.Request{Message: m})
+	if err != nil {
+		l.server.startFailed()
+		return answer, l.server.explain(conn, err)
+	}
+	if answer.Message.Error.Exists() {
+		return answer, nil
+	}
+	l.server.startWorked()
+	return answer, nil
+}
+
+// confirm ends the handshake and opens the standing stream.
+func (l *link) confirm(ctx context.Context, conn upstream.Conn) error {
+	l.mu.Lock()
+	again := l.initialized
+	l.initialized = true
+	l.mu.Unlock()
+	if again {
+		return nil
+	}
+	if err := conn.Send(ctx, wire.NewNotification(wire.NotifyInitialized, nil)); err != nil {
+		return l.server.explain(conn, err)
+	}
+	if http, ok := conn.(*upstream.Client); ok {
+		http.Listen()
+	}
+	if level := l.session.logLevel(); level != nil {
+		m, err := wire.Parse(wire.NewRequest(`"gatehouse-level"`, wire.MethodSetLevel, level), wire.Limits{})
+		if err == nil {
+			_, err = conn.Call(ctx, upstream.Request{Message: m})
+		}
+		return err
+	}
+	return nil
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	l.closed = true
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// call sends a request on the link and reads the answer. A server that has
+// forgotten the session did not run the request, so it gets it once more on a new
+// one.
+func (l *link) call(ctx context.Context, m *wire.Message, header http.Header, tag *exchange) (upstream.Answer, error) {
+	for attempt := 0; ; attempt++ {
+		conn, err := l.ready(ctx)
+		if err != nil {
+			return upstream.Answer{}, err
+		}
+		r := upstream.Request{Message: m, Header: header}
+		if tag != nil {
+			r.Tag = tag
+		}
+		answer, err := conn.Call(ctx, r)
+		if errors.Is(err, upstream.ErrSessionLost) {
+			conn.Close()
+			if attempt == 0 {
+				continue
+			}
+		}
+		if err != nil {
+			return answer, l.server.explain(conn, err)
+		}
+		return answer, nil
+	}
+}
+
+// changed notes that the server announced other definitions.
+func (l *link) changed(kind approval.Kind) {
+	list := l.list(kind)
+	l.mu.Lock()
+	list.stale = true
+	l.mu.Unlock()
+}
+
+func (l *link) list(kind approval.Kind) *listing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.lists[kind]
+	if list == nil {
+		list = &listing{stale: true}
+		l.lists[kind] = list
+	}
+	return list
+}
+
+// lookup is the definition that the server gives now for a name, nil if it lists
+// none, or several.
+func (l *link) lookup(ctx context.Context, kind approval.Kind, name string) (*item, error) {
+	if _, err := l.ready(ctx); err != nil {
+		return nil, err
+	}
+	list := l.list(kind)
+	list.reading.Lock()
+	defer list.reading.Unlock()
+	l.mu.Lock()
+	fresh := !list.stale && time.Since(list.read) < definitionAge
+	list.stale = false // a change that is announced from here on counts again
+	l.mu.Unlock()
+	if !fresh {
+		items, err := l.readList(ctx, kind)
+		if err != nil {
+			l.changed(kind)
+			return nil, err
+		}
+		list.items, list.read = items, time.Now()
+	}
+	return list.items[name], nil
+}
+
+// readList reads all pages of one list.
+func (l *link) readList(ctx context.Context, kind approval.Kind) (map[string]*item, error) {
+	items := map[string]*item{}
+	err := l.pages(ctx, listMethod(kind), func(result wire.Value) error {
+		return l.server.collect(kind, result, items)
+	})
+	return items, err
+}
+
+const maxPages = 1000 // with the bound on items, only empty pages reach it
+
+// pages asks for a list page by page. A server without the method has an empty
+// list.
+func (l *link) pages(ctx context.Context, name string, each func(result wire.Value) error) error {
+	ctx, stop := context.WithTimeoutCause(ctx, l.server.limits().StartTimeout,
+		decision.Refuse(decision.UpstreamTimeout, "no answer to %s", name))
+	defer stop()
+	var cursor wire.Value
+	for page := 0; page < maxPages; page++ {
+		answer, err := l.ask(ctx, name, cursor)
+		if err != nil {
+			return err
+		}
+		if answer.Error.Exists() {
+			if code, _ := answer.Error.Get("code").Int(); code == wire.CodeMethodNotFound {
+				return nil
+			}
+			return decision.Refuse(decision.UpstreamInvalid, "%s was answered by an error", name)
+		}
+		if err := each(answer.Result); err != nil {
+			return err
+		}
+		if cursor = answer.Result.Get("nextCursor"); cursor.Kind() != '"' {
+			return nil
+		}
+	}
+	return decision.Refuse(decision.UpstreamFlood, "%s has over %d pages", name, maxPages)
+}
+
+// ask sends a request of the gateway's own.
+func (l *link) ask(ctx context.Context, name string, cursor wire.Value) (*wire.Message, error) {
+	params := []byte(`{}`)
+	if cursor.Exists() {
+		params = fmt.Appendf(nil, `{"cursor":%s}`, cursor.Raw())
+	}
+	m, header, err := l.server.gateway.ownRequest(l.session == nil, name, params)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := l.call(ctx, m, header, nil)
+	return answer.Message, err
+}
+
+// server is one configured upstream and what is known of it, for all links.
+type server struct {
+	id      string
+	gateway *Gateway
+	live    *live // of the configuration that made it
+	log     *slog.Logger
+
+	config    config.Server
+	owner     string // who it belongs to, as lower-case words
+	admission admission
+	transport http.RoundTripper
+	stateless *link         // shared by all modern requests
+	read      chan struct{} // closed when its definition was read in this run
+	wasRead   sync.Once
+
+	secretsOnce sync.Once
+	secrets     []string
+
+	mu       sync.Mutex // guards what follows
+	failures int
+	notUntil time.Time
+	items    map[string]*item // by digest
+	pages    map[[sha256.Size]byte]map[string]*item
+	children map[upstream.Conn]bool
+}
+
+const (
+	firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
+	// maxRememberedPages of lists are known by their hash, so that an unchanged list
+	// is not taken apart again. Sixteen covers servers that answer a few kinds of
+	// client differently.
+	maxRememberedPages = 16
+)
+
+// open connects to the server. A server that keeps failing is not started again
+// before its back-off is over.
+func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+	s.mu.Lock()
+	wait := time.Until(s.notUntil)
+	s.mu.Unlock()
+	if wait > 0 {
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "it failed and is tried again in %s", wait.Round(100*time.Millisecond))
+	}
+	conn, err := s.dial(modern, inbound)
+	if err != nil {
+		s.startFailed()
+		return nil, s.explain(nil, err)
+	}
+	s.mu.Lock()
+	s.children[conn] = true
+	s.mu.Unlock()
+	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
+	go func() {
+		<-conn.Done()
+		s.mu.Lock()
+		delete(s.children, conn)
+		s.mu.Unlock()
+		s.gateway.note(&audit.Record{Kind: audit.ServerEnded, Server: s.id, Detail: s.describe(conn)})
+	}()
+	return conn, nil
+}
+
+func (s *server) describe(conn upstream.Conn) string {
+	if p, ok := conn.(*upstream.Process); ok {
+		return "process " + strconv.Itoa(p.Pid())
+	}
+	return "HTTP connection"
+}
+
+func (s *server) startFailed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	back := firstBackOff << min(s.failures, 10)
+	s.failures++
+	s.notUntil = time.Now().Add(min(back, lastBackOff))
+}
+
+func (s *server) startWorked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures, s.notUntil = 0, time.Time{}
+}
+
+// explain turns an error of a connection into a refusal. What the server wrote to
+// stderr goes to our own log only.
+func (s *server) explain(conn upstream.Conn, err error) error {
+	var refusal *decision.Refusal
+	if errors.As(err, &refusal) {
+		return err
+	}
+	detail := err
+	if p, ok := conn.(*upstream.Process); ok {
+		detail = p.Explain(err)
+	}
+	s.log.Warn("a call to the server did not succeed", "error", detail)
+	reason := decision.UpstreamUnavailable
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = decision.UpstreamTimeout
+	case errors.Is(err, context.Canceled):
+		reason = decision.Cancelled
+	case errors.Is(err, upstream.ErrTooLarge):
+		reason = decision.UpstreamTooLarge
+	case errors.Is(err, upstream.ErrFlood):
+		reason = decision.UpstreamFlood
+	case errors.Is(err, upstream.ErrInvalid):
+		reason = decision.UpstreamInvalid
+	}
+	return &decision.Refusal{Reason: reason, Detail: s.id, Err: detail}
+}
+
+func (s *server) close() {
+	s.mu.Lock()
+	open := make([]upstream.Conn, 0, len(s.children))
+	for conn := range s.children {
+		open = append(open, conn)
+	}
+	s.mu.Unlock()
+	var all sync.WaitGroup
+	for _, conn := range open {
+		all.Go(conn.Close)
+	}
+	all.Wait()
+}

@@ -1,0 +1,260 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/finding"
+	"gatehouse/internal/rule"
+	"gatehouse/internal/wire"
+)
+
+// recordDecision writes that the exchange may pass, before anything leaves. If it
+// cannot be written, nothing leaves.
+func (g *Gateway) recordDecision(ex *exchange) error {
+	if ex.quiet() {
+		return nil
+	}
+	r := ex.record(audit.Decided)
+	r.Decision = audit.Allow
+	r.Findings = ex.findings
+	if err := g.storeArguments(ex, r); err != nil {
+		return err
+	}
+	if err := g.audit.Append(r); err != nil {
+		return decision.Wrap(decision.AuditUnavailable, err)
+	}
+	ex.decided = true
+	ex.findings = nil // the closing record has those of the answer
+	return nil
+}
+
+// recordEnd writes what came of the exchange, before the answer leaves. An
+// exchange that was refused before it was decided has this one record.
+func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
+	if ex.quiet() && ex.refusal == nil {
+		return nil
+	}
+	r := ex.record(audit.Ended)
+	r.Decision = audit.Allow
+	if ex.refusal != nil {
+		r.Decision, r.Reason, r.Rule = audit.Deny, string(ex.refusal.Reason), ex.refusal.Rule
+		r.Detail = ex.refusal.Detail
+		if ex.refusal.Err != nil {
+			r.Detail = join(r.Detail, ex.refusal.Err.Error())
+		}
+	}
+	r.Detail = join(r.Detail, ex.detail)
+	r.Findings = ex.findings
+	r.Micros = time.Since(ex.began).Microseconds()
+	if body != nil && ex.msg.Kind == wire.Request {
+		r.BytesOut = len(body)
+		g.storeResult(ex, r, body)
+	}
+	if !ex.decided && ex.msg != nil {
+		if err := g.storeArguments(ex, r); err != nil {
+			return err
+		}
+	}
+	return g.audit.Append(r)
+}
+
+func join(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return a + ": " + b
+}
+
+// quiet tells the messages that are counted and not recorded one by one: pings,
+// and what a server sends within a call that is recorded itself.
+func (ex *exchange) quiet() bool {
+	if ex.msg == nil || len(ex.findings) > 0 {
+		return false
+	}
+	return ex.msg.Method == wire.MethodPing || ex.fromServer() && ex.msg.Kind == wire.Notification && ex.peer.tag != nil
+}
+
+func (ex *exchange) record(kind audit.Kind) *audit.Record {
+	r := &audit.Record{
+		Kind: kind, Exchange: ex.id, Principal: ex.principal, Direction: audit.ClientToServer,
+		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target,
+	}
+	if ex.peer.Mount != "" {
+		r.Mount += "/" + ex.peer.Mount
+	}
+	if ex.fromServer() {
+		r.Direction = audit.ServerToClient
+	}
+	if ex.server != nil {
+		r.Server = ex.server.id
+	}
+	if ex.msg != nil {
+		r.Method = ex.msg.Method
+		if info := ex.msg.Params.At("_meta", wire.MetaClientInfo); info.Exists() {
+			r.Client = clientName(info)
+		}
+	}
+	if ex.session != nil {
+		r.Session = ex.session.publicID()
+		r.Client = ex.session.clientName(r.Client)
+	}
+	return r
+}
+
+// publicID names a session in the log without giving away the id that opens it.
+func (s *Session) publicID() string {
+	sum := sha256.Sum256([]byte(s.id))
+	return hex.EncodeToString(sum[:6])
+}
+
+func (s *Session) clientName(or string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != "" {
+		return s.client
+	}
+	return or
+}
+
+func clientName(info wire.Value) string {
+	name := info.Get("name").Text()
+	if version := info.Get("version").Text(); version != "" {
+		name += "/" + version
+	}
+	return printable(name)
+}
+
+func (g *Gateway) storeArguments(ex *exchange, r *audit.Record) error {
+	params := ex.msg.Params
+	if !params.Exists() {
+		return nil
+	}
+	if arguments := params.Get("arguments"); arguments.Exists() {
+		params = arguments
+	}
+	r.ArgumentsDigest = digest(wire.Canonical(params.Raw()))
+	live := g.live.Load()
+	if live.config.Audit.Arguments != "redacted" {
+		return nil
+	}
+	clean, err := g.withoutSecrets(live, &ex.msg.Document, params)
+	if err != nil {
+		return err
+	}
+	r.Arguments, r.ArgumentsCut = cut(clean, live.config.Audit.MaxBytes)
+	return nil
+}
+
+func (g *Gateway) storeResult(ex *exchange, r *audit.Record, body []byte) {
+	r.ResultDigest = digest(body)
+	live := g.live.Load()
+	if live.config.Audit.Results != "redacted" || ex.answer == nil {
+		return
+	}
+	result := ex.answer.Result
+	if !result.Exists() {
+		result = ex.answer.Error
+	}
+	raw := result.Raw()
+	if len(raw) > live.config.Audit.MaxBytes {
+		// Only the beginning is kept, so only that needs to be clean. What is cut in
+		// the middle of a string is no JSON any more and is kept as text.
+		text := string(raw[:live.config.Audit.MaxBytes])
+		raw = wire.AppendString(nil, text)
+		r.ResultCut = true
+	}
+	doc, err := wire.Scan(raw, wire.Limits{})
+	if err != nil {
+		return // cut within an escape: the digest says what it was
+	}
+	clean, err := g.withoutSecrets(live, &doc, doc.Root)
+	if err != nil {
+		g.log.Error("a result is not kept", "exchange", ex.id, "error", err)
+		return
+	}
+	r.Result = clean
+}
+
+// withoutSecrets is a value with every secret in it redacted, whoever may see it
+// on the wire: the log belongs to other people.
+func (g *Gateway) withoutSecrets(live *live, doc *wire.Document, v wire.Value) ([]byte, error) {
+	out, err := live.redactor.Message(doc, v, rule.Subject{Surface: rule.ToolResult})
+	if err != nil {
+		return nil, err
+	}
+	if out.Refusal != nil {
+		return []byte(`"[withheld: it holds a secret in a member name]"`), nil
+	}
+	start, _ := v.Span()
+	for i := range out.Edits {
+		out.Edits[i].Start -= start
+		out.Edits[i].End -= start
+	}
+	return wire.Splice(v.Raw(), out.Edits...), nil
+}
+
+// cut bounds what is stored; what is cut becomes a JSON string of its beginning.
+func cut(raw []byte, most int) (json.RawMessage, bool) {
+	if len(raw) <= most {
+		return raw, false
+	}
+	return wire.AppendString(nil, string(raw[:most])), true
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// inspect shows a part of a message to the rules and applies what they say: the
+// message is replaced by its redacted form, or refused.
+func (g *Gateway) inspect(ex *exchange, m **wire.Message, region wire.Value, surface rule.Surface) error {
+	subject := rule.Subject{Surface: surface, Name: ex.target}
+	if ex.server != nil {
+		subject.Server, subject.Owner = ex.server.id, ex.server.owner
+		if surface&rule.ToServer != 0 {
+			subject.Known = ex.server.knownSecrets()
+		}
+	}
+	out, err := g.live.Load().inspector.Message(&(*m).Document, region, subject)
+	if err != nil {
+		return err
+	}
+	ex.findings = append(ex.findings, out.Findings...)
+	if out.Refusal != nil {
+		return out.Refusal
+	}
+	if len(out.Edits) == 0 {
+		return nil
+	}
+	return replaceMessage(m, out.Edits)
+}
+
+// replaceMessage applies edits and reads the result again, so that what is sent
+// has passed the strict scan in the form in which it is sent.
+func replaceMessage(m **wire.Message, edits []wire.Edit) error {
+	edited, err := wire.Parse(wire.Splice((*m).Raw, edits...), wire.Limits{Bytes: 1 << 30})
+	if err != nil {
+		return err
+	}
+	*m = edited
+	return nil
+}
+
+// asFindings is for records of definitions.
+func asFindings(list []finding.Finding, effect string) []finding.Finding {
+	out := make([]finding.Finding, len(list))
+	for i, f := range list {
+		f.Effect = effect
+		out[i] = f
+	}
+	return out
+}

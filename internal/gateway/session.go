@@ -1,0 +1,268 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/wire"
+)
+
+// outboxSize bounds messages that wait for a client to open a stream for them.
+// What exceeds it is lost, as it would be with no stream open at all.
+const outboxSize = 256
+
+// Session is one client of the initialize-based revisions, or one stdio
+// connection of any revision. It never authenticates: every request is identified
+// by itself and must come from the principal that began the session.
+type Session struct {
+	id        string
+	principal string
+	mount     string
+	began     time.Time
+	ctx       context.Context // ends with the session
+	end       context.CancelFunc
+	direct    func([]byte) error // stdio: writes to the client at once
+	outbox    chan []byte        // HTTP: waits for the GET stream
+	lastUsed  atomic.Int64       // UnixNano
+	streams   atomic.Int32       // open GET streams
+
+	mu      sync.Mutex // guards what follows
+	client  string     // name/version as the client says; for the log only
+	version string
+	params  *wire.Message // the client's initialize
+	links   map[string]*link
+	flights map[wire.ID]*exchange // requests of the client that are not answered
+	asks    map[wire.ID]*ask      // requests to the client that are not answered
+	lastAsk int64
+	level   []byte // params of the last logging/setLevel
+}
+
+// ask is a request that a server sent to the client.
+type ask struct {
+	answer chan *wire.Message
+	link   *link
+	id     wire.ID // as the server sent it
+	token  wire.ID // progress token that the client would use
+}
+
+func newSession(principal, mount string) *Session {
+	s := &Session{
+		// "The session ID SHOULD be globally unique and cryptographically secure";
+		// rand.Text has 130 bits in visible ASCII.
+		id: rand.Text(), principal: principal, mount: mount, began: time.Now(),
+		outbox: make(chan []byte, outboxSize),
+		links:  map[string]*link{}, flights: map[wire.ID]*exchange{}, asks: map[wire.ID]*ask{},
+	}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	s.touch()
+	return s
+}
+
+func (s *Session) touch() { s.lastUsed.Store(time.Now().UnixNano()) }
+
+func (s *Session) idleSince() time.Time { return time.Unix(0, s.lastUsed.Load()) }
+
+// Done is closed when the session ends.
+func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Outbox yields what servers send outside of calls.
+func (s *Session) Outbox() <-chan []byte { return s.outbox }
+
+// Attach counts an open stream, so that its session does not count as idle.
+func (s *Session) Attach() (detach func()) {
+	s.streams.Add(1)
+	return func() {
+		s.streams.Add(-1)
+		s.touch()
+	}
+}
+
+func (s *Session) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams.Load() > 0 || len(s.flights) > 0 || s.direct != nil
+}
+
+// push sends a message that belongs to no call. It reports whether there was a
+// place for it.
+func (s *Session) push(raw []byte) bool {
+	if s.direct != nil {
+		return s.direct(raw) == nil
+	}
+	select {
+	case s.outbox <- raw:
+		return true
+	default:
+		return false
+	}
+}
+
+// enter registers a request. "The request ID MUST NOT have been previously used by
+// the requestor within the same session"; among requests in flight it would make
+// answers ambiguous, so there it is refused.
+func (s *Session) enter(ex *exchange) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.flights[ex.msg.ID]; taken {
+		return decision.Refuse(decision.Malformed, "a request with this id is in flight already")
+	}
+	s.flights[ex.msg.ID] = ex
+	return nil
+}
+
+func (s *Session) leave(ex *exchange) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flights[ex.msg.ID] == ex {
+		delete(s.flights, ex.msg.ID)
+	}
+}
+
+func (s *Session) flight(id wire.ID) *exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flights[id]
+}
+
+// answered hands a client's response to whoever asked.
+func (s *Session) answered(m *wire.Message) bool {
+	s.mu.Lock()
+	waiting := s.asks[m.ID]
+	delete(s.asks, m.ID)
+	s.mu.Unlock()
+	if waiting == nil {
+		return false
+	}
+	waiting.answer <- m
+	return true
+}
+
+// begin registers a question to the client under an id of our own.
+func (s *Session) begin(l *link, m *wire.Message) (wire.ID, *ask) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastAsk++
+	id := integerID(s.lastAsk)
+	token := tokenOf(m.Params.At("_meta", "progressToken"))
+	a := &ask{answer: make(chan *wire.Message, 1), link: l, id: m.ID, token: token}
+	s.asks[id] = a
+	return id, a
+}
+
+func (s *Session) giveUp(id wire.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.asks, id)
+}
+
+// fitCancelled gives a server's cancellation of its own question the id under
+// which the client knows it.
+func (s *Session) fitCancelled(ex *exchange) error {
+	requestID := ex.msg.Params.Get("requestId")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, a := range s.asks {
+		if a.link == ex.link && a.id == tokenOf(requestID) {
+			return replaceMessage(&ex.out, []wire.Edit{requestID.Replace([]byte(id))})
+		}
+	}
+	return decision.Refuse(decision.NotFound, "the question is no longer open")
+}
+
+// askedWith finds the server whose question the client reports progress on.
+func (s *Session) askedWith(token wire.ID) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.asks {
+		if a.token == token && token != "" {
+			return a.link
+		}
+	}
+	return nil
+}
+
+// openLinks are the links that exist now.
+func (s *Session) openLinks() []*link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*link, 0, len(s.links))
+	for _, l := range s.links {
+		list = append(list, l)
+	}
+	return list
+}
+
+// link is the session's own link to a server, made when it is first needed.
+func (s *Session) link(srv *server) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.links[srv.id]
+	if l == nil || l.server != srv {
+		l = newLink(srv, s)
+		s.links[srv.id] = l
+	}
+	return l
+}
+
+// declares reports whether the client declared a capability in initialize.
+func (s *Session) declares(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.params != nil && s.params.Params.At("capabilities", name).Exists()
+}
+
+// close ends the session and its connections. It returns when they are gone.
+func (s *Session) close() {
+	s.end()
+	var all sync.WaitGroup
+	for _, l := range s.openLinks() {
+		all.Go(l.close)
+	}
+	all.Wait()
+}
+
+// sessions are the sessions reachable by id.
+type sessions struct {
+	mu  sync.Mutex
+	all map[string]*Session
+}
+
+func (t *sessions) add(s *Session, limit int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.all) >= limit {
+		return decision.Refuse(decision.Overloaded, "%d sessions are open", limit)
+	}
+	t.all[s.id] = s
+	return nil
+}
+
+// find is the session with this id if it is the principal's own and on this
+// mount. A stolen id is of no use to anybody else, and is not told from a wrong
+// one.
+func (t *sessions) find(id, principal, mount string) *Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.all[id]
+	if s == nil || s.principal != principal || s.mount != mount {
+		return nil
+	}
+	return s
+}
+
+func (t *sessions) remove(match func(*Session) bool) []*Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var gone []*Session
+	for id, s := range t.all {
+		if match(s) {
+			delete(t.all, id)
+			gone = append(gone, s)
+		}
+	}
+	return gone
+}

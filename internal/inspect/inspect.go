@@ -1,0 +1,213 @@
+// Package inspect shows every string of a message to the rules and says what
+// follows: a list of findings, the edits that take out what must not pass, or a
+// refusal. It decides nothing by itself; the mode of each rule comes from the
+// configuration.
+package inspect
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/finding"
+	"gatehouse/internal/rule"
+	"gatehouse/internal/wire"
+)
+
+// maxFindings of one message are kept. A message full of matches is acted upon
+// all the same; the log does not need each of them.
+const maxFindings = 50
+
+// Inspector holds the rules in force. It is immutable.
+type Inspector struct {
+	rules  []rule.Rule
+	report map[string]bool // rules that only report
+}
+
+// New makes an Inspector. Rules are enforced but for those named in report.
+func New(rules []rule.Rule, report map[string]bool) *Inspector {
+	return &Inspector{rules: rules, report: report}
+}
+
+// Outcome is what the rules said about one message.
+type Outcome struct {
+	Findings []finding.Finding
+	Edits    []wire.Edit       // to be applied to the inspected bytes
+	Refusal  *decision.Refusal // nil if the message may pass
+}
+
+// Message inspects every string inside region, which is part of doc. The subject
+// is a template: it says all but the text. A rule that fails refuses: "could not
+// look" is never "found nothing".
+func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject) (Outcome, error) {
+	var out Outcome
+	rules := i.reading(subject.Surface)
+	if len(rules) == 0 || !region.Exists() {
+		return out, nil
+	}
+	start, end := region.Span()
+	first := sort.Search(len(doc.Strings), func(n int) bool { return int(doc.Strings[n].Start) > start })
+	keyIndex, key := int32(-1), ""
+	for n := first; n < len(doc.Strings) && int(doc.Strings[n].Start) < end; n++ {
+		s := doc.Strings[n]
+		if s.Start == s.End {
+			continue
+		}
+		if s.Key != keyIndex {
+			keyIndex, key = s.Key, ""
+			if s.Key >= 0 {
+				key = doc.Text(int(s.Key))
+			}
+		}
+		subject.Text, subject.Key, subject.IsKey = doc.Text(n), key, s.IsKey
+		matches, err := i.text(rules, subject)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if len(matches) > 0 {
+			i.follow(&out, doc, s, subject, matches)
+		}
+	}
+	return out, nil
+}
+
+func (i *Inspector) reading(surface rule.Surface) []rule.Rule {
+	var rules []rule.Rule
+	for _, r := range i.rules {
+		if r.Surfaces&surface != 0 {
+			rules = append(rules, r)
+		}
+	}
+	return rules
+}
+
+type match struct {
+	rule.Match
+	rule string
+}
+
+func (i *Inspector) text(rules []rule.Rule, subject rule.Subject) ([]match, error) {
+	var all []match
+	for _, r := range rules {
+		found, err := r.Detect(subject)
+		if err != nil {
+			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
+		}
+		for _, m := range found {
+			if m.Start < 0 || m.End > len(subject.Text) || m.Start >= m.End {
+				return nil, fmt.Errorf("rule %s: a match outside its text", r.ID)
+			}
+			if m.Severity == rule.Unrated {
+				m.Severity = r.Severity
+			}
+			all = append(all, match{m, r.ID})
+		}
+	}
+	return all, nil
+}
+
+// follow turns the matches in one string into findings and into an edit or a
+// refusal.
+func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, matches []match) {
+	var redact []match
+	for _, m := range matches {
+		effect := i.effect(subject, m)
+		switch effect {
+		case "redacted":
+			redact = append(redact, m)
+		case "refused":
+			if out.Refusal == nil {
+				out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.rule, Detail: m.Detail}
+			}
+		}
+		if len(out.Findings) < maxFindings {
+			out.Findings = append(out.Findings, finding.Finding{
+				Rule: m.rule, Severity: m.Severity, Surface: subject.Surface.String(), Server: subject.Server,
+				Name: subject.Name, Field: doc.Pointer(int(s.Start)), Detail: m.Detail,
+				Excerpt: excerpt(subject.Text, m), Effect: effect,
+			})
+		}
+	}
+	if len(redact) > 0 {
+		text := wire.AppendString(nil, replace(subject.Text, redact))
+		out.Edits = append(out.Edits, wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: text})
+	}
+}
+
+// effect says what a match leads to. Definitions are judged as a whole by
+// admission; what leaves towards a server cannot be mended, because the server
+// would then get something that nobody asked for.
+func (i *Inspector) effect(subject rule.Subject, m match) string {
+	action := m.Action
+	switch {
+	case subject.Surface&rule.Definitions != 0:
+		return "reported"
+	case subject.Surface&rule.ToServer != 0:
+		action = rule.Report
+		if m.Severity >= rule.High {
+			action = rule.Refuse
+		}
+	case subject.IsKey && action == rule.Redact:
+		action = rule.Refuse // a replaced member name could become a twin of another
+	}
+	would := i.report[m.rule]
+	switch {
+	case action == rule.Redact && would:
+		return "would-redact"
+	case action == rule.Redact:
+		return "redacted"
+	case action == rule.Refuse && would:
+		return "would-refuse"
+	case action == rule.Refuse:
+		return "refused"
+	}
+	return "reported"
+}
+
+// replace puts the replacements in place of the matches. Where matches overlap,
+// the union goes and the replacement of the first stands.
+func replace(text string, matches []match) string {
+	sort.SliceStable(matches, func(a, b int) bool { return matches[a].Start < matches[b].Start })
+	var out strings.Builder
+	pos := 0
+	for _, m := range matches {
+		if m.Start >= pos {
+			out.WriteString(text[pos:m.Start])
+			out.WriteString(m.Replacement)
+		}
+		pos = max(pos, m.End)
+	}
+	out.WriteString(text[pos:])
+	return out.String()
+}
+
+// maxExcerpt is how much of a match a finding repeats.
+const maxExcerpt = 160
+
+// excerpt shows what was found. Secrets are never repeated: a rule that redacts
+// with its own words marks the match as one by its id.
+func excerpt(text string, m match) string {
+	if m.rule == "secret-exposed" {
+		return ""
+	}
+	part := text[m.Start:m.End]
+	cut := len(part) > maxExcerpt
+	if cut {
+		part = strings.ToValidUTF8(part[:maxExcerpt], "")
+	}
+	part = strings.Trim(fmt.Sprintf("%+q", part), `"`)
+	if cut {
+		part += "…"
+	}
+	return part
+}
+
+// Highest is the worst severity among findings.
+func Highest(findings []finding.Finding) rule.Severity {
+	worst := rule.Unrated
+	for _, f := range findings {
+		worst = max(worst, f.Severity)
+	}
+	return worst
+}

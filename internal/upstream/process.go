@@ -1,0 +1,434 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+
+	"gatehouse/internal/wire"
+)
+
+// Command is how a process is started. The environment holds exactly Env.
+type Command struct {
+	Args []string
+	Dir  string
+	Env  []string // NAME=value
+}
+
+const (
+	// maxStrayLines bounds lines that are no messages between two messages. Real
+	// servers print a banner or a warning; more is a flood.
+	maxStrayLines = 1000
+	// maxStrayBytes bounds one such line; the rest of it is skipped.
+	maxUnasked = 10_000
+	// keptStderr is how much of the end of stderr is kept to explain a failure.
+	keptStderr = 4 << 10
+	// The steps of ending a process: stdin is closed first, as the specification
+	// asks ("close the input stream to the child process"), then SIGTERM, then
+	// SIGKILL. Together they stay under the five seconds a shutdown may take.
+	stdinGrace = 500 * time.Millisecond
+	termGrace  = 1500 * time.Millisecond
+)
+
+// Process is a server started as a child process.
+type Process struct {
+	cmd     *exec.Cmd
+	stdin   *os.File
+	limits  Limits
+	inbound Inbound
+	log     *slog.Logger
+	exited  chan struct{} // closed when the process has been reaped
+	done    chan struct{} // closed when, besides, nothing of it is left
+	closing sync.Once
+	reaping sync.Once
+
+	writing sync.Mutex // one line at a time
+
+	mu       sync.Mutex // guards what follows
+	pending  map[int64]*pendingCall
+	lastID   int64
+	unasked  int   // messages since the last call began
+	stray    int   // lines that are no messages, in all
+	ended    error // why the process can no longer be used
+	exit     error // what reaping said
+	errTail  []byte
+	latestID int64 // the most recent pending call
+}
+
+type pendingCall struct {
+	answer chan result
+	id     wire.ID // as the caller sent it
+	token  []byte  // progress token as the caller sent it
+	tag    any
+	events int
+}
+
+type result struct {
+	message *wire.Message
+	err     error
+}
+
+// Start starts a server. Inbound is called from one goroutine.
+func Start(c Command, limits Limits, log *slog.Logger, inbound Inbound) (*Process, error) {
+	// The pipes are made here and not by exec, because writing needs a deadline:
+	// a server that does not read must not hold up the gateway.
+	inRead, inWrite, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe: %w", err)
+	}
+	outRead, outWrite, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), inRead.Close(), inWrite.Close())
+	}
+	p := &Process{
+		stdin: inWrite, limits: limits, inbound: inbound, log: log,
+		exited: make(chan struct{}), done: make(chan struct{}), pending: map[int64]*pendingCall{},
+	}
+	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
+	p.cmd.Dir, p.cmd.Env = c.Dir, c.Env
+	if p.cmd.Env == nil {
+		p.cmd.Env = []string{} // nil would mean the gateway's own environment
+	}
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = inRead, outWrite, (*stderrTail)(p)
+	// Descendants may keep stderr open after the server is gone.
+	p.cmd.WaitDelay = termGrace
+	ownGroup(p.cmd)
+	err = p.cmd.Start()
+	inRead.Close()
+	outWrite.Close()
+	if err != nil {
+		inWrite.Close()
+		outRead.Close()
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	go p.wait(outRead)
+	go p.read(outRead)
+	return p, nil
+}
+
+// Pid is the process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process is gone.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Call sends one request. Ids and progress tokens are replaced by numbers of our
+// own, because one process may serve several clients that count alike.
+func (p *Process) Call(ctx context.Context, r Request) (Answer, error) {
+	id, call, line, err := p.register(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer p.forget(id)
+	if err := p.write(line); err != nil {
+		return Answer{}, err
+	}
+	select {
+	case got := <-call.answer:
+		if got.err != nil {
+			return Answer{}, got.err
+		}
+		return Answer{Message: got.message, Status: 200}, nil
+	case <-ctx.Done():
+		p.forget(id)
+		reason, _ := context.Cause(ctx).(interface{ CancelReason() string })
+		params := fmt.Appendf(nil, `{"requestId":%d}`, id)
+		if reason != nil {
+			params = fmt.Appendf(nil, `{"requestId":%d,"reason":%s}`, id, wire.AppendString(nil, reason.CancelReason()))
+		}
+		if r.Message.Method != wire.MethodInitialize { // "The initialize request MUST NOT be cancelled"
+			_ = p.write(wire.NewNotification(wire.NotifyCancelled, params))
+		}
+		return Answer{}, context.Cause(ctx)
+	}
+}
+
+func (p *Process) register(r Request) (int64, *pendingCall, []byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended != nil {
+		return 0, nil, nil, p.ended
+	}
+	p.lastID++
+	id := p.lastID
+	call := &pendingCall{answer: make(chan result, 1), id: r.Message.ID, tag: r.Tag}
+	number := strconv.AppendInt(nil, id, 10)
+	edits := []wire.Edit{r.Message.IDEdit(wire.ID(number))}
+	if token := r.Message.Params.At("_meta", "progressToken"); token.Exists() {
+		call.token = token.Raw()
+		edits = append(edits, token.Replace(number))
+	}
+	p.pending[id], p.latestID, p.unasked = call, id, 0
+	return id, call, wire.Splice(r.Message.Raw, edits...), nil
+}
+
+func (p *Process) forget(id int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pending, id)
+}
+
+// Send writes a notification or a response.
+func (p *Process) Send(_ context.Context, raw []byte) error { return p.write(raw) }
+
+// write sends one line. "Messages are delimited by newlines, and MUST NOT contain
+// embedded newlines"; in strict JSON a raw line break can only be white space.
+func (p *Process) write(raw []byte) error {
+	line := make([]byte, 0, len(raw)+1)
+	for _, c := range raw {
+		if c == '\n' || c == '\r' {
+			c = ' '
+		}
+		line = append(line, c)
+	}
+	line = append(line, '\n')
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	_ = p.stdin.SetWriteDeadline(time.Now().Add(p.limits.WriteTimeout))
+	if _, err := p.stdin.Write(line); err != nil {
+		// Half a line may have been written, so the stream is of no more use.
+		p.end(fmt.Errorf("%w: writing to it: %w", ErrEnded, err))
+		go p.Close()
+		return p.reason()
+	}
+	return nil
+}
+
+// wait reaps the process. A descendant may keep stdout open after the server is
+// gone; what the server still wrote is read, then reading ends.
+func (p *Process) wait(stdout *os.File) {
+	err := p.cmd.Wait()
+	p.mu.Lock()
+	p.exit = err
+	p.mu.Unlock()
+	close(p.exited)
+	_ = stdout.SetReadDeadline(time.Now().Add(stdinGrace))
+}
+
+// read takes lines from stdout until it ends or is given up, then sees to it that
+// nothing of the process is left.
+func (p *Process) read(stdout *os.File) {
+	err := p.lines(bufio.NewReaderSize(stdout, 64<<10))
+	stdout.Close()
+	p.end(err)
+	p.stdin.Close()
+	p.kill()
+	close(p.done)
+}
+
+func (p *Process) lines(r *bufio.Reader) error {
+	stray := 0
+	for {
+		line, err := readLine(r, p.limits.MessageBytes)
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+				return ErrEnded
+			}
+			return err
+		}
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if line[0] != '{' && line[0] != '[' {
+			// Servers print banners and debug text where only messages may stand.
+			// Refusing them helps nobody; counting them bounds it.
+			if stray++; stray > maxStrayLines {
+				return fmt.Errorf("%w: over %d lines that are no messages", ErrFlood, maxStrayLines)
+			}
+			p.countStray()
+			continue
+		}
+		stray = 0
+		if err := p.message(line); err != nil {
+			return err
+		}
+	}
+}
+
+// readLine is the next line without its end. The result is the caller's own.
+func readLine(r *bufio.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if len(line)+len(part) > limit+1 {
+			return nil, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+		}
+		line = append(line, part...)
+		if err == nil {
+			return line[:len(line)-1], nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			if len(line) > 0 && errors.Is(err, io.EOF) {
+				return line, nil
+			}
+			return nil, err
+		}
+	}
+}
+
+func (p *Process) countStray() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stray++
+}
+
+func (p *Process) message(line []byte) error {
+	m, err := wire.Parse(line, p.limits.wireLimits())
+	if err != nil {
+		// It may have been the answer to any of the calls. None can be trusted to
+		// get another one, so all of them end now instead of at their timeout.
+		p.failAll(fmt.Errorf("%w: %w", ErrInvalid, err))
+		p.countStray()
+		return nil
+	}
+	if m.Kind == wire.Response {
+		p.answer(m)
+		return nil
+	}
+	m, tag, err := p.attribute(m)
+	if err != nil {
+		return err
+	}
+	p.inbound(m, tag)
+	return nil
+}
+
+func (p *Process) answer(m *wire.Message) {
+	id, err := strconv.ParseInt(string(m.ID), 10, 64)
+	p.mu.Lock()
+	call := p.pending[id]
+	if err != nil {
+		call = nil
+	}
+	delete(p.pending, id)
+	p.mu.Unlock()
+	if call == nil {
+		p.countStray() // late, doubled or invented: nobody waits for it
+		return
+	}
+	restored, err := wire.Parse(m.WithID(call.id), p.limits.wireLimits())
+	if err != nil {
+		call.answer <- result{err: fmt.Errorf("%w: %w", ErrInvalid, err)}
+		return
+	}
+	call.answer <- result{message: restored}
+}
+
+// attribute finds the call that a message belongs to and gives it back the token
+// or id that the caller chose. On stdio only progress and subscriptions name
+// their request; anything else belongs to the latest call if there is one.
+func (p *Process) attribute(m *wire.Message) (*wire.Message, any, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var mark wire.Value
+	restore := func(c *pendingCall) []byte { return []byte(c.id) }
+	switch m.Method {
+	case wire.NotifyProgress:
+		mark = m.Params.Get("progressToken")
+		restore = func(c *pendingCall) []byte { return c.token }
+	case wire.NotifyCancelled:
+		mark = m.Params.Get("requestId")
+	default:
+		mark = m.Params.At("_meta", wire.MetaSubscriptionID)
+	}
+	id := p.latestID
+	if mark.Exists() {
+		id, _ = mark.Int()
+	}
+	call := p.pending[id]
+	if call == nil {
+		if p.unasked++; p.unasked > maxUnasked {
+			return nil, nil, fmt.Errorf("%w: over %d messages that belong to no call", ErrFlood, maxUnasked)
+		}
+		return m, nil, nil
+	}
+	if call.events++; call.events > p.limits.Events {
+		return nil, nil, fmt.Errorf("%w of %d in one call", ErrFlood, p.limits.Events)
+	}
+	if !mark.Exists() || restore(call) == nil {
+		return m, call.tag, nil
+	}
+	restored, err := wire.Parse(wire.Splice(m.Raw, mark.Replace(restore(call))), p.limits.wireLimits())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return restored, call.tag, nil
+}
+
+func (p *Process) failAll(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, call := range p.pending {
+		delete(p.pending, id)
+		call.answer <- result{err: err}
+	}
+}
+
+// end makes every present and later call fail with err; the first reason stays.
+func (p *Process) end(err error) {
+	p.mu.Lock()
+	if p.ended == nil {
+		p.ended = err
+	}
+	err = p.ended
+	p.mu.Unlock()
+	p.failAll(err)
+}
+
+func (p *Process) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+// Close ends the process and everything it started.
+func (p *Process) Close() {
+	p.end(ErrEnded)
+	p.closing.Do(func() {
+		p.stdin.Close()
+		select {
+		case <-p.exited:
+		case <-time.After(stdinGrace):
+		}
+		p.kill()
+	})
+	<-p.done
+}
+
+// Explain adds the exit status and what the server last wrote to stderr to an
+// error about it. The text is the server's: it is for logs, never for a model.
+func (p *Process) Explain(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.exit != nil {
+		err = fmt.Errorf("%w (%w)", err, p.exit)
+	}
+	if tail := bytes.TrimSpace(p.errTail); len(tail) > 0 {
+		err = fmt.Errorf("%w; stderr ended with %q", err, tail)
+	}
+	return err
+}
+
+// stderrTail keeps the end of what a server writes to stderr. "The server MAY
+// write UTF-8 strings to its standard error"; it is no sign of an error.
+type stderrTail Process
+
+func (t *stderrTail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.errTail = append(t.errTail, b[max(0, len(b)-keptStderr):]...)
+	if extra := len(t.errTail) - keptStderr; extra > 0 {
+		t.errTail = append(t.errTail[:0], t.errTail[extra:]...)
+	}
+	return len(b), nil
+}

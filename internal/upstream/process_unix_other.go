@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package upstream
+
+// AdoptOrphans does nothing: only Linux lets a program adopt orphans.
+func AdoptOrphans() {}
+
+// EndAdopted does nothing: there is nobody to end.
+func EndAdopted() {}
+
+// descendants finds nothing: the process group is all that is ended here.
+func descendants(int) []int { return nil }
+
+func reapOrphans([]int) {}

@@ -1,0 +1,237 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind tells the three forms of a JSON-RPC message.
+type Kind uint8
+
+const (
+	Request Kind = iota + 1
+	Notification
+	Response
+)
+
+// ID is the id of a request in canonical form: the literal of an integer, or a
+// JSON string with the fewest escapes. "" is no id. Two ids are the same exactly
+// if they are equal.
+type ID string
+
+// Message is one JSON-RPC message inside the bytes it was read from.
+type Message struct {
+	Document
+	Kind   Kind
+	ID     ID
+	Method string
+	Params Value
+	Result Value // of a Response: either Result or Error exists
+	Error  Value
+
+	id Value
+}
+
+// maxIDBytes bounds an id. It is kept while the request is in flight and echoed.
+const maxIDBytes = 256
+
+// errBatch names the one form of JSON-RPC that MCP knew and gave up.
+var errBatch = errors.New("a batch of messages: MCP 2025-06-18 removed batching; send one message at a time")
+
+// Parse accepts raw if it is exactly one JSON-RPC 2.0 message as MCP restricts
+// it: "The ID MUST NOT be null", ids are strings or integers, a response has
+// either a result or an error.
+func Parse(raw []byte, lim Limits) (*Message, error) {
+	doc, err := Scan(raw, lim)
+	if err != nil {
+		return nil, err
+	}
+	switch doc.Root.Kind() {
+	case '{':
+	case '[':
+		return nil, errBatch
+	default:
+		return nil, errors.New("a JSON-RPC message must be an object")
+	}
+	m := &Message{Document: doc}
+	version, method, err := m.envelope()
+	if err != nil {
+		return nil, err
+	}
+	if version.Text() != "2.0" {
+		return nil, errors.New(`"jsonrpc" must be "2.0"`)
+	}
+	if m.ID, err = readID(m.id); err != nil {
+		return nil, err
+	}
+	if err := m.classify(method); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Names by which this program or a server decides what a message is and does. A
+// variant of one in other case, even alone, is read by decoders that do not tell
+// case (CVE-2026-27896) and overlooked by those that do.
+var (
+	envelopeNames = []string{"jsonrpc", "id", "method", "params", "result", "error"}
+	paramsNames   = []string{
+		"_meta", "name", "arguments", "uri", "ref", "argument", "context", "cursor", "level",
+		"protocolVersion", "capabilities", "clientInfo", "requestId", "progressToken",
+		"task", "taskId", "notifications", "inputResponses", "requestState",
+	}
+)
+
+var errLookalike = errors.New("a member name of the protocol in other upper and lower case")
+
+func (m *Message) envelope() (version, method Value, err error) {
+	for _, t := range m.top {
+		v := Value{m.Raw, int(t.start), int(t.end)}
+		switch name := m.bytes(m.Strings[t.key]); string(name) {
+		case "jsonrpc":
+			version = v
+		case "id":
+			m.id = v
+		case "method":
+			method = v
+		case "params":
+			m.Params = v
+			if m.lookalikeInside(t) {
+				return Value{}, Value{}, errLookalike
+			}
+		case "result":
+			m.Result = v
+		case "error":
+			m.Error = v
+		default:
+			if lookalike(name, envelopeNames) {
+				return Value{}, Value{}, errLookalike
+			}
+		}
+	}
+	return version, method, nil
+}
+
+// lookalikeInside looks at the names of the direct members of params.
+func (m *Message) lookalikeInside(params member) bool {
+	for _, s := range m.Strings[params.key+1:] {
+		if s.Start >= params.end {
+			break
+		}
+		if s.IsKey && s.Key == params.key && lookalike(m.bytes(s), paramsNames) {
+			return true
+		}
+	}
+	return false
+}
+
+func readID(v Value) (ID, error) {
+	if !v.Exists() {
+		return "", nil
+	}
+	if v.end-v.start > maxIDBytes {
+		return "", fmt.Errorf("an id longer than %d bytes", maxIDBytes)
+	}
+	switch v.Kind() {
+	case '"':
+		return ID(AppendString(nil, v.Text())), nil
+	case '0':
+		for _, c := range v.Raw() {
+			if c == '.' || c == 'e' || c == 'E' {
+				return "", errors.New("an id must be a string or an integer")
+			}
+		}
+		if string(v.Raw()) == "-0" {
+			return "0", nil // the same integer, so the same id
+		}
+		return ID(v.Raw()), nil
+	}
+	return "", errors.New("an id must be a string or an integer, never null")
+}
+
+func (m *Message) classify(method Value) error {
+	if method.Exists() {
+		if method.Kind() != '"' {
+			return errors.New(`"method" must be a string`)
+		}
+		if m.Result.Exists() || m.Error.Exists() {
+			return errors.New("a message with a method and a result")
+		}
+		// JSON-RPC allows params by position; MCP params are always an object.
+		if m.Params.Exists() && m.Params.Kind() != '{' {
+			return errors.New(`"params" must be an object`)
+		}
+		m.Method = method.Text()
+		m.Kind = Request
+		if m.ID == "" {
+			m.Kind = Notification
+		}
+		return nil
+	}
+	m.Kind = Response
+	switch {
+	case m.ID == "":
+		return errors.New("neither a method nor an id")
+	case m.Result.Exists() == m.Error.Exists():
+		return errors.New("a response must have either a result or an error")
+	case m.Error.Exists():
+		if _, ok := m.Error.Get("code").Int(); !ok {
+			return errors.New("the code of an error must be an integer")
+		}
+	}
+	return nil
+}
+
+// WithID is the message with another id, everything else byte for byte. A
+// notification has none and stays as it is.
+func (m *Message) WithID(id ID) []byte { return Splice(m.Raw, m.IDEdit(id)) }
+
+// IDEdit is the edit that gives the message another id. For a notification it
+// changes nothing.
+func (m *Message) IDEdit(id ID) Edit {
+	if !m.id.Exists() {
+		return Edit{}
+	}
+	return m.id.Replace([]byte(id))
+}
+
+// NewRequest writes a request; params may be nil.
+func NewRequest(id ID, method string, params []byte) []byte {
+	out := append([]byte(`{"jsonrpc":"2.0","id":`), id...)
+	return appendCall(out, method, params)
+}
+
+// NewNotification writes a notification; params may be nil.
+func NewNotification(method string, params []byte) []byte {
+	return appendCall([]byte(`{"jsonrpc":"2.0"`), method, params)
+}
+
+func appendCall(out []byte, method string, params []byte) []byte {
+	out = AppendString(append(out, `,"method":`...), method)
+	if params != nil {
+		out = append(append(out, `,"params":`...), params...)
+	}
+	return append(out, '}')
+}
+
+// NewResult writes the response to a request.
+func NewResult(id ID, result []byte) []byte {
+	out := append([]byte(`{"jsonrpc":"2.0","id":`), id...)
+	out = append(append(out, `,"result":`...), result...)
+	return append(out, '}')
+}
+
+// NewError writes the error response to a request. Without an id it answers a
+// message whose id could not be read: JSON-RPC 2.0 section 5 then wants null.
+func NewError(id ID, code int, message string, data []byte) []byte {
+	if id == "" {
+		id = "null"
+	}
+	out := append([]byte(`{"jsonrpc":"2.0","id":`), id...)
+	out = fmt.Appendf(out, `,"error":{"code":%d,"message":`, code)
+	out = AppendString(out, message)
+	if data != nil {
+		out = append(append(out, `,"data":`...), data...)
+	}
+	return append(out, "}}"...)
+}

@@ -1,0 +1,620 @@
+// Package wire turns bytes from outside into MCP messages. It is the only
+// decoder of outside bytes in this program.
+//
+// One strict pass accepts or refuses a text and records where every string
+// stands; nothing is decoded that nobody asks for, and what is forwarded are the
+// bytes that were scanned. Members, key order, unknown fields and large integers
+// therefore survive byte for byte.
+//
+// Parsers that disagree about a message are the classic way through a gateway:
+// duplicate keys, keys that a case-insensitive decoder takes for others
+// (CVE-2026-27896), NUL in keys (GHSA-q382-vc8q-7jhj), a second value behind the
+// first. Everything on which two decoders are known to disagree is refused here.
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits bound one text from outside. A zero field means the value of
+// DefaultLimits.
+type Limits struct {
+	Bytes   int // whole text
+	Depth   int // nesting of objects and arrays
+	Items   int // elements of one array
+	Members int // members of one object
+	Strings int // strings in the whole text, member names included
+}
+
+// DefaultLimits are far above what MCP servers send and far below what hurts:
+// a scan of a text at these bounds takes milliseconds and tens of megabytes.
+var DefaultLimits = Limits{
+	Bytes:   16 << 20,
+	Depth:   128,
+	Items:   100_000,
+	Members: 10_000,
+	Strings: 1_000_000,
+}
+
+func (l Limits) orDefault() Limits {
+	pick := func(v, def int) int {
+		if v <= 0 {
+			return def
+		}
+		return v
+	}
+	d := DefaultLimits
+	return Limits{
+		Bytes:   min(pick(l.Bytes, d.Bytes), 1<<30), // offsets are int32
+		Depth:   min(pick(l.Depth, d.Depth), 10_000),
+		Items:   pick(l.Items, d.Items),
+		Members: pick(l.Members, d.Members),
+		Strings: pick(l.Strings, d.Strings),
+	}
+}
+
+// SyntaxError says where and why a text was refused. It never repeats the text.
+type SyntaxError struct {
+	Offset int
+	Reason string
+	Bound  bool // a limit was exceeded; the text may be well-formed
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("%s at byte %d", e.Reason, e.Offset)
+}
+
+// String is one string of a document.
+type String struct {
+	Start, End int32 // between the quotes
+	Key        int32 // index in Document.Strings of the nearest member name around it, or -1
+	IsKey      bool  // it is a member name
+	Escaped    bool  // it holds escapes, so its text is not its bytes
+}
+
+// Document is a text that Scan accepted: exactly one JSON value.
+type Document struct {
+	Raw     []byte
+	Root    Value
+	Strings []String
+
+	top []member // the members of the root object
+}
+
+type member struct {
+	key        int32 // index in Strings
+	start, end int32
+}
+
+// Scan accepts raw if it is exactly one JSON value in strict form: RFC 8259
+// syntax, valid UTF-8, no lone surrogates, no byte order mark, no NUL in member
+// names, no member names of one object that are equal after Unicode simple case
+// folding, and within lim. The Document refers to raw, which must not change
+// afterwards. Its error is a *SyntaxError.
+func Scan(raw []byte, lim Limits) (Document, error) {
+	lim = lim.orDefault()
+	if len(raw) > lim.Bytes {
+		return Document{}, &SyntaxError{Offset: lim.Bytes, Reason: fmt.Sprintf("more than %d bytes", lim.Bytes), Bound: true}
+	}
+	// Every string has two quotes that are not escaped, so this is enough for all.
+	count := min(bytes.Count(raw, []byte{'"'})/2, lim.Strings)
+	s := scanner{
+		raw: raw, lim: lim,
+		strings: make([]String, 0, count),
+		names:   make([]name, 0, 16),  // enough for most messages, as are 4 for
+		top:     make([]member, 0, 4), // jsonrpc, id, method and params
+	}
+	s.space()
+	start := s.pos
+	if err := s.value(-1); err != nil {
+		return Document{}, err
+	}
+	end := s.pos
+	s.space()
+	if s.pos != len(raw) {
+		return Document{}, s.fail("data after the JSON value")
+	}
+	return Document{Raw: raw, Root: Value{raw, start, end}, Strings: s.strings, top: s.top}, nil
+}
+
+type scanner struct {
+	raw     []byte
+	pos     int
+	depth   int
+	lim     Limits
+	strings []String
+	top     []member
+	names   []name // names of all open objects, innermost last
+}
+
+// name is a member name of an open object: its hash after folding and where it
+// stands in strings.
+type name struct {
+	hash uint64
+	at   int32
+}
+
+func (s *scanner) fail(reason string) error {
+	return &SyntaxError{Offset: s.pos, Reason: reason}
+}
+
+func (s *scanner) exceeded(what string, limit int) error {
+	return &SyntaxError{Offset: s.pos, Reason: fmt.Sprintf("more than %d %s", limit, what), Bound: true}
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.raw) && isSpace(s.raw[s.pos]) {
+		s.pos++
+	}
+}
+
+func isSpace(c byte) bool {
+	return c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r')
+}
+
+// value scans one value; key is the index of the member name it belongs to.
+func (s *scanner) value(key int32) error {
+	if s.pos >= len(s.raw) {
+		return s.fail("the text ends too early")
+	}
+	switch c := s.raw[s.pos]; c {
+	case '{', '[':
+		return s.nested(key, c)
+	case '"':
+		return s.text(key, false)
+	case 't':
+		return s.literal("true")
+	case 'f':
+		return s.literal("false")
+	case 'n':
+		return s.literal("null")
+	default:
+		if c == '-' || c >= '0' && c <= '9' {
+			return s.number()
+		}
+		return s.fail("a JSON value must stand here")
+	}
+}
+
+func (s *scanner) nested(key int32, open byte) (err error) {
+	if s.depth >= s.lim.Depth {
+		return s.exceeded("levels of nesting", s.lim.Depth)
+	}
+	s.depth++
+	s.pos++
+	if open == '{' {
+		err = s.object(key)
+	} else {
+		err = s.array(key)
+	}
+	s.depth--
+	return err
+}
+
+func (s *scanner) object(key int32) error {
+	first := len(s.names)
+	var seen map[uint64]int32
+	for s.space(); ; s.space() {
+		if s.peek() == '}' && len(s.names) == first {
+			break
+		}
+		if s.peek() != '"' {
+			return s.fail("a member name must stand here")
+		}
+		if len(s.names)-first >= s.lim.Members {
+			return s.exceeded("members in one object", s.lim.Members)
+		}
+		at := int32(len(s.strings))
+		if err := s.text(key, true); err != nil {
+			return err
+		}
+		if err := s.unique(first, at, &seen); err != nil {
+			return err
+		}
+		s.space()
+		if s.peek() != ':' {
+			return s.fail("a colon must stand here")
+		}
+		s.pos++
+		s.space()
+		start := s.pos
+		if err := s.value(at); err != nil {
+			return err
+		}
+		if s.depth == 1 {
+			s.top = append(s.top, member{at, int32(start), int32(s.pos)})
+		}
+		s.space()
+		if s.peek() != ',' {
+			break
+		}
+		s.pos++
+	}
+	if s.peek() != '}' {
+		return s.fail("a comma or a closing brace must stand here")
+	}
+	s.pos++
+	s.names = s.names[:first]
+	return nil
+}
+
+func (s *scanner) array(key int32) error {
+	s.space()
+	if s.peek() == ']' {
+		s.pos++
+		return nil
+	}
+	for items := 1; ; items++ {
+		if items > s.lim.Items {
+			return s.exceeded("items in one array", s.lim.Items)
+		}
+		s.space()
+		if err := s.value(key); err != nil {
+			return err
+		}
+		s.space()
+		if s.peek() != ',' {
+			break
+		}
+		s.pos++
+	}
+	if s.peek() != ']' {
+		return s.fail("a comma or a closing bracket must stand here")
+	}
+	s.pos++
+	return nil
+}
+
+// peek is the byte at the position, 0 at the end; a NUL is valid nowhere outside
+// a string, so the two need no telling apart.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.raw) {
+		return s.raw[s.pos]
+	}
+	return 0
+}
+
+func (s *scanner) literal(word string) error {
+	if string(s.raw[s.pos:min(len(s.raw), s.pos+len(word))]) != word {
+		return s.fail("a JSON value must stand here")
+	}
+	s.pos += len(word)
+	return nil
+}
+
+// number follows the grammar of RFC 8259 section 6. The value is never computed.
+func (s *scanner) number() error {
+	if s.peek() == '-' {
+		s.pos++
+	}
+	switch c := s.peek(); {
+	case c == '0':
+		s.pos++
+	case c >= '1' && c <= '9':
+		s.digits()
+	default:
+		return s.fail("a digit must stand here")
+	}
+	if s.peek() == '.' {
+		s.pos++
+		if !s.digits() {
+			return s.fail("a digit must stand here")
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		s.pos++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		if !s.digits() {
+			return s.fail("a digit must stand here")
+		}
+	}
+	return nil
+}
+
+func (s *scanner) digits() bool {
+	start := s.pos
+	for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// text scans one string and records it.
+func (s *scanner) text(key int32, isKey bool) error {
+	if len(s.strings) >= s.lim.Strings {
+		return s.exceeded("strings", s.lim.Strings)
+	}
+	s.pos++
+	start := s.pos
+	escaped, ascii := false, true
+	for {
+		n, plain := plainRun(s.raw[s.pos:])
+		s.pos += n
+		ascii = ascii && plain
+		if s.pos >= len(s.raw) {
+			return s.fail("the text ends inside a string")
+		}
+		switch s.raw[s.pos] {
+		case '"':
+			if !ascii && !utf8.Valid(s.raw[start:s.pos]) {
+				return s.fail("invalid UTF-8 in the string that ends")
+			}
+			s.strings = append(s.strings, String{int32(start), int32(s.pos), key, isKey, escaped})
+			s.pos++
+			return nil
+		case '\\':
+			escaped = true
+			if err := s.escape(); err != nil {
+				return err
+			}
+		default:
+			return s.fail("a control character must be escaped")
+		}
+	}
+}
+
+// escape scans one escape sequence. A surrogate that is not half of a pair is
+// refused: decoders replace, keep or drop it, so its text is not one text
+// (RFC 7493 section 2.1).
+func (s *scanner) escape() error {
+	if s.pos+1 >= len(s.raw) {
+		return s.fail("the text ends inside a string")
+	}
+	switch s.raw[s.pos+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		s.pos += 2
+		return nil
+	case 'u':
+		_, size := unicodeEscape(s.raw[s.pos:])
+		if size == 0 {
+			return s.fail("invalid escape or lone surrogate")
+		}
+		s.pos += size
+		return nil
+	}
+	return s.fail("invalid escape")
+}
+
+// unicodeEscape decodes \uXXXX, or a pair of them that is one character. Its size
+// is 0 if there is no valid character.
+func unicodeEscape(b []byte) (r rune, size int) {
+	high, ok := hex4(b)
+	if !ok {
+		return 0, 0
+	}
+	if high < 0xD800 || high > 0xDFFF {
+		return high, 6
+	}
+	if high >= 0xDC00 {
+		return 0, 0
+	}
+	low, ok := hex4(b[6:])
+	if !ok || low < 0xDC00 || low > 0xDFFF {
+		return 0, 0
+	}
+	return (high-0xD800)<<10 | (low - 0xDC00) + 0x10000, 12
+}
+
+func hex4(b []byte) (rune, bool) {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, c := range b[2:6] {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c >= 'a' && c <= 'f':
+			r = r<<4 | rune(c-'a'+10)
+		case c >= 'A' && c <= 'F':
+			r = r<<4 | rune(c-'A'+10)
+		default:
+			return 0, false
+		}
+	}
+	return r, true
+}
+
+const (
+	ones = 0x0101010101010101 // times a byte: that byte eight times
+	tops = 0x8080808080808080
+)
+
+// plainRun is the number of leading bytes before the first quote, backslash or
+// control character, eight at a time. If ascii is true they all are ASCII.
+func plainRun(b []byte) (n int, ascii bool) {
+	var high uint64
+	for len(b)-n >= 8 {
+		x := binary.LittleEndian.Uint64(b[n:])
+		// A byte of hit has its top bit set where x is below 0x20, a quote or a
+		// backslash. A borrow can only set bits above a true hit, and the lowest hit
+		// is the one that counts.
+		quote, slash := x^(ones*'"'), x^(ones*'\\')
+		hit := ((x-ones*0x20)&^x | (quote-ones)&^quote | (slash-ones)&^slash) & tops
+		high |= x
+		if hit != 0 {
+			return n + bits.TrailingZeros64(hit)/8, high&tops == 0
+		}
+		n += 8
+	}
+	for ; n < len(b); n++ {
+		c := b[n]
+		if c < 0x20 || c == '"' || c == '\\' {
+			break
+		}
+		high |= uint64(c)
+	}
+	return n, high&tops == 0
+}
+
+// manyNames is where comparing with every name of an object gives way to a map.
+const manyNames = 32
+
+// unique refuses the member name at strings[at] if it holds NUL, which some
+// decoders drop or stop at, or if the object whose names begin at first already
+// has one that some decoder takes for the same.
+func (s *scanner) unique(first int, at int32, seen *map[uint64]int32) error {
+	hash, ok := s.foldedHash(s.strings[at])
+	if !ok {
+		return s.fail("NUL in a member name")
+	}
+	if twin, found := s.twin(first, hash, seen); found {
+		if decode(s.raw, s.strings[twin]) == decode(s.raw, s.strings[at]) {
+			return s.fail("duplicate member name")
+		}
+		// Equal hashes of names that fold differently would take about 2^32
+		// members by chance; whoever made them on purpose is refused as well.
+		return s.fail("member names that differ only in case")
+	}
+	s.names = append(s.names, name{hash, at})
+	if *seen != nil {
+		(*seen)[hash] = at
+	}
+	return nil
+}
+
+func (s *scanner) twin(first int, hash uint64, seen *map[uint64]int32) (int32, bool) {
+	names := s.names[first:]
+	if len(names) >= manyNames && *seen == nil {
+		*seen = make(map[uint64]int32, 4*manyNames)
+		for _, n := range names {
+			(*seen)[n.hash] = n.at
+		}
+	}
+	if *seen != nil {
+		at, found := (*seen)[hash]
+		return at, found
+	}
+	for _, n := range names {
+		if n.hash == hash {
+			return n.at, true
+		}
+	}
+	return 0, false
+}
+
+// foldedHash hashes the folded name: each character replaced by the smallest one
+// of its case orbit, so that K, k and the Kelvin sign are one, as are s and the
+// long s. It is false for a name that holds NUL.
+func (s *scanner) foldedHash(str String) (uint64, bool) {
+	b := s.raw[str.Start:str.End]
+	if !str.Escaped {
+		if hash, ok := upperHash(b); ok {
+			return hash, true
+		}
+	}
+	var buf [64]byte
+	folded := buf[:0]
+	for _, r := range decode(s.raw, str) {
+		if r == 0 {
+			return 0, false
+		}
+		folded = utf8.AppendRune(folded, foldRune(r))
+	}
+	hash := uint64(hashSeed)
+	for len(folded) > 0 {
+		var word uint64
+		word, folded = nextWord(folded)
+		hash = mix(hash, word)
+	}
+	return hash, true
+}
+
+// upperHash is the hash of an ASCII name in upper case; it is false for others.
+func upperHash(b []byte) (uint64, bool) {
+	hash := uint64(hashSeed)
+	for len(b) > 0 {
+		var x uint64
+		x, b = nextWord(b)
+		if x&tops != 0 {
+			return 0, false
+		}
+		// Adding carries into the top bit of every byte from 'a' on, and of every
+		// byte behind 'z'.
+		lower := (x + ones*(0x80-'a')) &^ (x + ones*(0x7F-'z')) & tops
+		hash = mix(hash, x-lower>>2) // 0x80>>2 lies between the cases
+	}
+	return hash, true
+}
+
+// nextWord takes up to eight bytes. Missing ones are zero, which no name holds.
+func nextWord(b []byte) (uint64, []byte) {
+	if len(b) >= 8 {
+		return binary.LittleEndian.Uint64(b), b[8:]
+	}
+	var word uint64
+	for i, c := range b {
+		word |= uint64(c) << (8 * i)
+	}
+	return word, nil
+}
+
+const hashSeed = 0x9E3779B97F4A7C15 // the golden ratio, as bits without a pattern
+
+// mix multiplies to 128 bits and folds them, so that every bit of a word reaches
+// every bit of the hash.
+func mix(hash, word uint64) uint64 {
+	high, low := bits.Mul64(hash^word, 0xD6E8FEB86659FD93) // odd, half of its bits set
+	return high ^ low ^ hash
+}
+
+func foldRune(r rune) rune {
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	return least
+}
+
+// decode is the text of a scanned string.
+func decode(raw []byte, str String) string {
+	b := raw[str.Start:str.End]
+	if !str.Escaped {
+		return string(b)
+	}
+	return unescape(b)
+}
+
+// unescape decodes the inside of a JSON string that was scanned.
+func unescape(b []byte) string {
+	slash := bytes.IndexByte(b, '\\')
+	if slash < 0 {
+		return string(b)
+	}
+	var out strings.Builder
+	out.Grow(len(b))
+	for ; slash >= 0; slash = bytes.IndexByte(b, '\\') {
+		out.Write(b[:slash])
+		b = b[slash:]
+		size := 2
+		switch c := b[1]; c {
+		case 'b':
+			out.WriteByte('\b')
+		case 'f':
+			out.WriteByte('\f')
+		case 'n':
+			out.WriteByte('\n')
+		case 'r':
+			out.WriteByte('\r')
+		case 't':
+			out.WriteByte('\t')
+		case 'u':
+			var r rune
+			r, size = unicodeEscape(b)
+			out.WriteRune(r)
+		default: // quote, backslash, slash
+			out.WriteByte(c)
+		}
+		b = b[size:]
+	}
+	out.Write(b)
+	return out.String()
+}
