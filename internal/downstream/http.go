@@ -144,9 +144,6 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 	peer.Emit = out.emit
 	ctx, stop := h.lifetime(r, peer)
 	defer stop()
-	done := make(chan struct{})
-	defer close(done)
-	go out.keepAlive(done)
 	reply := h.Gateway.Handle(ctx, raw, peer)
 	out.finish(reply)
 }
@@ -155,10 +152,10 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 // interpreted as the client cancelling its request" up to 2025-11-25; since
 // 2026-07-28 closing the stream cancels.
 func (h *HTTP) lifetime(r *http.Request, p *gateway.Peer) (context.Context, context.CancelFunc) {
-	if p.SessionID != "" {
-		return context.WithCancel(context.WithoutCancel(r.Context()))
+	if p.SessionID == "" || gateway.ModernHeader(r.Header) {
+		return context.WithCancel(r.Context())
 	}
-	return context.WithCancel(r.Context())
+	return context.WithCancel(context.WithoutCancel(r.Context()))
 }
 
 func (h *HTTP) peer(r *http.Request) *gateway.Peer {
@@ -201,22 +198,17 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
 	if out.begin() != nil {
 		return
 	}
-	tick := time.NewTicker(keepAlive)
-	defer tick.Stop()
+	defer out.finish(gateway.Reply{})
 	for {
-		var err error
 		select {
 		case <-r.Context().Done():
 			return
 		case <-session.Done():
 			return
 		case raw := <-session.Outbox():
-			err = out.emit(raw)
-		case <-tick.C:
-			err = out.comment()
-		}
-		if err != nil {
-			return
+			if out.emit(raw) != nil {
+				return
+			}
 		}
 	}
 }
@@ -247,6 +239,7 @@ type emitter struct {
 	mu        sync.Mutex // guards what follows and the writing
 	streaming bool
 	closed    bool
+	alive     *time.Timer
 }
 
 var errNoStream = errors.New("the client takes no stream or is gone")
@@ -277,6 +270,7 @@ func (e *emitter) open() error {
 	head.Set("Cache-Control", "no-cache, no-transform")
 	head.Set("X-Accel-Buffering", "no")
 	e.w.WriteHeader(http.StatusOK)
+	e.alive = time.AfterFunc(keepAlive, e.comment)
 	return e.control.Flush()
 }
 
@@ -290,13 +284,13 @@ func (e *emitter) event(raw []byte) error {
 	return e.write(append(event, '\n', '\n'))
 }
 
-func (e *emitter) comment() error {
+// comment keeps the stream from being taken for dead, for as long as it is open.
+func (e *emitter) comment() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || !e.streaming {
-		return nil
+	if !e.closed && e.write([]byte(": still here\n\n")) == nil {
+		e.alive.Reset(keepAlive)
 	}
-	return e.write([]byte(": still here\n\n"))
 }
 
 // write sends bytes at once; the caller holds mu.
@@ -312,20 +306,15 @@ func (e *emitter) write(b []byte) error {
 }
 
 func (e *emitter) broken() error {
-	e.closed = true
+	e.close()
 	return errNoStream
 }
 
-func (e *emitter) keepAlive(done <-chan struct{}) {
-	tick := time.NewTicker(keepAlive)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-			_ = e.comment()
-		}
+// close ends the use of the stream; the caller holds mu.
+func (e *emitter) close() {
+	e.closed = true
+	if e.alive != nil {
+		e.alive.Stop()
 	}
 }
 
@@ -336,7 +325,7 @@ func (e *emitter) finish(reply gateway.Reply) {
 	if e.closed {
 		return
 	}
-	defer func() { e.closed = true }()
+	defer e.close()
 	if e.streaming {
 		if reply.Body != nil {
 			_ = e.event(reply.Body)
@@ -373,4 +362,3 @@ func oneLine(raw []byte) []byte {
 }
 
 func lineBreak(c byte) bool { return c == '\n' || c == '\r' }
-

@@ -179,7 +179,7 @@ func toolNames(items []approval.Item) []string {
 func (s *server) awaitNeighbours(ctx context.Context) {
 	wait := time.NewTimer(neighbourWait)
 	defer wait.Stop()
-	for _, other := range s.live.order {
+	for _, other := range s.live().order {
 		select {
 		case <-other.read:
 		case <-wait.C:
@@ -196,14 +196,8 @@ func (s *server) judge(d approval.Definition) error {
 	if err != nil {
 		return err
 	}
-	var blocked []finding.Finding
-	for _, f := range findings {
-		if f.Severity >= rule.High && !s.live.reports(f.Rule) {
-			blocked = append(blocked, f)
-		}
-	}
 	out, err := s.gateway.book.Observe(s.id, d, approval.ObserveOptions{
-		Explicit: s.config.Approve == config.Explicit, Blocked: blocked,
+		Explicit: s.config.Approve == config.Explicit, Blocked: s.live().blocking(findings),
 	})
 	if err != nil {
 		return &decision.Refusal{Reason: decision.Quarantined, Detail: s.id + ": its definition cannot be recorded", Err: err}
@@ -238,7 +232,7 @@ func (s *server) inspectItems(items []approval.Item) ([]finding.Finding, error) 
 		if err != nil {
 			return nil, err
 		}
-		out, err := s.live.inspector.Message(&doc, doc.Root, rule.Subject{
+		out, err := s.live().inspector.Message(&doc, doc.Root, rule.Subject{
 			Surface: surfaceOf(i.Kind), Server: s.id, Owner: s.owner, Name: i.Name, Neighbours: neighbours,
 		})
 		if err != nil {
@@ -270,7 +264,7 @@ func surfaceOf(k approval.Kind) rule.Surface {
 
 func (s *server) neighbours() []rule.Neighbour {
 	var list []rule.Neighbour
-	for _, other := range s.live.order {
+	for _, other := range s.live().order {
 		if other == s {
 			continue
 		}
@@ -303,14 +297,7 @@ func (s *server) approvedItem(i approval.Item) error {
 // drifted puts a definition that differs where a person finds it, and into the
 // log, once for each form in which it appears.
 func (s *server) drifted(i approval.Item, findings []finding.Finding) {
-	s.admission.mu.Lock()
-	seen := s.admission.reported[i.Digest]
-	if len(s.admission.reported) > maxRemembered {
-		clear(s.admission.reported)
-	}
-	s.admission.reported[i.Digest] = true
-	s.admission.mu.Unlock()
-	if seen {
+	if !s.firstTime(i.Digest) {
 		return
 	}
 	if findings == nil {
@@ -326,7 +313,30 @@ func (s *server) drifted(i approval.Item, findings []finding.Finding) {
 		Reason: string(decision.Drift), Findings: asFindings(findings, "quarantined"), Detail: string(i.Kind) + " " + i.Digest})
 }
 
+// firstTime reports whether nothing was said about this yet.
+func (s *server) firstTime(about string) bool {
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	seen := s.admission.reported[about]
+	if len(s.admission.reported) > maxRemembered {
+		clear(s.admission.reported)
+	}
+	s.admission.reported[about] = true
+	return !seen
+}
+
 const maxRemembered = 10_000
+
+// blocking are the findings that keep a definition from being used unseen.
+func (l *live) blocking(findings []finding.Finding) []finding.Finding {
+	var list []finding.Finding
+	for _, f := range findings {
+		if f.Severity >= rule.High && !l.reports(f.Rule) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
 
 // readDefinition reads everything that the server says about itself, over a
 // connection of its own.

@@ -4,7 +4,10 @@ import (
 	"bytes"
 
 	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/finding"
+	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
 
@@ -85,28 +88,54 @@ func listForm(result wire.Value, name string) error {
 // keep is the entries of a list that may be shown, and how many may not. With a
 // prefix their names and URIs are those of the joined mount.
 func (g *Gateway) keep(s *server, kind approval.Kind, list wire.Value, prefix string) (kept [][]byte, left int, err error) {
-	var items map[string]*item
-	if kind != "" {
-		items = map[string]*item{}
-		if err := s.collectList(kind, list, items); err != nil {
-			return nil, 0, err
-		}
+	if kind == "" {
+		return s.keepClean(list, prefix)
+	}
+	items := map[string]*item{}
+	if err := s.collectList(kind, list, items); err != nil {
+		return nil, 0, err
 	}
 	for entry := range list.Items() {
-		if kind != "" {
-			found := items[itemName(kind, entry)]
-			if found == nil || s.approved(found) != nil {
-				left++
-				continue
-			}
-		}
-		if prefix == "" {
-			kept = append(kept, entry.Raw())
+		found := items[itemName(kind, entry)]
+		if found == nil || s.approved(found) != nil {
+			left++
 			continue
 		}
 		kept = append(kept, prefixEntry(entry, prefix))
 	}
 	return kept, left, nil
+}
+
+// keepClean is keep for resources. Those come and go with the data of a server, so
+// none is approved by itself; each is judged by the rules instead.
+func (s *server) keepClean(list wire.Value, prefix string) (kept [][]byte, left int, err error) {
+	for entry := range list.Items() {
+		doc, err := wire.Scan(entry.Raw(), wire.Limits{})
+		if err != nil {
+			return nil, 0, err
+		}
+		out, err := s.live().inspector.Message(&doc, doc.Root, rule.Subject{
+			Surface: rule.ResourceDefinition, Server: s.id, Owner: s.owner, Name: entry.Get("uri").Text(),
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		if blocking := s.live().blocking(out.Findings); len(blocking) > 0 {
+			left++
+			s.withheldResource(blocking)
+			continue
+		}
+		kept = append(kept, prefixEntry(entry, prefix))
+	}
+	return kept, left, nil
+}
+
+// withheldResource records a resource that is not shown, once for each form of it.
+func (s *server) withheldResource(findings []finding.Finding) {
+	if s.firstTime(findings[0].Name + " " + findings[0].Rule) {
+		s.gateway.note(&audit.Record{Kind: audit.Quarantined, Server: s.id, Target: findings[0].Name, Decision: audit.Deny,
+			Reason: string(decision.RuleMatched), Rule: findings[0].Rule, Findings: asFindings(findings, "withheld")})
+	}
 }
 
 func joinArray(entries [][]byte) []byte {

@@ -113,14 +113,12 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	}
 	next.inspector = inspect.New(g.rules, next.reporting)
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
-		return r.ID != "secret-exposed"
+		return r.ID != redactingRule
 	}), nil)
 	for _, sc := range c.Servers {
-		s := g.newServer(sc, next)
-		if old != nil {
-			if before := old.servers[sc.ID]; before != nil && reflect.DeepEqual(before.config, sc) && reflect.DeepEqual(old.reporting, next.reporting) {
-				s = before
-			}
+		s := old.unchanged(sc)
+		if s == nil {
+			s = g.newServer(sc)
 		}
 		next.servers[sc.ID] = s
 		next.order = append(next.order, s)
@@ -128,9 +126,26 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	return next, nil
 }
 
-func (g *Gateway) newServer(c config.Server, l *live) *server {
+// unchanged is the server that the configuration before describes just so.
+func (l *live) unchanged(c config.Server) *server {
+	if l == nil || l.servers[c.ID] == nil {
+		return nil
+	}
+	s := l.servers[c.ID]
+	a, b := s.config, c
+	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) {
+		return nil
+	}
+	a.Env, a.Headers, b.Env, b.Headers = nil, nil, nil, nil // DeepEqual cannot compare secrets
+	if !reflect.DeepEqual(a, b) {
+		return nil
+	}
+	return s
+}
+
+func (g *Gateway) newServer(c config.Server) *server {
 	s := &server{
-		id: c.ID, gateway: g, live: l, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
+		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
 		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]bool{},
 		read: make(chan struct{}),
 	}
@@ -313,7 +328,10 @@ func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 	return upstream.Start(upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}, limits, s.log, inbound)
 }
 
-func (s *server) limits() config.Limits { return s.live.config.Limits }
+// live is the configuration in force, whichever made the server.
+func (s *server) live() *live { return s.gateway.live.Load() }
+
+func (s *server) limits() config.Limits { return s.live().config.Limits }
 
 // linkFor is the connection that an exchange uses.
 func (s *server) linkFor(ex *exchange) *link {
@@ -328,11 +346,11 @@ func (s *server) linkFor(ex *exchange) *link {
 func (s *server) source() (approval.Source, error) {
 	src := approval.Source{Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv)}
 	var err error
-	if src.URL, err = s.live.clean(s.config.URL); err != nil {
+	if src.URL, err = s.live().clean(s.config.URL); err != nil {
 		return src, err
 	}
 	for _, arg := range s.config.Command {
-		arg, err := s.live.clean(arg)
+		arg, err := s.live().clean(arg)
 		if err != nil {
 			return src, err
 		}

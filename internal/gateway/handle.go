@@ -187,7 +187,10 @@ func (g *Gateway) resolve(ex *exchange) error {
 			ex.route = local
 		}
 		if ex.meta.name != "" {
-			ex.target = ex.msg.Params.Get(ex.meta.name).Text()
+			// Without a name there is nothing to compare with what was approved.
+			if ex.target = ex.msg.Params.Get(ex.meta.name).Text(); ex.target == "" {
+				return decision.Refuse(decision.InvalidArguments, "params.%s must be a text", ex.meta.name)
+			}
 		}
 	} else {
 		if ex.meta.joined == nil {

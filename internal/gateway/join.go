@@ -60,6 +60,9 @@ func (g *Gateway) joinTo(ex *exchange, name wire.Value, separator string) route 
 
 // prefixEntry gives one entry of a list its name or URI in the joined mount.
 func prefixEntry(entry wire.Value, server string) []byte {
+	if server == "" {
+		return entry.Raw()
+	}
 	start, _ := entry.Span()
 	var edits []wire.Edit
 	add := func(v wire.Value, separator string) {

@@ -298,7 +298,6 @@ func (l *link) ask(ctx context.Context, name string, cursor wire.Value) (*wire.M
 type server struct {
 	id      string
 	gateway *Gateway
-	live    *live // of the configuration that made it
 	log     *slog.Logger
 
 	config    config.Server
@@ -313,6 +312,7 @@ type server struct {
 	secrets     []string
 
 	mu       sync.Mutex // guards what follows
+	closed   bool
 	failures int
 	notUntil time.Time
 	items    map[string]*item // by digest
@@ -332,8 +332,11 @@ const (
 // before its back-off is over.
 func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
 	s.mu.Lock()
-	wait := time.Until(s.notUntil)
+	wait, closed := time.Until(s.notUntil), s.closed
 	s.mu.Unlock()
+	if closed {
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
+	}
 	if wait > 0 {
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "it failed and is tried again in %s", wait.Round(100*time.Millisecond))
 	}
@@ -343,8 +346,12 @@ func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 		return nil, s.explain(nil, err)
 	}
 	s.mu.Lock()
+	closed = s.closed
 	s.children[conn] = true
 	s.mu.Unlock()
+	if closed {
+		conn.Close() // it was closed while this connection was made
+	}
 	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
 	go func() {
 		<-conn.Done()
@@ -388,7 +395,6 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 	if p, ok := conn.(*upstream.Process); ok {
 		detail = p.Explain(err)
 	}
-	s.log.Warn("a call to the server did not succeed", "error", detail)
 	reason := decision.UpstreamUnavailable
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -402,11 +408,15 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 	case errors.Is(err, upstream.ErrInvalid):
 		reason = decision.UpstreamInvalid
 	}
+	if reason != decision.Cancelled {
+		s.log.Warn("a call to the server did not succeed", "error", detail)
+	}
 	return &decision.Refusal{Reason: reason, Detail: s.id, Err: detail}
 }
 
 func (s *server) close() {
 	s.mu.Lock()
+	s.closed = true
 	open := make([]upstream.Conn, 0, len(s.children))
 	for conn := range s.children {
 		open = append(open, conn)

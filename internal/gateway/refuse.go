@@ -22,6 +22,9 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 		ex.refusal = decision.Wrap(decision.AuditUnavailable, recordErr)
 		err = ex.refusal
 	}
+	if ex.session != nil && ex.request() && ex.msg.Method == wire.MethodInitialize && ex.peer.Connection == nil {
+		g.endSession(ex.session) // it never began
+	}
 	if ex.msg != nil && ex.msg.Kind != wire.Request {
 		return Reply{Status: notificationStatus(err)}
 	}
@@ -78,15 +81,15 @@ func refusalData(ex *exchange) []byte {
 func errorReply(ex *exchange, err error) Reply {
 	code, status, data := errorCode(ex, ex.refusal.Reason), 0, refusalData(ex)
 	var special *protocolError
-	var http *statusError
+	var withStatus *statusError
 	switch {
 	case errors.As(err, &special):
 		code, status = special.code, special.status
 		if special.data != nil {
 			data = special.data
 		}
-	case errors.As(err, &http):
-		status = http.status
+	case errors.As(err, &withStatus):
+		status = withStatus.status
 	}
 	if status == 0 {
 		status = httpStatus(ex, code)

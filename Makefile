@@ -1,0 +1,106 @@
+# Targets for people; "make help" lists them. A fresh Debian machine with make,
+# Go 1.26 and Node 20 or later is enough: what a target needs beyond that, it
+# installs into folders that git ignores.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+GO ?= go
+NPM ?= npm
+
+# The same source gives the same bytes wherever the checkout lies and whoever
+# owns it.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+# The race detector needs a C compiler; the product does not.
+RACE := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
+
+BIN := $(CURDIR)/test/.tools/bin
+NODE_MODULES := test/node/node_modules
+NODE_STAMP := $(NODE_MODULES)/.package-lock.json
+TOOLS_STAMP := test/.tools/tools.stamp
+SERVERS_STAMP := test/.tools/servers.stamp
+SERVER_SOURCES := $(wildcard test/servers/go.* test/servers/*/*.go test/servers/internal/*/*.go)
+
+# Every file in the checkout that is source, whether git knows it already or not.
+FIND_SOURCE := find . \( -name .git -o -name node_modules -o -path ./test/.tools -o -path ./bin -o -path ./workspace \) -prune -o -type f
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/gatehouse, one static binary
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./cmd/gatehouse
+
+.PHONY: run
+run: build $(NODE_STAMP) workspace/welcome.txt ## start the gateway in front of two real servers
+	@exec bin/gatehouse serve --config examples/quickstart.yaml
+
+.PHONY: demo
+demo: build ## show four attacks, first without and then with Gatehouse
+	@exec bin/gatehouse demo
+
+.PHONY: test
+test: tools build ## run every test, conformance included
+	@$(if $(RACE),,echo "no C compiler: the race detector is off")
+	cd test/servers && $(GO) test $(RACE) -shuffle=on ./...
+	GATEHOUSE_TOOLS=required $(GO) test $(RACE) -shuffle=on -timeout 12m ./...
+
+.PHONY: conformance
+conformance: tools ## run the official MCP suite directly and through the gateway
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run TestConformance ./test/conformance
+
+.PHONY: bench
+bench: tools build ## measure the gateway beside a direct connection and a bare proxy
+	$(GO) run ./test/bench
+
+.PHONY: lint
+lint: $(TOOLS_STAMP) ## check format, vet, staticcheck, modules and generated files
+	@echo gofmt
+	@unformatted=$$($(FIND_SOURCE) -name '*.go' -print0 | xargs -0 gofmt -l); \
+		if [ -n "$$unformatted" ]; then echo "gofmt -w these files:" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	cd test/servers && $(GO) vet ./...
+	$(BIN)/staticcheck ./...
+	cd test/servers && $(BIN)/staticcheck ./...
+	$(GO) mod tidy -diff
+	cd test/servers && $(GO) mod tidy -diff
+	cd test/tools && $(GO) mod tidy -diff
+	@echo generated files
+	@before=$$(mktemp) && after=$$(mktemp) && trap 'rm -f "$$before" "$$after"' EXIT && \
+		$(FIND_SOURCE) -print0 | sort -z | xargs -0 sha256sum > "$$before" && \
+		$(GO) generate ./... && \
+		$(FIND_SOURCE) -print0 | sort -z | xargs -0 sha256sum > "$$after" && \
+		if ! diff "$$before" "$$after"; then echo "generated files were not fresh; they are now"; exit 1; fi
+
+.PHONY: generate
+generate: ## write the generated files anew
+	$(GO) generate ./...
+
+.PHONY: tools
+tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) ## install what the tests run beside the product
+
+# npm writes the stamp itself when the installation is complete. No package runs
+# a script of its own.
+$(NODE_STAMP): test/node/package.json test/node/package-lock.json
+	cd test/node && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+$(TOOLS_STAMP): test/tools/go.mod test/tools/go.sum
+	@mkdir -p $(BIN)
+	cd test/tools && GOBIN=$(BIN) $(GO) install tool
+	@touch $@
+
+$(SERVERS_STAMP): $(SERVER_SOURCES)
+	@mkdir -p $(BIN)
+	cd test/servers && GOBIN=$(BIN) $(GO) install ./...
+	@touch $@
+
+workspace/welcome.txt: examples/welcome.txt
+	@mkdir -p workspace
+	@cp $< $@
+
+.PHONY: clean
+clean: ## remove what was built and installed
+	rm -rf bin test/.tools $(NODE_MODULES)
