@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"gatehouse/internal/approval"
@@ -21,10 +23,16 @@ func (g *Gateway) Handle(ctx context.Context, raw []byte, peer *Peer) Reply {
 	return g.handle(ctx, newExchange(raw, peer))
 }
 
-func (g *Gateway) handle(ctx context.Context, ex *exchange) Reply {
+func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 	ctx, ex.cancel = context.WithCancelCause(ctx)
 	defer ex.cancel(nil)
 	defer g.leave(ex)
+	defer func() {
+		// One message must not take down everybody else's calls (CVE-2026-47427).
+		if p := recover(); p != nil {
+			reply = g.refuse(ex, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
 
 	if err := g.decode(ex); err != nil {
 		return g.refuse(ex, err)
@@ -110,6 +118,9 @@ func (g *Gateway) identify(ex *exchange) error {
 	ex.principal = g.localUser
 	ex.session = ex.peer.Connection
 	if ex.modern || ex.session != nil {
+		if !ex.modern && ex.request() && !ex.session.mayAsk(ex.msg.Method) {
+			return decision.Refuse(decision.Malformed, "initialize must come first")
+		}
 		return g.enter(ex)
 	}
 	if ex.msg.Method == wire.MethodInitialize {
@@ -268,7 +279,7 @@ func (g *Gateway) inspectRequest(ex *exchange) error {
 	if surface == 0 || ex.route == local && ex.msg.Kind != wire.Notification {
 		return nil
 	}
-	return g.inspect(ex, &ex.out, ex.out.Params, surface)
+	return g.inspect(ex, &ex.out, surface, ex.out.Params)
 }
 
 // forward sends what was inspected and waits for the answer, within the bounds of
@@ -320,18 +331,27 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		if ex.fromServer() {
 			surface = rule.ClientAnswer
 		}
-		return g.inspect(ex, &ex.answer, ex.answer.Error, surface)
+		return g.inspect(ex, &ex.answer, surface, ex.answer.Error)
 	}
 	if ex.route == toServer {
 		if err := g.fitAnswer(ex); err != nil {
 			return err
 		}
 	}
-	if ex.meta.kind != "" && ex.meta.list != "" {
-		return nil // every entry was compared with its approved form
+	if ex.meta.list != "" {
+		// The entries were compared with their approved forms, or judged one by one.
+		return g.inspect(ex, &ex.answer, rule.Other, besides(ex.answer.Result, ex.meta.list)...)
 	}
-	if ex.meta.answer == 0 {
-		return nil
+	return g.inspect(ex, &ex.answer, ex.meta.answer, ex.answer.Result)
+}
+
+// besides are the members of an object but for one.
+func besides(object wire.Value, name string) []wire.Value {
+	var rest []wire.Value
+	for key, v := range object.Members() {
+		if key != name {
+			rest = append(rest, v)
+		}
 	}
-	return g.inspect(ex, &ex.answer, ex.answer.Result, ex.meta.answer)
+	return rest
 }

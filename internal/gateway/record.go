@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"gatehouse/internal/audit"
@@ -49,6 +50,9 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 		}
 	}
 	r.Detail = join(r.Detail, ex.detail)
+	if n := ex.events.Load(); n > 0 {
+		r.Detail = join(r.Detail, fmt.Sprintf("%d messages before the answer", n))
+	}
 	r.Findings = ex.findings
 	r.Micros = time.Since(ex.began).Microseconds()
 	if body != nil && ex.msg.Kind == wire.Request {
@@ -221,9 +225,9 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// inspect shows a part of a message to the rules and applies what they say: the
+// inspect shows parts of a message to the rules and applies what they say: the
 // message is replaced by its redacted form, or refused.
-func (g *Gateway) inspect(ex *exchange, m **wire.Message, region wire.Value, surface rule.Surface) error {
+func (g *Gateway) inspect(ex *exchange, m **wire.Message, surface rule.Surface, regions ...wire.Value) error {
 	subject := rule.Subject{Surface: surface, Name: ex.target}
 	if ex.server != nil {
 		subject.Server, subject.Owner = ex.server.id, ex.server.owner
@@ -231,18 +235,22 @@ func (g *Gateway) inspect(ex *exchange, m **wire.Message, region wire.Value, sur
 			subject.Known = ex.server.knownSecrets()
 		}
 	}
-	out, err := g.live.Load().inspector.Message(&(*m).Document, region, subject)
-	if err != nil {
-		return err
+	var edits []wire.Edit
+	for _, region := range regions {
+		out, err := g.live.Load().inspector.Message(&(*m).Document, region, subject)
+		if err != nil {
+			return err
+		}
+		ex.findings = append(ex.findings, out.Findings...)
+		if out.Refusal != nil {
+			return out.Refusal
+		}
+		edits = append(edits, out.Edits...)
 	}
-	ex.findings = append(ex.findings, out.Findings...)
-	if out.Refusal != nil {
-		return out.Refusal
-	}
-	if len(out.Edits) == 0 {
+	if len(edits) == 0 {
 		return nil
 	}
-	return replaceMessage(m, out.Edits)
+	return replaceMessage(m, edits)
 }
 
 // replaceMessage applies edits and reads the result again, so that what is sent

@@ -208,6 +208,14 @@ func (s *Session) link(srv *server) *link {
 	return l
 }
 
+// mayAsk reports whether a request may come now: "the initialization phase MUST be
+// the first interaction", but for pings.
+func (s *Session) mayAsk(method string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.params != nil || method == wire.MethodInitialize || method == wire.MethodPing
+}
+
 // declares reports whether the client declared a capability in initialize.
 func (s *Session) declares(name string) bool {
 	s.mu.Lock()
