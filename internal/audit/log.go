@@ -1,0 +1,413 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Log is the writer of one audit log. Its methods may be called by several
+// goroutines at once.
+type Log struct {
+	dir      string
+	each     bool  // SyncEach
+	segment  int64 // Options.SegmentBytes
+	lockFile *os.File
+	sign     *signer // by the holder of writing
+
+	mu      sync.Mutex
+	forming *group // who may still join; nil when nobody waits
+
+	writing sync.Mutex // held by the one who writes
+	file    file       // the last segment
+	heads   file
+	head    head     // as last written
+	end     position // behind the last accepted record
+	durable position // behind the last record that is on disk
+	out     []byte
+	closed  bool
+	// broken is why the last write or sync went wrong, nil when all is well.
+	// While it is set, refused counts the records turned away since brokenAt.
+	broken   error
+	brokenAt time.Time
+	refused  int
+
+	dirty chan struct{} // something waits for a sync
+	stop  chan struct{}
+	done  chan struct{} // the syncing goroutine has ended
+}
+
+// file is what Log needs of a file.
+type file interface {
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
+}
+
+// dataFile is a file whose Sync does not wait for times.
+type dataFile struct{ *os.File }
+
+func (f dataFile) Sync() error { return syncData(f.File) }
+
+// group is the records that go to disk with one write.
+type group struct {
+	records []*Record
+	bodies  [][]byte
+	done    chan struct{} // closed when err is set; nil as long as one waits alone
+	err     error
+}
+
+// keepBytes is the largest buffer kept for the next record: a rare large record
+// shall not hold its memory for ever.
+const keepBytes = 64 << 10
+
+var (
+	bodies = sync.Pool{New: func() any { return new([]byte) }}
+	groups = sync.Pool{New: func() any { return new(group) }}
+)
+
+// Append writes one record. It sets r.Seq and r.Time and returns when the record
+// is accepted by the operating system, or on disk with SyncEach. After an error
+// that is ErrUnavailable the record may be missing, and nothing that depends on
+// it may happen; the next Append tries to bring the log back first. r must not
+// be changed by others during the call; it is not kept.
+func (l *Log) Append(r *Record) error {
+	if !r.Kind.known() {
+		return fmt.Errorf("%w: there is no kind %q", ErrRefused, r.Kind)
+	}
+	body := bodies.Get().(*[]byte)
+	defer func() {
+		if cap(*body) <= keepBytes {
+			bodies.Put(body)
+		}
+	}()
+	var err error
+	if *body, err = appendBody((*body)[:0], r); err != nil {
+		return err
+	}
+	if len(*body)+lineOverhead > MaxRecord {
+		return fmt.Errorf("%w: it has %d bytes, more than %d", ErrRefused, len(*body)+lineOverhead, MaxRecord)
+	}
+	g, leads := l.join(r, *body)
+	if !leads {
+		<-g.done
+		return g.err
+	}
+	return l.lead(g)
+}
+
+// join adds a record to the forming group. The first of a group leads it: it
+// waits for the write before and then writes for all who joined meanwhile.
+func (l *Log) join(r *Record, body []byte) (g *group, leads bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if leads = l.forming == nil; leads {
+		l.forming = groups.Get().(*group)
+	} else if l.forming.done == nil {
+		l.forming.done = make(chan struct{})
+	}
+	g = l.forming
+	g.records = append(g.records, r)
+	g.bodies = append(g.bodies, body)
+	return g, leads
+}
+
+func (l *Log) lead(g *group) error {
+	l.writing.Lock()
+	l.mu.Lock()
+	l.forming = nil
+	l.mu.Unlock()
+	err := l.write(g)
+	l.writing.Unlock()
+	if g.done != nil {
+		g.err = err
+		close(g.done)
+		return err
+	}
+	clear(g.records)
+	clear(g.bodies)
+	g.records, g.bodies = g.records[:0], g.bodies[:0]
+	groups.Put(g)
+	return err
+}
+
+// write brings a group to the file. The caller holds writing, as for all
+// functions below.
+func (l *Log) write(g *group) error {
+	if l.closed {
+		return fmt.Errorf("%w: it is closed", ErrUnavailable)
+	}
+	if err := l.ready(); err != nil {
+		l.refused += len(g.records)
+		return l.fail(err)
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	out, end := l.out[:0], l.end
+	if l.refused > 0 {
+		out = l.appendRecovered(out, &end, now)
+	}
+	first := end.seq + 1
+	for _, body := range g.bodies {
+		out = appendRecord(out, &end, now, body)
+	}
+	if l.out = out; cap(out) > keepBytes*4 {
+		l.out = nil
+	}
+	if err := l.accept(out, end); err != nil {
+		l.refused += len(g.records)
+		return l.fail(err)
+	}
+	l.refused = 0
+	for i, r := range g.records {
+		r.Seq, r.Time = first+uint64(i), now
+	}
+	return nil
+}
+
+// ready makes the file such that the next line can follow.
+func (l *Log) ready() error {
+	if l.broken != nil {
+		if err := l.reopen(); err != nil {
+			return err
+		}
+		l.broken = nil
+	}
+	if l.end.offset < l.segment {
+		return nil
+	}
+	return l.nextSegment()
+}
+
+// accept writes the lines from l.end to end and the head behind them.
+func (l *Log) accept(lines []byte, end position) error {
+	if _, err := l.file.WriteAt(lines, l.end.offset); err != nil {
+		return err
+	}
+	if l.each {
+		if err := l.file.Sync(); err != nil {
+			return err
+		}
+		l.durable = end
+	}
+	// From here on the lines stay, also if the head cannot be written: it may
+	// have been written although there was an error, and must not be ahead.
+	l.end = end
+	if err := l.writeHead(); err != nil {
+		return err
+	}
+	if !l.each {
+		select {
+		case l.dirty <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// writeHead writes where the chain ends into the older of the two slots.
+func (l *Log) writeHead() error {
+	next := l.head
+	next.count++
+	next.position, next.durable = l.end, l.durable.seq
+	if _, err := l.heads.WriteAt(l.sign.slot(&next), int64(next.count%2)*slotSize); err != nil {
+		return fmt.Errorf("writing the head: %w", err)
+	}
+	l.head = next
+	return nil
+}
+
+// settleHead writes both slots, so that neither is old, and puts them on disk.
+func (l *Log) settleHead(shut bool) error {
+	l.head.shut = shut
+	return errors.Join(l.writeHead(), l.writeHead(), l.heads.Sync())
+}
+
+// fail remembers that the log cannot be written and cuts off what may have been
+// written of a refused record.
+func (l *Log) fail(err error) error {
+	if l.broken == nil {
+		l.brokenAt = time.Now().UTC()
+	}
+	l.broken = err
+	// If this goes wrong too, reopen does it again.
+	_ = l.file.Truncate(l.end.offset)
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// reopen brings the log back after an error: the file is opened again, what
+// stands behind the last accepted record is cut off, and what was accepted but
+// not yet on disk is written again.
+func (l *Log) reopen() error {
+	f, err := os.OpenFile(filepath.Join(l.dir, segmentName(l.end.segment)), os.O_RDWR, fileMode)
+	if err != nil {
+		return err
+	}
+	if err := l.restore(f); err != nil {
+		f.Close()
+		return err
+	}
+	l.file.Close()
+	l.file = dataFile{f}
+	return l.writeHead()
+}
+
+// restore writes everything since the last sync again. After an error of fsync
+// the kernel may call pages clean that never reached the disk, so that another
+// fsync alone would prove nothing.
+func (l *Log) restore(f *os.File) error {
+	if err := f.Truncate(l.end.offset); err != nil {
+		return err
+	}
+	from := l.durable
+	if from.segment != l.end.segment {
+		return fmt.Errorf("internal error: segment %d was left before it was on disk", from.segment)
+	}
+	tail := make([]byte, l.end.offset-from.offset)
+	if _, err := f.ReadAt(tail, from.offset); err != nil {
+		return err
+	}
+	check := from
+	for rest := tail; len(rest) > 0; {
+		line := rest[:bytes.IndexByte(rest, '\n')+1]
+		if err := check.follow(line); err != nil {
+			return fmt.Errorf("%w behind record %d: %w", ErrDamaged, check.seq, err)
+		}
+		rest = rest[len(line):]
+	}
+	if check != l.end {
+		return fmt.Errorf("%w behind record %d", ErrDamaged, from.seq)
+	}
+	if _, err := f.WriteAt(tail, from.offset); err != nil {
+		return err
+	}
+	if err := syncData(f); err != nil {
+		return err
+	}
+	l.durable = l.end
+	return nil
+}
+
+// nextSegment closes the segment and begins the one that follows l.end. The old
+// segment and the new header are on disk before anything follows.
+func (l *Log) nextSegment() error {
+	if l.file != nil {
+		if err := l.file.Sync(); err != nil {
+			return err
+		}
+		l.durable = l.end
+	}
+	next := l.end
+	header := appendHeader(nil, &next)
+	path := filepath.Join(l.dir, segmentName(next.segment))
+	// A file of this name can only be what an attempt before left: every
+	// accepted record has a smaller number.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(header, 0)
+	if err == nil {
+		err = errors.Join(f.Sync(), syncDir(l.dir))
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(path))
+	}
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.file, l.end, l.durable = dataFile{f}, next, next
+	return nil
+}
+
+// syncing puts accepted records on disk, at most SyncEvery after the first of
+// them, until Close.
+func (l *Log) syncing() {
+	defer close(l.done)
+	timer := time.NewTimer(SyncEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.dirty:
+		}
+		timer.Reset(SyncEvery)
+		select {
+		case <-l.stop:
+			return
+		case <-timer.C:
+		}
+		l.syncOnce()
+	}
+}
+
+// syncOnce does not hold writing while it waits for the disk.
+func (l *Log) syncOnce() {
+	l.writing.Lock()
+	f, at := l.file, l.end
+	idle := l.closed || l.broken != nil || l.durable == l.end
+	l.writing.Unlock()
+	if idle {
+		return
+	}
+	err := f.Sync()
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.closed || l.broken != nil || l.file != f {
+		return // closed, restored or left meanwhile, each of which synced it
+	}
+	if err == nil {
+		l.durable = at
+		err = l.writeHead()
+	}
+	if err != nil {
+		l.fail(fmt.Errorf("syncing: %w", err))
+	}
+}
+
+// Close puts everything on disk and writes a head behind which nothing may
+// follow. Every later Append fails. A second Close does nothing.
+func (l *Log) Close() error {
+	l.writing.Lock()
+	if l.closed {
+		l.writing.Unlock()
+		return nil
+	}
+	err := l.finish()
+	l.closed = true
+	err = errors.Join(err, l.file.Close(), l.heads.Close(), l.lockFile.Close())
+	l.writing.Unlock()
+	close(l.stop)
+	<-l.done
+	if err != nil {
+		return fmt.Errorf("closing the audit log: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) finish() error {
+	if l.broken != nil {
+		if err := l.reopen(); err != nil {
+			return err
+		}
+	}
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	l.durable = l.end
+	return l.settleHead(true)
+}
+
+// Head is where the chain ends now. A copy kept elsewhere shows later that
+// nothing up to here was taken away or written anew.
+func (l *Log) Head() Position {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.end.export()
+}
