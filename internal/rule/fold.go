@@ -1,0 +1,446 @@
+package rule
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of the look-ahead while folding. They keep folding linear and are
+// larger than anything a real document needs.
+const (
+	maxTag    = 256 // bytes of an HTML tag that is taken for markup
+	maxEntity = 10  // bytes of an HTML character reference
+)
+
+// Folded is a text reduced to what a model reads: lower case, look-alike letters
+// written as the ASCII letters they imitate, invisible characters gone, Unicode
+// tag characters written as the ASCII they carry, formatting markup gone, runs
+// of white space written as one space, or as one line feed where they hold a
+// blank line.
+type Folded struct {
+	Text []byte
+	src  string
+	from []uint32 // from[i] is where Text[i] came from; nil until asked for
+}
+
+// Fold folds a text in one pass, in time linear in its length.
+func Fold(text string) *Folded {
+	f := folder{src: text, out: make([]byte, 0, len(text)+8)}
+	f.run()
+	return &Folded{Text: f.out, src: text}
+}
+
+// Span maps Text[start:end] back to byte offsets in the text that was folded.
+// Both lie on rune boundaries. The map is made on the first call, because most
+// texts never need it.
+func (f *Folded) Span(start, end int) (int, int) {
+	if f.from == nil {
+		again := folder{src: f.src, out: make([]byte, 0, len(f.Text)), from: make([]uint32, 0, len(f.Text)+1), mapped: true}
+		again.run()
+		f.from = append(again.from, uint32(len(f.src)))
+	}
+	return int(f.from[start]), int(f.from[end])
+}
+
+type folder struct {
+	src    string
+	out    []byte
+	from   []uint32
+	mapped bool
+}
+
+func (f *folder) emit(b byte, at int) {
+	f.out = append(f.out, b)
+	if f.mapped {
+		f.from = append(f.from, uint32(at))
+	}
+}
+
+func (f *folder) emitRune(r rune, at int) {
+	var buf [utf8.UTFMax]byte
+	for _, b := range buf[:utf8.EncodeRune(buf[:], r)] {
+		f.emit(b, at)
+	}
+}
+
+// plain[b] is what the byte b folds to, or 0 where more must be looked at.
+var plain = func() (table [256]byte) {
+	for b := byte(0x21); b < 0x7f; b++ {
+		table[b] = b
+		if b >= 'A' && b <= 'Z' {
+			table[b] = b + 'a' - 'A'
+		}
+	}
+	for _, b := range "*`<&\\_-" {
+		table[b] = 0
+	}
+	return table
+}()
+
+func (f *folder) run() {
+	src := f.src
+	for i := 0; i < len(src); {
+		c := src[i]
+		if b := plain[c]; b != 0 {
+			f.emit(b, i)
+			i++
+			continue
+		}
+		if c == ' ' && i+1 < len(src) && plain[src[i+1]] != 0 {
+			f.blank(i)
+			i++
+			continue
+		}
+		i = f.special(i)
+	}
+}
+
+// special folds what starts at i and returns where the next thing starts.
+func (f *folder) special(i int) int {
+	switch c := f.src[i]; {
+	case c == '*' || c == '`':
+		return i + 1
+	case c == '_':
+		return f.underscore(i)
+	case c == '<':
+		return f.tag(i)
+	case c == '-':
+		return f.dash(i)
+	case c == '&':
+		return f.entity(i)
+	case c == '\\':
+		return f.escape(i)
+	case asciiSpace(c):
+		return f.space(i)
+	case c < utf8.RuneSelf:
+		return i + 1 // control characters
+	}
+	r, size := utf8.DecodeRuneInString(f.src[i:])
+	if unicodeSpace(r) {
+		return f.space(i)
+	}
+	f.rune(r, i, i+size)
+	return i + size
+}
+
+// underscore drops the underscores that Markdown uses for emphasis and keeps
+// those inside a name.
+func (f *folder) underscore(i int) int {
+	if len(f.out) > 0 && wordByte(f.out[len(f.out)-1]) && i+1 < len(f.src) && wordByte(f.src[i+1]) {
+		f.emit('_', i)
+	}
+	return i + 1
+}
+
+// formatting holds the HTML elements that only change how text looks; true
+// means that a browser starts a new line for it.
+var formatting = map[string]bool{
+	"a": false, "abbr": false, "b": false, "big": false, "code": false, "del": false, "em": false, "font": false, "i": false, "ins": false,
+	"mark": false, "s": false, "small": false, "span": false, "strong": false, "sub": false, "sup": false, "tt": false, "u": false, "wbr": false,
+	"br": true, "div": true, "h1": true, "h2": true, "h3": true, "h4": true, "li": true, "ol": true, "p": true, "td": true, "th": true, "tr": true, "ul": true,
+}
+
+// tag drops tags that only format and comment marks; the text in a comment is
+// kept, because a model reads it. Every other tag is kept as it is, since a
+// false <system> is a sign by itself.
+func (f *folder) tag(i int) int {
+	rest := f.src[i:]
+	if strings.HasPrefix(rest, "<!--") {
+		if strings.HasPrefix(rest, "<!---->") {
+			return i + len("<!---->")
+		}
+		f.blank(i)
+		return i + len("<!--")
+	}
+	end := 1
+	if end < len(rest) && rest[end] == '/' {
+		end++
+	}
+	start := end
+	for end < len(rest) && end-start < 8 && wordByte(rest[end]) {
+		end++
+	}
+	block, known := formatting[strings.ToLower(rest[start:end])]
+	if !known {
+		f.emit('<', i)
+		return i + 1
+	}
+	for ; end < len(rest) && end < maxTag && rest[end] != '<'; end++ {
+		if rest[end] == '>' {
+			if block {
+				f.blank(i)
+			}
+			return i + end + 1
+		}
+	}
+	f.emit('<', i)
+	return i + 1
+}
+
+func (f *folder) dash(i int) int {
+	if strings.HasPrefix(f.src[i:], "-->") {
+		f.blank(i)
+		return i + len("-->")
+	}
+	f.emit('-', i)
+	return i + 1
+}
+
+// blank writes a space unless the text begins here or one stands there already.
+func (f *folder) blank(at int) {
+	if n := len(f.out); n > 0 && f.out[n-1] != ' ' && f.out[n-1] != '\n' {
+		f.emit(' ', at)
+	}
+}
+
+var entities = map[string]rune{"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\'', "nbsp": ' ', "shy": 0xad, "zwnj": 0x200c, "zwj": 0x200d}
+
+func (f *folder) entity(i int) int {
+	rest := f.src[i:]
+	if len(rest) > maxEntity {
+		rest = rest[:maxEntity]
+	}
+	semicolon := strings.IndexByte(rest, ';')
+	if semicolon < 2 {
+		f.emit('&', i)
+		return i + 1
+	}
+	name := rest[1:semicolon]
+	r, known := entities[name]
+	if !known {
+		r = numericEntity(name)
+	}
+	if r == 0 {
+		f.emit('&', i)
+		return i + 1
+	}
+	f.decoded(r, i, i+semicolon+1)
+	return i + semicolon + 1
+}
+
+func numericEntity(name string) rune {
+	if name[0] != '#' || len(name) < 2 {
+		return 0
+	}
+	if name[1] == 'x' || name[1] == 'X' {
+		return number(name[2:], 16)
+	}
+	return number(name[1:], 10)
+}
+
+// number reads digits of the base, or answers 0.
+func number(digits string, base rune) rune {
+	var value rune
+	for i := 0; i < len(digits); i++ {
+		d := rune(strings.IndexByte("0123456789abcdef", digits[i]|0x20))
+		if digits[i] >= '0' && digits[i] <= '9' {
+			d = rune(digits[i] - '0')
+		}
+		if d < 0 || d >= base || value > unicode.MaxRune/base {
+			return 0
+		}
+		value = value*base + d
+	}
+	return value
+}
+
+// escape reads the escapes of a string literal, because results are often JSON
+// inside a string, where a line feed is the letter n after a backslash.
+func (f *folder) escape(i int) int {
+	if i+1 == len(f.src) {
+		return i + 1
+	}
+	switch f.src[i+1] {
+	case 'n', 'r', 't':
+		return f.space(i)
+	case '"', '\'', '/', '\\':
+		return i + 1
+	case 'u':
+		if i+6 <= len(f.src) {
+			if r := number(f.src[i+2:i+6], 16); r != 0 {
+				f.decoded(r, i, i+6)
+				return i + 6
+			}
+		}
+	}
+	f.emit('\\', i)
+	return i + 1
+}
+
+// decoded folds a rune that was written as an escape or a reference.
+func (f *folder) decoded(r rune, at, next int) {
+	switch {
+	case unicodeSpace(r) || r < utf8.RuneSelf && asciiSpace(byte(r)):
+		f.blank(at)
+	case r < utf8.RuneSelf:
+		if b := plain[byte(r)]; b != 0 {
+			f.emit(b, at)
+		} else if r > ' ' && r != '*' && r != '`' {
+			f.emit(byte(r), at)
+		}
+	default:
+		f.rune(r, at, next)
+	}
+}
+
+// space folds a run of white space and of the marks that start a line in
+// Markdown, in comments of code and in tables.
+func (f *folder) space(start int) int {
+	lines, i := 0, start
+	for i < len(f.src) {
+		c := f.src[i]
+		if c == '\\' && i+1 < len(f.src) && (f.src[i+1] == 'n' || f.src[i+1] == 'r' || f.src[i+1] == 't') {
+			if f.src[i+1] == 'n' {
+				lines++
+			}
+			i += 2
+			continue
+		}
+		if c == '\n' {
+			lines++
+		}
+		if asciiSpace(c) || lines > 0 && strings.IndexByte("#>*/|;", c) >= 0 {
+			i++
+			continue
+		}
+		if c < utf8.RuneSelf {
+			break
+		}
+		r, size := utf8.DecodeRuneInString(f.src[i:])
+		if !unicodeSpace(r) {
+			break
+		}
+		i += size
+	}
+	f.blank(start)
+	if n := len(f.out); lines > 1 && n > 0 {
+		f.out[n-1] = '\n'
+	}
+	return i
+}
+
+func (f *folder) rune(r rune, at, next int) {
+	if Invisible(r) {
+		if r >= 0xe0020 && r <= 0xe007e {
+			f.decoded(r-0xe0000, at, next)
+		}
+		return
+	}
+	if b := latin(r); b != 0 {
+		f.emit(b, at)
+		return
+	}
+	if b := lookalikes[r]; b != 0 && f.besideASCII(next) {
+		f.emit(b, at)
+		return
+	}
+	f.emitRune(unicode.ToLower(r), at)
+}
+
+// besideASCII says whether an ASCII letter stands directly before or after. A
+// Cyrillic a in a Latin word is a disguise; in a Cyrillic word it is a letter.
+func (f *folder) besideASCII(next int) bool {
+	if n := len(f.out); n > 0 && letter(f.out[n-1]) {
+		return true
+	}
+	return next < len(f.src) && letter(f.src[next])
+}
+
+func letter(b byte) bool   { return b|0x20 >= 'a' && b|0x20 <= 'z' }
+func wordByte(b byte) bool { return letter(b) || b >= '0' && b <= '9' || b >= utf8.RuneSelf }
+
+func asciiSpace(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' }
+
+func unicodeSpace(r rune) bool {
+	switch {
+	case r == 0x85, r == 0xa0, r == 0x1680, r >= 0x2000 && r <= 0x200a, r == 0x2028, r == 0x2029, r == 0x202f, r == 0x205f, r == 0x3000, r == 0x2800:
+		return true
+	}
+	return false
+}
+
+// Invisible says whether a rune shows nothing by itself: format characters,
+// zero-width and filler characters, variation selectors, tag characters and
+// combining marks that only decorate.
+func Invisible(r rune) bool {
+	switch {
+	case r < 0xad:
+		return false
+	case r == 0xad, r == 0x34f, r == 0x61c, r == 0x115f, r == 0x1160, r == 0x17b4, r == 0x17b5, r == 0x3164, r == 0xfeff, r == 0xffa0:
+		return true
+	case r >= 0x300 && r <= 0x36f:
+		return true
+	case r >= 0x180b && r <= 0x180f, r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f:
+		return true
+	case r >= 0xfe00 && r <= 0xfe0f, r >= 0xfff0 && r <= 0xfffb, r >= 0x1bca0 && r <= 0x1bca3, r >= 0x1d173 && r <= 0x1d17a:
+		return true
+	}
+	return r >= 0xe0000 && r <= 0xe0fff
+}
+
+// latin is the lower-case ASCII letter or digit that a Latin letter with a mark,
+// or a letter in another typeface, stands for; 0 if there is none.
+func latin(r rune) byte {
+	switch {
+	case r >= 0xc0 && r < 0x180:
+		return accented[r-0xc0]
+	case r >= 0x2018 && r <= 0x201f:
+		return "''''\"\"\"\""[r-0x2018]
+	case r >= 0x2010 && r <= 0x2015, r == 0x2212:
+		return '-'
+	case r >= 0x249c && r <= 0x24b5:
+		return 'a' + byte(r-0x249c)
+	case r >= 0x24b6 && r <= 0x24e9:
+		return 'a' + byte(r-0x24b6)%26
+	case r >= 0xff01 && r <= 0xff5e:
+		return lower(byte(r - 0xff01 + '!'))
+	case r >= 0x1d400 && r < 0x1d6a4: // thirteen mathematical alphabets of 52 letters
+		return 'a' + byte((r-0x1d400)%26)
+	case r >= 0x1d7ce && r <= 0x1d7ff:
+		return '0' + byte((r-0x1d7ce)%10)
+	case r >= 0x1f110 && r <= 0x1f129:
+		return 'a' + byte(r-0x1f110)
+	case r >= 0x1f130 && r <= 0x1f189:
+		if n := (r - 0x1f130) % 32; n < 26 {
+			return 'a' + byte(n)
+		}
+		return 0
+	}
+	return typefaces[r]
+}
+
+func lower(b byte) byte {
+	if b >= 'A' && b <= 'Z' {
+		return b | 0x20
+	}
+	return b
+}
+
+// accented covers U+00C0 to U+017F; a zero byte stands for no ASCII letter.
+var accented = func() (table [0x180 - 0xc0]byte) {
+	const letters = "aaaaaa\x00ceeeeiiii\x00nooooo\x00ouuuuy\x00saaaaaa\x00ceeeeiiii\x00nooooo\x00ouuuuy\x00y" +
+		"aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiii\x00\x00jjkkklllllllllln" +
+		"nnnnn\x00\x00\x00oooooo\x00\x00rrrrrrsssssssstttttt" + "uuuuuuuuuuuuwwyyyzzzzzzs"
+	copy(table[:], letters)
+	return table
+}()
+
+func pairs(list ...string) map[rune]byte {
+	table := map[rune]byte{}
+	for _, item := range list {
+		for _, r := range item[1:] {
+			table[r] = item[0]
+		}
+	}
+	return table
+}
+
+// typefaces are letters that are Latin whatever stands beside them: small
+// capitals, raised and letterlike forms.
+var typefaces = pairs("aᴀᵃₐ", "bʙᵇℬ", "cᴄᶜℂℭ", "dᴅᵈⅆ", "eᴇᵉₑℯℰⅇ", "fꜰᶠℱ", "gɢᵍℊɡ", "hʜʰₕℋℌℍℎ", "iɪⁱᵢℐℑⅈ", "jᴊʲⱼⅉ", "kᴋᵏₖ", "lʟˡₗℒℓ", "mᴍᵐₘℳ", "nɴⁿₙℕ",
+	"oᴏᵒₒℴ", "pᴘᵖₚℙ", "qꞯℚ", "rʀʳᵣℛℜℝ", "sꜱˢₛ", "tᴛᵗₜ", "uᴜᵘᵤ", "vᴠᵛᵥ", "wᴡʷ", "xˣₓ", "yʏʸ", "zᴢᶻℤ")
+
+// lookalikes are letters of other scripts that are drawn like a Latin one.
+var lookalikes = pairs("aаαАΑɑ", "bЬВвΒ", "cсСϲᴄ", "dԁⅾ", "eеЕΕєҽ", "gԍɡ", "hһНнΗ", "iіІΙιӏⅰ", "jјЈϳ", "kкКΚκ", "lⅼӀ", "mмМΜⅿ", "nпΝηո", "oоОοΟσօ", "pрРρΡ",
+	"qԛ", "rгᴦ", "sѕЅ", "tтТτΤ", "uυսцμ", "vνѵⅴ", "wшωԝѡ", "xхХχΧⅹ", "yуУγΥү", "zΖᴢ")

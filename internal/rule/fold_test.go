@@ -1,0 +1,105 @@
+package rule
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestFold(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		if got := string(Fold(text).Text); got != want {
+			t.Errorf("Fold(%q) = %q, want %q", text, got, want)
+		}
+	}
+	f("", "")
+	f("Ignore ALL", "ignore all")
+	f("a  \t b", "a b")
+	f("a\nb\n\n\nc", "a b\nc")
+	f("one\n> two\n# three\n// four\n* five", "one two three four five")
+	f("**Ig**nore `all` _previous_ read_file", "ignore all previous read_file")
+	f("i<b>g</b>nore<br>all", "ignore all")
+	f("ig<!---->nore <!-- all --> x", "ignore all x")
+	f("<system>hi</system>", "<system>hi</system>")
+	f("&#105;gn&#x6f;re&nbsp;all &amp; &bogus; &", "ignore all & &bogus; &")
+	f(`\u0069gnore\nall\t\"x\" c:\dir`, `ignore all "x" c:\dir`)
+	f("i\u200bg\u200dn\u2060o\ufeffr\u00ade", "ignore")
+	f("\U000e0049\U000e0047\U000e004e\U000e004f\U000e0052\U000e0045\U000e0001\U000e007f", "ignore")
+	f("ｉｇｎｏｒｅ 𝐢𝓰𝔫𝕠𝖗𝙚 ⓘⓖⓝⓞⓡⓔ 🅸🅶🅽🅾🆁🅴 ɪɢɴᴏʀᴇ", "ignore ignore ignore ignore ignore")
+	f("іgnоrе", "ignore")       // Cyrillic among Latin letters
+	f("игнорируй", "игнорируй") // Cyrillic by itself
+	f("İ Übermäßig Ænima façade ñ Œ ž ſ", "i ubermasig \u00e6nima facade n \u0153 z s")
+	f("e\u0301\u0302x", "ex")
+	f("“quoted” ‘it’s’ – dash", `"quoted" 'it's' - dash`)
+	f("中文 テスト हिन्दी", "中文 テスト हिन्दी")
+	f("\x1b[31mred\x07", "[31mred")
+	f("a\u3000b\u2003c\u2028d", "a b c d")
+}
+
+func TestFold_entities_decode_to_what_they_hide(t *testing.T) {
+	if got := string(Fold("&lt;system&gt; &#1110;gnore").Text); got != "<system> ignore" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSpan(t *testing.T) {
+	f := func(text, part, want string) {
+		t.Helper()
+		folded := Fold(text)
+		at := strings.Index(string(folded.Text), part)
+		if at < 0 {
+			t.Fatalf("%q is not in %q", part, folded.Text)
+		}
+		start, end := folded.Span(at, at+len(part))
+		if got := text[start:end]; got != want {
+			t.Errorf("%q in %q maps to %q, want %q", part, text, got, want)
+		}
+	}
+	f("Say: IGNORE it", "ignore", "IGNORE")
+	f("say &#105;gnore it", "ignore", "&#105;gnore")
+	f("say i\u200bgnore it", "ignore", "i\u200bgnore")
+	f("x ｉｇ y", "ig", "ｉｇ")
+	f("end: ignore", "ignore", "ignore")
+	f("a\n\nb c", "b", "b")
+}
+
+// FuzzFold holds folding to its promises on any text.
+func FuzzFold(f *testing.F) {
+	for _, seed := range []string{"", "Ignore", "a\n\n> b", "<b>x</b><!-- -->", "&#x69;&lt;", `\u0069\n`, "\U000e0041é漢\u200b", "<", "&", "\\", "_a_", "🅰"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			t.Skip()
+		}
+		folded := Fold(text)
+		if !utf8.Valid(folded.Text) {
+			t.Fatalf("%q folds to invalid UTF-8 %q", text, folded.Text)
+		}
+		for _, r := range string(folded.Text) {
+			if r >= 'A' && r <= 'Z' || Invisible(r) || r == '\t' || r == '\r' {
+				t.Fatalf("%q folds to %q", text, folded.Text)
+			}
+		}
+		if strings.Contains(string(folded.Text), "  ") {
+			t.Fatalf("%q folds to two spaces in a row: %q", text, folded.Text)
+		}
+		last := 0
+		for i := 0; i <= len(folded.Text); i++ {
+			start, end := folded.Span(i, len(folded.Text))
+			if start < last || end != len(text) || start < len(text) && !utf8.RuneStart(text[start]) {
+				t.Fatalf("%q: offset %d maps to %d after %d", text, i, start, last)
+			}
+			last = start
+		}
+	})
+}
+
+func BenchmarkFold(b *testing.B) {
+	text := strings.Repeat("The service answered 42 requests in the last hour. ", 200)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		Fold(text)
+	}
+}

@@ -1,0 +1,239 @@
+package rule
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+)
+
+// Reach of a phrase around one of its triggers, in folded bytes, and how far
+// apart two phrases may stand to support each other.
+const (
+	reachBefore = 80
+	reachAfter  = 220
+	reachWord   = 24  // how far a window is widened so as not to cut a word
+	together    = 320 // between two phrases
+	wholeReach  = 640 // from the first to the last
+	// Enough is the weight at which evidence counts as recognised.
+	Enough = 3
+)
+
+// Phrase is one way of saying something, with the weight that it has as
+// evidence. A phrase of weight 3 is enough by itself; lighter ones must stand
+// near others of another kind.
+type Phrase struct {
+	Kind     string   // phrases of one kind do not add up
+	Detail   string   // for people
+	Weight   int      // 1, 2 or 3
+	Triggers []string // in folded form; the pattern is tried only near one of them
+	// Needs are literals of which one must stand near a trigger that is common.
+	Needs   []string
+	Pattern string // regular expression over folded text
+	Before  int    // how far before a trigger the pattern may begin; 0 means reachBefore
+	// Unless is tried on the reach before the match and silences it.
+	Unless string
+}
+
+// Phrases looks for many phrases in one pass. Regular expressions see only the
+// surroundings of a trigger, and no byte twice for the same phrase, so the time
+// is linear in the text whatever it holds.
+type Phrases struct {
+	list    []compiled
+	scanner *Scanner
+	owners  []int // literal → phrase
+}
+
+type compiled struct {
+	Phrase
+	pattern, unless *regexp.Regexp
+	kind            int
+}
+
+// maxKinds bounds the kinds of one list of phrases.
+const maxKinds = 64
+
+// NewPhrases compiles phrases. It panics on a wrong pattern: they are constants.
+func NewPhrases(lists ...[]Phrase) *Phrases {
+	p := &Phrases{}
+	var literals []string
+	kinds := map[string]int{}
+	for _, phrase := range slices.Concat(lists...) {
+		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern)}
+		if _, known := kinds[c.Kind]; !known {
+			kinds[c.Kind] = len(kinds)
+		}
+		c.kind = kinds[c.Kind]
+		if c.Before == 0 {
+			c.Before = reachBefore
+		}
+		if phrase.Unless != "" {
+			c.unless = regexp.MustCompile("(?:" + phrase.Unless + ")$")
+		}
+		for _, trigger := range phrase.Triggers {
+			literals = append(literals, trigger)
+			p.owners = append(p.owners, len(p.list))
+		}
+		p.list = append(p.list, c)
+	}
+	if len(kinds) > maxKinds {
+		panic("rule: internal error: too many kinds of phrases")
+	}
+	p.scanner = NewScanner(literals)
+	return p
+}
+
+// Evidence is one phrase that was found, or several that stand together.
+type Evidence struct {
+	Start, End int // in folded bytes
+	Weight     int
+	Details    []string
+	kinds      map[string]int
+}
+
+// Find returns the phrases in a folded text, joined where they stand together,
+// in order.
+func (p *Phrases) Find(text []byte) []Evidence {
+	return join(p.single(text))
+}
+
+// window is a stretch of text around triggers of one phrase.
+type window struct {
+	owner      int // phrase
+	first      int // where the first trigger starts
+	last       int // where the last one ends
+	start, end int // with the reach of the phrase
+	failed     bool
+}
+
+func (p *Phrases) single(text []byte) []Evidence {
+	windows := p.windows(text)
+	var all []Evidence
+	// A phrase of weight 3 is enough by itself. Lighter ones are tried, the heavier
+	// first, only where those around could still add up, which is rare.
+	for weight := Enough; weight > 0; weight-- {
+		for i := range windows {
+			w := &windows[i]
+			c := &p.list[w.owner]
+			if c.Weight != weight {
+				continue
+			}
+			if weight < Enough && p.potential(windows, i) < Enough {
+				w.failed = true
+				continue
+			}
+			before := len(all)
+			all = c.confirm(text, w, all)
+			w.failed = len(all) == before
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Evidence) int { return a.Start - b.Start })
+	return all
+}
+
+// windows finds the triggers and joins those of one phrase whose reach overlaps,
+// so that a phrase sees no byte twice. They come in the order of their starts.
+func (p *Phrases) windows(text []byte) []window {
+	var all []window
+	var latest []int // phrase → its last window, plus one
+	Scan(p.scanner, text, func(literal, start, end int) {
+		if latest == nil {
+			latest = make([]int, len(p.list))
+		}
+		owner := p.owners[literal]
+		reach := start - p.list[owner].Before
+		if n := latest[owner]; n > 0 && reach <= all[n-1].end {
+			all[n-1].last, all[n-1].end = end, end+reachAfter
+			return
+		}
+		all = append(all, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
+		latest[owner] = len(all)
+	})
+	slices.SortStableFunc(all, func(a, b window) int { return a.start - b.start })
+	return all
+}
+
+// potential is the weight that the light phrases around a window would have if
+// all were found.
+func (p *Phrases) potential(windows []window, i int) int {
+	var kinds [maxKinds]uint8
+	sum := 0
+	count := func(w window) {
+		c := &p.list[w.owner]
+		if w.failed || c.Weight >= Enough {
+			return
+		}
+		if weight := uint8(c.Weight); weight > kinds[c.kind] {
+			sum += int(weight - kinds[c.kind])
+			kinds[c.kind] = weight
+		}
+	}
+	for j := i; j >= 0 && windows[j].start > windows[i].start-wholeReach && sum < Enough; j-- {
+		count(windows[j])
+	}
+	for j := i + 1; j < len(windows) && windows[j].start < windows[i].end+wholeReach && sum < Enough; j++ {
+		count(windows[j])
+	}
+	return sum
+}
+
+// confirm runs the pattern over one window. No pattern crosses a blank line, so
+// the window ends at one.
+func (c *compiled) confirm(text []byte, w *window, all []Evidence) []Evidence {
+	start, end := max(w.start, 0), min(w.end, len(text))
+	for limit := max(start-reachWord, 0); start > limit && text[start-1] != ' '; {
+		start--
+	}
+	for limit := min(end+reachWord, len(text)); end < limit && text[end] != ' '; {
+		end++
+	}
+	if n := bytes.LastIndexByte(text[start:w.first], '\n'); n > 0 {
+		start += n // with the line feed itself, for patterns that begin a paragraph
+	}
+	if n := bytes.IndexByte(text[w.last:end], '\n'); n >= 0 {
+		end = w.last + n
+	}
+	if !c.needed(text[start:end]) {
+		return all
+	}
+	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
+		from, to := start+at[0], start+at[1]
+		if from == to || c.unless != nil && c.unless.Match(text[max(from-reachBefore, 0):from]) {
+			continue
+		}
+		all = append(all, Evidence{Start: from, End: to, Weight: c.Weight, Details: []string{c.Detail}, kinds: map[string]int{c.Kind: c.Weight}})
+	}
+	return all
+}
+
+func (c *compiled) needed(text []byte) bool {
+	for _, need := range c.Needs {
+		if bytes.Contains(text, []byte(need)) {
+			return true
+		}
+	}
+	return len(c.Needs) == 0
+}
+
+// join adds up evidence that stands together, each kind once.
+func join(all []Evidence) []Evidence {
+	var joined []Evidence
+	for _, e := range all {
+		n := len(joined)
+		if n == 0 || e.Start-joined[n-1].End > together || e.Start-joined[n-1].Start > wholeReach {
+			joined = append(joined, e)
+			continue
+		}
+		last := &joined[n-1]
+		last.End = max(last.End, e.End)
+		for kind, weight := range e.kinds {
+			if weight > last.kinds[kind] {
+				last.Weight += weight - last.kinds[kind]
+				last.kinds[kind] = weight
+			}
+		}
+		if !slices.Contains(last.Details, e.Details[0]) {
+			last.Details = append(last.Details, e.Details[0])
+		}
+	}
+	return joined
+}

@@ -1,0 +1,90 @@
+package rules
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/internal/rule"
+)
+
+func TestAll_lists_every_folder_in_order(t *testing.T) {
+	folders, err := filepath.Glob("*/rule.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, folder := range folders {
+		want = append(want, filepath.Dir(folder))
+	}
+	var ids []string
+	for _, r := range All() {
+		ids = append(ids, r.ID)
+		got = append(got, strings.ReplaceAll(r.ID, "-", ""))
+	}
+	if !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) != len(ids) {
+		t.Errorf("IDs are not unique and in order: %v", ids)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the list is stale; run go generate (-folders +list):\n%s", diff)
+	}
+}
+
+func TestPages_are_fresh(t *testing.T) {
+	folder := filepath.Join("..", "..", "docs", "rules")
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[entry.Name()] = string(content)
+	}
+	if diff := cmp.Diff(Pages(All()), got); diff != "" {
+		t.Errorf("docs/rules is stale; run go generate (-want +got):\n%s", diff)
+	}
+}
+
+func TestByID(t *testing.T) {
+	for _, r := range All() {
+		if found, ok := ByID(r.ID); !ok || found.Title != r.Title {
+			t.Errorf("ByID(%q) finds %q, %v", r.ID, found.Title, ok)
+		}
+	}
+	if _, ok := ByID("no-such-rule"); ok {
+		t.Error("a rule that does not exist is found")
+	}
+}
+
+// Test_ordinary_texts_stay_silent holds all rules to texts that every server has.
+func Test_ordinary_texts_stay_silent(t *testing.T) {
+	texts := []string{
+		"", "ok", clean, "SELECT * FROM users WHERE id = 1", "Error: ENOENT: no such file or directory, open '/tmp/x'",
+		strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk", 200),
+		"Résumé: naïve façade, 日本語, हिन्दी, עברית, Ελληνικά, кириллица 🎉👨‍👩‍👧❤️",
+		"You are a helpful assistant that reviews code.", "Please summarise the following text for the user.",
+	}
+	for _, r := range All() {
+		for bit := rule.Surface(1); bit <= rule.Other; bit <<= 1 {
+			if r.Surfaces&bit == 0 {
+				continue
+			}
+			for _, text := range texts {
+				matches, err := r.Detect(rule.Subject{Surface: bit, Server: "s", Name: "t", Key: "description", Text: text})
+				if err != nil || len(matches) > 0 {
+					t.Errorf("%s on %v raises %v, %v: %.60q", r.ID, bit, matches, err, text)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,89 @@
+// Package secretexposed recognises credentials, in what a server says and in
+// what leaves towards a server that they do not belong to.
+package secretexposed
+
+import (
+	_ "embed"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/rule"
+)
+
+//go:embed doc.md
+var doc string
+
+// Rule is the rule this folder defines.
+var Rule = rule.Rule{
+	ID:       "secret-exposed",
+	Title:    "Credential in a message",
+	Severity: rule.High,
+	Surfaces: rule.FromServer | rule.ToServer,
+	Refs:     []string{"OWASP-MCP01:2025", "SAFE-T1502", "SAFE-T1911", "CWE-200", "CWE-522"},
+	Doc:      doc,
+	Detect:   detect,
+}
+
+// secret is a credential that was recognised in text[start:end].
+type secret struct {
+	start, end int
+	kind       string // for people
+	vendor     string // lower-case word that stands in the owner of a server it belongs to
+	severity   rule.Severity
+}
+
+// finder looks at one place where a literal was found and returns the secret
+// that stands there.
+type finder func(text string, start, end int) (secret, bool)
+
+func detect(subject rule.Subject) ([]rule.Match, error) {
+	var found []secret
+	done := 0 // everything before is part of a secret or was read by a finder
+	rule.Scan(scanner, subject.Text, func(literal, start, end int) {
+		if start < done {
+			return
+		}
+		if s, ok := finders[literal](subject.Text, start, end); ok {
+			found = append(found, s)
+			done = s.end
+		}
+	})
+	found = withKeyPairs(subject.Text, found)
+	slices.SortStableFunc(found, func(a, b secret) int { return a.start - b.start })
+	var matches []rule.Match
+	for _, s := range found {
+		if subject.Surface&rule.ToServer != 0 && entitled(subject, s) {
+			continue
+		}
+		matches = append(matches, match(subject, s))
+	}
+	return matches, nil
+}
+
+// match proposes what the surface calls for: a result keeps everything but the
+// secret, a request does not leave. Something that is only probably a secret is
+// reported.
+func match(subject rule.Subject, s secret) rule.Match {
+	m := rule.Match{Start: s.start, End: s.end, Severity: s.severity, Detail: s.kind}
+	certain := s.severity == rule.Unrated || s.severity >= rule.Medium
+	switch {
+	case !certain || subject.Surface&rule.Definitions != 0:
+	case subject.Surface&rule.ToServer != 0:
+		m.Action = rule.Refuse
+	default:
+		m.Action, m.Replacement = rule.Redact, "[secret redacted by Gatehouse: "+s.kind+"]"
+	}
+	return m
+}
+
+// entitled says whether the server may have the secret: the configuration gives
+// it to the server, or it is a token of the service that the server speaks for.
+func entitled(subject rule.Subject, s secret) bool {
+	value := subject.Text[s.start:s.end]
+	for _, known := range subject.Known {
+		if known != "" && (strings.Contains(value, known) || strings.Contains(known, value)) {
+			return true
+		}
+	}
+	return s.vendor != "" && strings.Contains(subject.Owner, s.vendor)
+}
