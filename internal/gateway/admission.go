@@ -209,7 +209,7 @@ func (s *server) judge(d approval.Definition) error {
 	case out.State == approval.Quarantined:
 		s.gateway.note(&audit.Record{Kind: audit.Quarantined, Server: s.id, Decision: audit.Deny,
 			Reason: string(decision.Quarantined), Findings: asFindings(append(out.Blocked, lesser(findings)...), "quarantined")})
-		s.log.Warn("the server waits for review", "server", s.id, "findings", len(out.Blocked))
+		s.log.Warn("the server waits for review", "findings", len(out.Blocked))
 	}
 	for _, c := range out.Changes {
 		if out.State != approval.Quarantined && c.Waits() {
@@ -303,11 +303,11 @@ func (s *server) drifted(i approval.Item, findings []finding.Finding) {
 	if findings == nil {
 		var err error
 		if findings, err = s.inspectItems([]approval.Item{i}); err != nil {
-			s.log.Error("a changed definition could not be inspected", "server", s.id, "error", err)
+			s.log.Error("a changed definition could not be inspected", "error", err)
 		}
 	}
 	if err := s.gateway.book.Pend(s.id, i, findings...); err != nil {
-		s.log.Error("a changed definition could not be kept for review", "server", s.id, "error", err)
+		s.log.Error("a changed definition could not be kept for review", "error", err)
 	}
 	s.gateway.note(&audit.Record{Kind: audit.Drifted, Server: s.id, Target: i.Name, Decision: audit.Deny,
 		Reason: string(decision.Drift), Findings: asFindings(findings, "quarantined"), Detail: string(i.Kind) + " " + i.Digest})

@@ -156,7 +156,7 @@ func (g *Gateway) admitQuestion(ex *exchange) error {
 		return nil
 	}
 	needs, ok := capability[ex.msg.Method]
-	if !ok || !ex.session.declares(needs) {
+	if !ok || ex.session.own || !ex.session.declares(needs) {
 		return decision.Refuse(decision.Unsupported, "the client does not answer %s", printable(ex.msg.Method))
 	}
 	return nil

@@ -271,7 +271,7 @@ func (g *Gateway) Close() {
 // ownRequest is a request of the gateway's own, for the lists it reads.
 func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Message, http.Header, error) {
 	if modern {
-		meta := fmt.Appendf(nil, `{%q:%q,%q:{},%q:%s}`, wire.MetaVersion, wire.ModernVersion, wire.MetaCapabilities, wire.MetaClientInfo, g.serverInfo())
+		meta := fmt.Appendf(nil, `{%q:%q,%q:%s,%q:%s}`, wire.MetaVersion, wire.ModernVersion, wire.MetaCapabilities, everything, wire.MetaClientInfo, g.serverInfo())
 		doc, err := wire.Scan(params, wire.Limits{})
 		if err != nil {
 			return nil, nil, err
@@ -291,12 +291,18 @@ func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Mes
 	return m, modernHeaders(m, nil), nil
 }
 
-// probe is the session in which the gateway itself speaks to a legacy server. It
-// declares no capabilities, so a server can ask nothing of it.
+// everything is what the gateway declares when it reads definitions by itself:
+// servers show some tools only to clients that can answer their questions, and
+// what is not read cannot be approved. The questions themselves are refused.
+const everything = `{"roots":{"listChanged":true},"sampling":{"context":{},"tools":{}},"elicitation":{"form":{},"url":{}},` +
+	`"tasks":{"list":{},"cancel":{},"requests":{"sampling":{"createMessage":{}},"elicitation":{"create":{}}}}}`
+
+// probe is the session in which the gateway itself speaks to a legacy server.
 func (g *Gateway) probe() *Session {
 	s := newSession(g.localUser, "")
-	params := fmt.Appendf(nil, `{"protocolVersion":%q,"capabilities":{},"clientInfo":%s}`,
-		wire.LegacyVersions[len(wire.LegacyVersions)-1], g.serverInfo())
+	s.own = true
+	params := fmt.Appendf(nil, `{"protocolVersion":%q,"capabilities":%s,"clientInfo":%s}`,
+		wire.LegacyVersions[len(wire.LegacyVersions)-1], everything, g.serverInfo())
 	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{})
 	if err != nil {
 		panic("gateway: internal error: " + err.Error())

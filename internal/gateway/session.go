@@ -22,6 +22,7 @@ type Session struct {
 	id        string
 	principal string
 	mount     string
+	own       bool // the gateway is the client
 	began     time.Time
 	ctx       context.Context // ends with the session
 	end       context.CancelFunc
