@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"internal/rules"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/inspect", "internal/schema", "internal/upstream"},
 	{"internal/gateway"},
-	{"internal/downstream"},
+	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/rules/gen"},
 	{"cmd/*"},
 }

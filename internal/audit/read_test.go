@@ -164,6 +164,12 @@ func Test_records_are_not_left_out_in_silence(t *testing.T) {
 			}
 		}
 	}
+	lines := bytes.SplitAfter(whole[segmentName(7)], []byte("\n"))
+	again := append(append([]byte(nil), whole[segmentName(7)]...), lines[1]...)
+	whole.with(segmentName(7), again).put(t, dir)
+	if err := Read(dir, Filter{}, func(*Record) error { return nil }); err == nil || !strings.Contains(err.Error(), "record 8 is expected") {
+		t.Errorf("a record twice: got %v, want an error that names record 8", err)
+	}
 	long := append([]byte(nil), whole[segmentName(7)]...)
 	whole.with(segmentName(7), append(long, bytes.Repeat([]byte("x"), MaxRecord+1)...)).put(t, dir)
 	if err := Read(dir, Filter{}, func(*Record) error { return nil }); !errors.Is(err, errLongLine) {

@@ -199,6 +199,32 @@ func Test_a_crash_of_the_machine_may_take_only_what_was_not_on_disk(t *testing.T
 	}
 }
 
+func Test_a_crash_of_the_machine_explains_nothing_about_a_closed_log(t *testing.T) {
+	dir := memoryDir(t)
+	l := openLog(t, dir, Options{})
+	appendRecords(t, l, 3)
+	l.durable = position{} // as if the last sync had not been noted
+	closeLog(t, l)
+	whole := take(t, dir).rebooted(t, memoryDir(t))
+	h, _, err := l.sign.read(dir)
+	if err != nil || h.durable != 3 {
+		t.Fatalf("durable up to %d, %v; a closed log is on disk", h.durable, err)
+	}
+	name := segmentName(1)
+	for size := range whole[name] {
+		whole.with(name, whole[name][:size]).put(t, dir)
+		if _, err := Open(dir, Options{}); !errors.Is(err, ErrDamaged) {
+			t.Errorf("cut at %d: got %v, want ErrDamaged", size, err)
+		}
+	}
+	data := append([]byte(nil), whole[headName]...)
+	data[10]++
+	whole.with(headName, data).put(t, dir)
+	if _, err := Open(dir, Options{}); !errors.Is(err, ErrDamaged) || !noticed(dir) {
+		t.Errorf("a damaged slot of a closed log: got %v, want ErrDamaged", err)
+	}
+}
+
 func Test_a_torn_slot_is_forgiven_only_after_a_crash_of_the_machine(t *testing.T) {
 	dir := memoryDir(t)
 	_, after := crashedLog(t, Options{})

@@ -212,7 +212,7 @@ func judge(h head, end position, stop *fault, reached bool) *Problem {
 	case !reached && stop == nil:
 		at.Text = missing(h, end, nil)
 	case !reached:
-	case false:
+	case h.shut && end != h.position:
 		at.Seq, at.Text = h.seq, fmt.Sprintf("the log was closed with record %d, and more was written behind it", h.seq)
 	case stop != nil && (h.shut || !stop.partial && !h.crashed()):
 	default:

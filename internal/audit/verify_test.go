@@ -405,3 +405,27 @@ func (discard) Write(line []byte) (int, error) {
 	}
 	return len(line), nil
 }
+
+func Test_a_renamed_segment_is_found(t *testing.T) {
+	whole, dir := shutLog(t), memoryDir(t)
+	name := segmentName(4)
+	whole.with(name, nil).with(segmentName(5), whole[name]).put(t, dir)
+	if report, err := Verify(dir); err != nil || !report.Tampered() {
+		t.Errorf("not noticed: %+v, %v", report, err)
+	}
+}
+
+func Test_a_line_with_a_right_hash_and_a_wrong_number_is_refused(t *testing.T) {
+	at := position{segment: 1, seq: 4}
+	other := position{segment: 1, seq: 5}
+	line := appendRecord(nil, &other, sample().Time, []byte(`"kind":"stop"`))
+	before := at
+	if err := at.follow(line); err == nil || at != before {
+		t.Errorf("record 6 was taken behind record 4")
+	}
+	right := at
+	line = appendRecord(nil, &right, sample().Time, []byte(`"kind":"stop"`))
+	if err := at.follow(line); err != nil || at != right {
+		t.Errorf("record 5 was not taken behind record 4: %v", err)
+	}
+}

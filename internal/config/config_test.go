@@ -247,7 +247,7 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"audit.sync", top("audit: {sync: never}"), `audit.sync: found "never", expected interval or each`},
 		{"audit.arguments", top("audit: {arguments: all}"), `audit.arguments: found "all", expected redacted or none`},
 		{"audit.results", top("audit: {results: full}"), `audit.results: found "full", expected redacted or none`},
-		{"audit.max_bytes", top("audit: {max_bytes: 8 kB}"), `audit.max_bytes: found "8 kB", expected a size from 0 to 1MiB`},
+		{"audit.max_bytes", top("audit: {max_bytes: 8 kB}"), `audit.max_bytes: found "8 kB", expected a size from 0 to 64KiB`},
 		{"limits", top("limits: 3"), "limits: found a number, expected a mapping"},
 		{"limits.request_bytes", top("limits: {request_bytes: 0}"), ":1:25: limits.request_bytes: found 0, expected a size from 1KiB to 1GiB"},
 		{"limits.request_bytes large", top("limits: {request_bytes: 9999999999GiB}"), "limits.request_bytes: found"},

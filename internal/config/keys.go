@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// maxAuditField keeps two fields, escaped up to six times their size, within one
+// record of the log (audit.MaxRecord).
+const maxAuditField = 64 << 10
+
 // key is one key of gatehouse.yaml. The reader, the JSON Schema and the test of
 // the documentation all go by the same list.
 type key struct {
@@ -39,7 +43,7 @@ func configKeys(c *Config, servers **node) []key {
 			oneOf("sync", "When records are forced to the disk.", &a.Sync, "interval", "each"),
 			oneOf("arguments", "How arguments are stored.", &a.Arguments, "redacted", "none"),
 			oneOf("results", "How results are stored.", &a.Results, "redacted", "none"),
-			size("max_bytes", "Bound of one stored field.", &a.MaxBytes, 0, 1<<20),
+			size("max_bytes", "Bound of one stored field.", &a.MaxBytes, 0, maxAuditField),
 		),
 		section("limits", "What clients and servers can make the gateway spend.",
 			size("request_bytes", "One message from a client.", &l.RequestBytes, 1<<10, 1<<30),

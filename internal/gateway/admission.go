@@ -129,6 +129,7 @@ func (s *server) forget() {
 
 func (s *server) firstLook(over chan struct{}) {
 	err := s.readAndJudge()
+	s.wasRead.Do(func() { close(s.read) }) // nobody waits for a server that cannot be read
 	s.admission.mu.Lock()
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
 	s.admission.mu.Unlock()
@@ -262,12 +263,11 @@ func surfaceOf(k approval.Kind) rule.Surface {
 	return rule.ResourceDefinition
 }
 
+// neighbours are the tools of all servers, this one's too: a name that is also its
+// own is not another server's.
 func (s *server) neighbours() []rule.Neighbour {
 	var list []rule.Neighbour
 	for _, other := range s.live().order {
-		if other == s {
-			continue
-		}
 		other.admission.mu.Lock()
 		for _, name := range other.admission.names {
 			list = append(list, rule.Neighbour{Server: other.id, Name: name})

@@ -29,10 +29,20 @@ func terminal(text string, definition bool) []rule.Match {
 				m.Action = rule.Report
 			}
 		}
-		matches = append(matches, m)
 		i += size
+		if n := len(matches); n > 0 && continues(matches[n-1], m) {
+			matches[n-1].End = m.End
+			continue
+		}
+		matches = append(matches, m)
 	}
 	return matches
+}
+
+// continues says whether a match goes on where the last one of its kind ended.
+func continues(last, m rule.Match) bool {
+	last.Start, last.End = m.Start, last.End+m.End-m.Start
+	return last == m
 }
 
 // sequence reads one control sequence at the start of text and says how bad it

@@ -157,12 +157,12 @@ func findAssignment(text string, start, end int) (secret, bool) {
 	if len(body) > maxValue || !strong(body, least) || !password && entropy(body) < 3.2 {
 		return secret{}, false
 	}
-	found := secret{start: from, end: from + len(body), kind: "key in an assignment"}
+	found := secret{start: from, end: from + len(body), kind: "key " + inAssignment}
 	switch {
 	case strings.HasPrefix(body, "eyJ"), strings.HasPrefix(body, "$2"), name == "bearer" && strings.Contains(strings.TrimRight(body, "="), "="):
 		return secret{}, false // a JSON Web Token has its own finder; a hash is no password
 	case password:
-		found.kind = "password in an assignment"
+		found.kind = "password " + inAssignment
 		if changes(body) < machineMade || entropy(body) < 3.3 {
 			found.severity = rule.Medium // a person's choice, or a word of an example
 		}

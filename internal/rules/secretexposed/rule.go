@@ -60,11 +60,17 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	return matches, nil
 }
 
+// inAssignment ends the kinds that only a name and the look of a value speak for.
+const inAssignment = "in an assignment"
+
 // match proposes what the surface calls for: a result keeps everything but the
 // secret, a request does not leave. Something that is only probably a secret is
 // reported.
 func match(subject rule.Subject, s secret) rule.Match {
 	m := rule.Match{Start: s.start, End: s.end, Severity: s.severity, Detail: s.kind}
+	if subject.Surface&rule.Definitions != 0 && s.severity == rule.Unrated && strings.HasSuffix(s.kind, inAssignment) {
+		m.Severity = rule.Medium // definitions show examples
+	}
 	certain := s.severity == rule.Unrated || s.severity >= rule.Medium
 	switch {
 	case !certain || subject.Surface&rule.Definitions != 0:
