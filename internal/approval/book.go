@@ -23,6 +23,7 @@ type Book struct {
 	lockPath string
 	files    pendingFiles
 	current  atomic.Pointer[snapshot] // what Check reads
+	stamp    atomic.Pointer[stamp]    // of the lock file as last read or written
 
 	mu      sync.Mutex           // before everything below
 	lock    map[string]approvals // as last read or written
@@ -60,6 +61,27 @@ func (b *Book) LockPath() string { return b.lockPath }
 // PendingDir is the folder of what waits.
 func (b *Book) PendingDir() string { return b.files.dir }
 
+// Refresh is Reload if the lock file is another one than was read last. It costs
+// one look at the file's time and size.
+func (b *Book) Refresh() error {
+	if last := b.stamp.Load(); last != nil && *last == stampOf(b.lockPath) {
+		return nil
+	}
+	return b.Reload()
+}
+
+// stamp is the time and size of a file.
+type stamp struct{ modified, size int64 }
+
+// stampOf tells versions of a file apart; a file that is not there has one too.
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.ModTime().UnixNano(), info.Size()}
+}
+
 // Reload reads lock and pending files again, all or nothing: after an error the
 // Book answers as before.
 func (b *Book) Reload() error {
@@ -74,9 +96,16 @@ func (b *Book) Reload() error {
 	if err != nil {
 		return fmt.Errorf("reading approvals: %w", err)
 	}
-	b.lock, b.pending = tx.lock, tx.pending
-	b.publish()
+	b.take(tx)
 	return nil
+}
+
+// take makes what was read or written what the Book knows; the files are held.
+func (b *Book) take(tx *transaction) {
+	b.lock, b.pending = tx.lock, tx.pending
+	now := stampOf(b.lockPath)
+	b.stamp.Store(&now)
+	b.publish()
 }
 
 // transaction is the content of the files while they are held, and which of them
@@ -138,8 +167,7 @@ func (b *Book) update(change func(*transaction) error) error {
 	if err := b.write(tx); err != nil {
 		return err
 	}
-	b.lock, b.pending = tx.lock, tx.pending
-	b.publish()
+	b.take(tx)
 	return nil
 }
 

@@ -33,6 +33,8 @@ type Review struct {
 	// Colour allows terminal colours in Out.
 	Colour bool
 	By     string // who approves
+	// Approved is told what was approved, after it was. An error is returned by Run.
+	Approved func([]Change) error
 }
 
 // Run shows, asks, approves, and returns how many changes still wait.
@@ -163,11 +165,20 @@ func yes(answers *bufio.Reader) bool {
 // approve accepts exactly what was shown: a definition that arrived meanwhile has
 // another digest and keeps waiting.
 func (r Review) approve(displayed []Change) (int, error) {
-	return r.Book.Approve(displayed[0].Server, func(c Change) bool {
-		return slices.ContainsFunc(displayed, func(s Change) bool {
+	var chosen []Change
+	count, err := r.Book.Approve(displayed[0].Server, func(c Change) bool {
+		shown := slices.ContainsFunc(displayed, func(s Change) bool {
 			return s.Kind == c.Kind && s.Name == c.Name && s.Old.Digest == c.Old.Digest && s.New.Digest == c.New.Digest
 		})
+		if shown {
+			chosen = append(chosen, c)
+		}
+		return shown
 	}, r.By)
+	if err != nil || count == 0 || r.Approved == nil {
+		return count, err
+	}
+	return count, r.Approved(chosen)
 }
 
 func offered(changes []Change) int {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 )
 
@@ -77,6 +78,15 @@ func runApprove(cmd *cobra.Command, opts approveOptions, args []string) error {
 	if isTerminal(cmd.InOrStdin()) {
 		review.In = cmd.InOrStdin()
 	}
+	if !opts.list && (opts.yes || review.In != nil) {
+		// Opened before anything is decided: what cannot be recorded is not approved.
+		trail, err := openAudit(filepath.Join(state, "audit"), "approvals", audit.Options{})
+		if err != nil {
+			return exitWith(exitIncomplete, err)
+		}
+		defer trail.Close()
+		review.Approved = func(changes []approval.Change) error { return recordApprovals(trail, review.By, changes) }
+	}
 	review.Colour = isTerminal(cmd.OutOrStdout()) && os.Getenv("NO_COLOR") == ""
 	waiting, err := review.Run()
 	switch {
@@ -86,6 +96,21 @@ func runApprove(cmd *cobra.Command, opts approveOptions, args []string) error {
 		return exitWith(exitIncomplete, err)
 	case waiting > 0:
 		return exitWith(exitFindings, fmt.Errorf("waiting for approval: %d", waiting))
+	}
+	return nil
+}
+
+// recordApprovals writes who approved what. The gateway's own log belongs to the
+// gateway while it runs, so approvals have one beside it.
+func recordApprovals(trail *audit.Log, by string, changes []approval.Change) error {
+	for _, c := range changes {
+		err := trail.Append(&audit.Record{
+			Kind: audit.Approved, Principal: "local:" + by, Server: c.Server, Target: c.Name, Decision: audit.Allow,
+			Detail: fmt.Sprintf("%s %s %s", c.Kind, c.What(), c.New.Digest), Findings: c.Findings,
+		})
+		if err != nil {
+			return fmt.Errorf("approved, but not recorded: %w", err)
+		}
 	}
 	return nil
 }

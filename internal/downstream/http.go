@@ -14,18 +14,23 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/internal/gateway"
+	"gatehouse/internal/wire"
 )
 
 const (
 	headerSession = "Mcp-Session-Id"
+	headerVersion = "Mcp-Protocol-Version"
 	// A client that does not read is given up, so that it cannot hold up a server
 	// that speaks to others as well.
 	writeTimeout = 10 * time.Second
+	// What fits into the buffer of a socket is written without waiting for a client.
+	socketBuffer = 16 << 10
 	// Comments keep an idle stream open through proxies that close silent ones,
 	// commonly after a minute.
 	keepAlive = 25 * time.Second
@@ -58,6 +63,9 @@ func (h *HTTP) Handler() http.Handler {
 	mux.HandleFunc("/mcp", h.serve)
 	mux.HandleFunc("/mcp/{server}", h.serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A deadline set while the last request of this connection was answered still
+		// holds.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		if !h.ownHost(r.Host) {
 			http.Error(w, "Gatehouse: the Host header does not name this machine", http.StatusForbidden)
 			return
@@ -139,13 +147,24 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Gatehouse: the body cannot be read or is too large", status)
 		return
 	}
-	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r)}
 	peer := h.peer(r)
+	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r) && !h.beginsSession(raw, peer)}
 	peer.Emit = out.emit
 	ctx, stop := h.lifetime(r, peer)
 	defer stop()
 	reply := h.Gateway.Handle(ctx, raw, peer)
 	out.finish(reply)
+}
+
+// beginsSession tells the request whose answer carries the id of a new session in
+// a header, so that no event may be sent ahead of it. What comes ahead waits for
+// the stream of the session.
+func (h *HTTP) beginsSession(raw []byte, p *gateway.Peer) bool {
+	if p.SessionID != "" || p.Header.Get(headerVersion) == wire.ModernVersion {
+		return false
+	}
+	m, err := wire.Parse(raw, wire.Limits{Bytes: h.Bytes()})
+	return err == nil && m.Method == wire.MethodInitialize
 }
 
 // lifetime is how long a request may run. "Disconnection SHOULD NOT be
@@ -343,8 +362,11 @@ func (e *emitter) finish(reply gateway.Reply) {
 		e.w.WriteHeader(status)
 		return
 	}
-	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if len(reply.Body) > socketBuffer {
+		_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
 	e.w.Header().Set("Content-Type", "application/json")
+	e.w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
 	e.w.WriteHeader(status)
 	_, _ = e.w.Write(reply.Body)
 }

@@ -21,25 +21,23 @@ type Stdio struct {
 	Bytes   int    // of one message
 }
 
-// lastAnswers is how long answers under way are awaited when the input has ended.
-const lastAnswers = 3 * time.Second
+const (
+	// lastAnswers is how long answers under way are awaited when the input has ended.
+	lastAnswers = 3 * time.Second
+	// lastWords is how long, after that, refusals may take to be written. A client
+	// that does not read its pipe would hold us up for ever.
+	lastWords = 500 * time.Millisecond
+)
 
 // Serve reads messages from in until it ends, and writes answers to out. It
-// returns when all answers under way were written.
+// returns when all answers under way were written, or were given up.
 func (s *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	w := &lineWriter{out: out}
 	session := s.Gateway.Connect(s.Mount, w.write)
 	defer s.Gateway.EndSession(session)
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	defer func() {
-		// A client that closes our input may still read what it asked for; one that
-		// is gone must not keep us.
-		late := time.AfterFunc(lastAnswers, stop)
-		running.Wait()
-		late.Stop()
-		stop()
-	}()
+	defer await(&running, stop)
 	lines := readLines(ctx, in, s.Bytes)
 	for {
 		var line input
@@ -70,6 +68,27 @@ func (s *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 			continue
 		}
 		running.Go(answer)
+	}
+}
+
+// await waits for the answers under way. A client that closes our input may still
+// read what it asked for; one that is gone must not keep us.
+func await(running *sync.WaitGroup, stop context.CancelFunc) {
+	defer stop()
+	done := make(chan struct{})
+	go func() { // ends with the last answer, or with the program
+		running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return
+	case <-time.After(lastAnswers):
+	}
+	stop()
+	select {
+	case <-done:
+	case <-time.After(lastWords):
 	}
 }
 

@@ -55,6 +55,9 @@ func (s *server) admitted(ctx context.Context, modern bool) error {
 	if err := s.look(ctx); err != nil {
 		return err
 	}
+	if s.gateway.book.Server(s.id) != approval.Approved {
+		s.gateway.refreshBook()
+	}
 	if s.gateway.book.Server(s.id) == approval.Unknown {
 		// Somebody took the server out of the lock file: it is a new one again.
 		s.forget()
@@ -146,6 +149,7 @@ func (s *server) readAndJudge() error {
 	}
 	// Another command or address behind an approved id is another server. It is not
 	// even started: "MUST NOT proceed without consent" (SEP-1024).
+	s.gateway.refreshBook()
 	switch s.gateway.book.Check(s.id, approval.KindSource, "", source.Item().Digest) {
 	case approval.New, approval.Drift:
 		s.drifted(source.Item(), []finding.Finding{})
@@ -282,7 +286,13 @@ func (s *server) neighbours() []rule.Neighbour {
 func (s *server) approved(i *item) error { return s.approvedItem(i.Item) }
 
 func (s *server) approvedItem(i approval.Item) error {
-	switch s.gateway.book.Check(s.id, i.Kind, i.Name, i.Digest) {
+	state := s.gateway.book.Check(s.id, i.Kind, i.Name, i.Digest)
+	if state != approval.Approved {
+		// A person may have approved it this moment.
+		s.gateway.refreshBook()
+		state = s.gateway.book.Check(s.id, i.Kind, i.Name, i.Digest)
+	}
+	switch state {
 	case approval.Approved:
 		return nil
 	case approval.Quarantined:

@@ -313,7 +313,7 @@ func (g *Gateway) reply(ex *exchange) Reply {
 			g.endSession(ex.session)
 		} else {
 			reply.Session = ex.session.id
-			g.note(&audit.Record{Kind: audit.Session, Principal: ex.principal, Session: ex.session.publicID(),
+			g.note(&audit.Record{Kind: audit.Session, Principal: ex.principal, Session: ex.session.public,
 				Client: ex.session.clientName(""), Mount: ex.peer.Mount, Detail: "began"})
 		}
 	}

@@ -205,6 +205,14 @@ func (g *Gateway) loosened(c *config.Config) {
 	}
 }
 
+// refreshBook takes over approvals that another process wrote. If they cannot be
+// read, those from before stay.
+func (g *Gateway) refreshBook() {
+	if err := g.book.Refresh(); err != nil {
+		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
+	}
+}
+
 // Session finds a session for its streams and its end. The principal is found as
 // for any request.
 func (g *Gateway) Session(id, mount string, localPeer bool) *Session {
@@ -227,7 +235,7 @@ func (g *Gateway) EndSession(s *Session) { g.endSession(s) }
 func (g *Gateway) endSession(s *Session) {
 	g.sessions.remove(func(other *Session) bool { return other == s })
 	if s.ctx.Err() == nil {
-		g.note(&audit.Record{Kind: audit.Session, Principal: s.principal, Session: s.publicID(),
+		g.note(&audit.Record{Kind: audit.Session, Principal: s.principal, Session: s.public,
 			Client: s.clientName(""), Mount: s.mount, Detail: "ended"})
 	}
 	s.close()

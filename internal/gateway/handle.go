@@ -177,6 +177,11 @@ func (g *Gateway) leave(ex *exchange) {
 
 // resolve finds where the message goes and what it is about.
 func (g *Gateway) resolve(ex *exchange) error {
+	if _, isRequest := methods[ex.msg.Method]; isRequest && ex.msg.Kind == wire.Notification {
+		// A careless reader carries out a request without an id and does not answer
+		// it; nothing of it would have been admitted or validated.
+		return decision.Refuse(decision.Malformed, "%s needs an id", ex.msg.Method)
+	}
 	if ex.fromServer() {
 		ex.server, ex.link, ex.route = ex.peer.link.server, ex.peer.link, toClient
 		ex.out = ex.msg

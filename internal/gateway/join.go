@@ -136,10 +136,12 @@ func (g *Gateway) joinLists(ctx context.Context, ex *exchange) (upstream.Answer,
 		note    string
 	}
 	parts := make([]part, len(live.order))
+	each, stop := g.forEach(ctx)
+	defer stop()
 	var all sync.WaitGroup
 	for i, s := range live.order {
 		all.Go(func() {
-			entries, left, err := g.listOf(ctx, ex, s)
+			entries, left, err := g.listOf(each, ex, s)
 			parts[i].entries = entries
 			switch {
 			case err != nil:
@@ -170,6 +172,13 @@ func (g *Gateway) joinLists(ctx context.Context, ex *exchange) (upstream.Answer,
 		result = append(result, `,"resultType":"complete","ttlMs":0,"cacheScope":"private"`...)
 	}
 	return localAnswer(ex, append(result, '}'))
+}
+
+// forEach bounds the wait for each of several servers, so that one that does not
+// answer is left out and the others are not lost with it.
+func (g *Gateway) forEach(ctx context.Context) (context.Context, context.CancelFunc) {
+	most := g.live.Load().config.Limits.Timeout * 3 / 4 // the rest is for the answer
+	return context.WithTimeoutCause(ctx, most, decision.Refuse(decision.UpstreamTimeout, "no answer within %s", most))
 }
 
 func withheld(n int) string {
@@ -245,11 +254,13 @@ func (s *Session) setVersion(v string) {
 // may take.
 func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
 	offered := map[string]bool{}
+	each, stop := g.forEach(ctx)
+	defer stop()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, s := range g.live.Load().order {
 		all.Go(func() {
-			if s.admitted(ctx, ex.modern) != nil {
+			if s.admitted(each, ex.modern) != nil {
 				return
 			}
 			mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -121,16 +122,23 @@ func (l *link) inbound(m *wire.Message, tag any) {
 // initialize performs the handshake with the given request and remembers nothing
 // that would survive a failure.
 func (l *link) initialize(ctx context.Context, conn upstream.Conn, m *wire.Message) (upstream.Answer, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, l.server.limits().StartTimeout,
+	bounded, stop := context.WithTimeoutCause(ctx, l.server.limits().StartTimeout,
 		decision.Refuse(decision.UpstreamTimeout, "no answer to initialize"))
 	defer stop()
-	answer, err := conn.Call(ctx, upstream.Request{Message: m})
+	answer, err := conn.Call(bounded, upstream.Request{Message: m})
 	if err != nil {
-		l.server.startFailed()
+		if ctx.Err() == nil { // a caller that went away is not the server's failure
+			l.server.startFailed()
+		}
 		return answer, l.server.explain(conn, err)
 	}
 	if answer.Message.Error.Exists() {
 		return answer, nil
+	}
+	// "If the client does not support the version in the server's response, it
+	// SHOULD disconnect": what a message of an unknown revision means is unknown.
+	if version := answer.Message.Result.Get("protocolVersion").Text(); !slices.Contains(wire.LegacyVersions, version) {
+		return answer, decision.Refuse(decision.UpstreamInvalid, "%s answered initialize with the unknown revision %s", l.server.id, printable(version))
 	}
 	l.server.startWorked()
 	return answer, nil
@@ -305,7 +313,7 @@ type server struct {
 	admission admission
 	transport http.RoundTripper
 	stateless *link         // shared by all modern requests
-	read      chan struct{} // closed when its definition was read in this run
+	read      chan struct{} // closed when its definition was read in this run, or could not be
 	wasRead   sync.Once
 
 	secretsOnce sync.Once
@@ -318,6 +326,7 @@ type server struct {
 	items    map[string]*item // by digest
 	pages    map[[sha256.Size]byte]map[string]*item
 	children map[upstream.Conn]bool
+	ending   sync.WaitGroup // the records of their ends
 }
 
 const (
@@ -346,14 +355,18 @@ func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 		return nil, s.explain(nil, err)
 	}
 	s.mu.Lock()
-	closed = s.closed
-	s.children[conn] = true
+	if closed = s.closed; !closed {
+		s.children[conn] = true
+		s.ending.Add(1)
+	}
 	s.mu.Unlock()
-	if closed {
-		conn.Close() // it was closed while this connection was made
+	if closed { // while this connection was made
+		conn.Close()
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
 	}
 	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
 	go func() {
+		defer s.ending.Done()
 		<-conn.Done()
 		s.mu.Lock()
 		delete(s.children, conn)
@@ -427,4 +440,5 @@ func (s *server) close() {
 		all.Go(conn.Close)
 	}
 	all.Wait()
+	s.ending.Wait()
 }

@@ -37,7 +37,7 @@ func (g *Gateway) recordDecision(ex *exchange) error {
 // recordEnd writes what came of the exchange, before the answer leaves. An
 // exchange that was refused before it was decided has this one record.
 func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
-	if ex.quiet() && ex.refusal == nil {
+	if ex.quiet() && !ex.decided && (ex.refusal == nil || ex.session != nil && ex.session.own) {
 		return nil
 	}
 	r := ex.record(audit.Ended)
@@ -80,6 +80,9 @@ func join(a, b string) string {
 // quiet tells the messages that are counted and not recorded one by one: pings,
 // and what a server sends within a call that is recorded itself.
 func (ex *exchange) quiet() bool {
+	if ex.session != nil && ex.session.own {
+		return true // what a server asks of the gateway itself is refused, always
+	}
 	if ex.msg == nil || len(ex.findings) > 0 {
 		return false
 	}
@@ -107,16 +110,10 @@ func (ex *exchange) record(kind audit.Kind) *audit.Record {
 		}
 	}
 	if ex.session != nil {
-		r.Session = ex.session.publicID()
+		r.Session = ex.session.public
 		r.Client = ex.session.clientName(r.Client)
 	}
 	return r
-}
-
-// publicID names a session in the log without giving away the id that opens it.
-func (s *Session) publicID() string {
-	sum := sha256.Sum256([]byte(s.id))
-	return hex.EncodeToString(sum[:6])
 }
 
 func (s *Session) clientName(or string) string {
@@ -167,28 +164,19 @@ func (g *Gateway) storeResult(ex *exchange, r *audit.Record, body []byte) {
 	if !result.Exists() {
 		result = ex.answer.Error
 	}
-	raw := result.Raw()
-	if len(raw) > live.config.Audit.MaxBytes {
-		// Only the beginning is kept, so only that needs to be clean. What is cut in
-		// the middle of a string is no JSON any more and is kept as text.
-		text := string(raw[:live.config.Audit.MaxBytes])
-		raw = wire.AppendString(nil, text)
-		r.ResultCut = true
-	}
-	doc, err := wire.Scan(raw, wire.Limits{})
-	if err != nil {
-		return // cut within an escape: the digest says what it was
-	}
+	kept, wasCut := cut(result.Raw(), live.config.Audit.MaxBytes)
+	r.ResultCut = wasCut
 	if !ex.fromServer() && !live.reports(redactingRule) {
-		r.Result = doc.Raw // what the client gets is redacted already
+		r.Result = kept // what the client gets is redacted already
 		return
 	}
-	clean, err := g.withoutSecrets(live, &doc, doc.Root)
+	doc, err := wire.Scan(kept, wire.Limits{})
+	if err == nil {
+		r.Result, err = g.withoutSecrets(live, &doc, doc.Root)
+	}
 	if err != nil {
-		g.log.Error("a result is not kept", "exchange", ex.id, "error", err)
-		return
+		g.log.Error("a result is not kept; the record has its digest", "exchange", ex.id, "error", err)
 	}
-	r.Result = clean
 }
 
 // redactingRule is the rule that keeps secrets out of results, and out of the log.

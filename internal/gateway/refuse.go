@@ -28,7 +28,9 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	if ex.msg != nil && ex.msg.Kind != wire.Request {
 		return Reply{Status: notificationStatus(err)}
 	}
-	if ex.msg != nil && ex.msg.Method == wire.MethodToolsCall && !ex.fromServer() && forModel(ex.refusal.Reason) {
+	// A status of its own is for the client: after 404 it "MUST start a new session".
+	var withStatus *statusError
+	if ex.msg != nil && ex.msg.Method == wire.MethodToolsCall && !ex.fromServer() && forModel(ex.refusal.Reason) && !errors.As(err, &withStatus) {
 		return Reply{Body: wire.NewResult(ex.msg.ID, toolError(ex)), Status: http.StatusOK}
 	}
 	return errorReply(ex, err)

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,7 @@ const outboxSize = 256
 // by itself and must come from the principal that began the session.
 type Session struct {
 	id        string
+	public    string // names the session in the log without giving away the id
 	principal string
 	mount     string
 	own       bool // the gateway is the client
@@ -58,6 +61,8 @@ func newSession(principal, mount string) *Session {
 		outbox: make(chan []byte, outboxSize),
 		links:  map[string]*link{}, flights: map[wire.ID]*exchange{}, asks: map[wire.ID]*ask{},
 	}
+	sum := sha256.Sum256([]byte(s.id))
+	s.public = hex.EncodeToString(sum[:6])
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.touch()
 	return s

@@ -21,13 +21,21 @@ const maxFindings = 50
 
 // Inspector holds the rules in force. It is immutable.
 type Inspector struct {
-	rules  []rule.Rule
-	report map[string]bool // rules that only report
+	reading map[rule.Surface][]rule.Rule
+	report  map[string]bool // rules that only report
 }
 
 // New makes an Inspector. Rules are enforced but for those named in report.
 func New(rules []rule.Rule, report map[string]bool) *Inspector {
-	return &Inspector{rules: rules, report: report}
+	i := &Inspector{reading: map[rule.Surface][]rule.Rule{}, report: report}
+	for _, r := range rules {
+		for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
+			if r.Surfaces&surface != 0 {
+				i.reading[surface] = append(i.reading[surface], r)
+			}
+		}
+	}
+	return i
 }
 
 // Outcome is what the rules said about one message.
@@ -35,6 +43,8 @@ type Outcome struct {
 	Findings []finding.Finding
 	Edits    []wire.Edit       // to be applied to the inspected bytes
 	Refusal  *decision.Refusal // nil if the message may pass
+
+	secretNames []string // member names that are secrets, as in a JSON Pointer
 }
 
 // Message inspects every string inside region, which is part of doc. The subject
@@ -42,7 +52,7 @@ type Outcome struct {
 // look" is never "found nothing".
 func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject) (Outcome, error) {
 	var out Outcome
-	rules := i.reading(subject.Surface)
+	rules := i.reading[subject.Surface]
 	if len(rules) == 0 || !region.Exists() {
 		return out, nil
 	}
@@ -70,16 +80,6 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 		}
 	}
 	return out, nil
-}
-
-func (i *Inspector) reading(surface rule.Surface) []rule.Rule {
-	var rules []rule.Rule
-	for _, r := range i.rules {
-		if r.Surfaces&surface != 0 {
-			rules = append(rules, r)
-		}
-	}
-	return rules
 }
 
 type match struct {
@@ -111,6 +111,10 @@ func (i *Inspector) text(rules []rule.Rule, subject rule.Subject) ([]match, erro
 // refusal.
 func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, matches []match) {
 	var redact []match
+	secrets := secretsAmong(matches)
+	if s.IsKey && len(secrets) > 0 {
+		out.secretNames = append(out.secretNames, escapePointer.Replace(subject.Text))
+	}
 	for _, m := range matches {
 		effect := i.effect(subject, m)
 		switch effect {
@@ -124,8 +128,8 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 		if len(out.Findings) < maxFindings {
 			out.Findings = append(out.Findings, finding.Finding{
 				Rule: m.rule, Severity: m.Severity, Surface: subject.Surface.String(), Server: subject.Server,
-				Name: subject.Name, Field: doc.Pointer(int(s.Start)), Detail: m.Detail,
-				Excerpt: excerpt(subject.Text, m), Effect: effect,
+				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: m.Detail,
+				Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
 			})
 		}
 	}
@@ -144,8 +148,7 @@ func (i *Inspector) effect(subject rule.Subject, m match) string {
 	case subject.Surface&rule.Definitions != 0:
 		return "reported"
 	case subject.Surface&rule.ToServer != 0:
-		action = rule.Report
-		if m.Severity >= rule.High {
+		if action == rule.Redact {
 			action = rule.Refuse
 		}
 	case subject.IsKey && action == rule.Redact:
@@ -182,16 +185,50 @@ func replace(text string, matches []match) string {
 	return out.String()
 }
 
+// secretRule is the rule whose matches are secrets. They never stand in a finding,
+// whichever rule it is of: findings go to the log and to people.
+const secretRule = "secret-exposed"
+
+func secretsAmong(matches []match) []match {
+	var secrets []match
+	for _, m := range matches {
+		if m.rule == secretRule {
+			m.Replacement = "[secret]"
+			secrets = append(secrets, m)
+		}
+	}
+	return secrets
+}
+
+// escapePointer writes a member name as RFC 6901 does.
+var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
+
+// field is a JSON Pointer without the member names that are secrets. A name comes
+// before everything that it stands around, so all of them are known by then.
+func (out *Outcome) field(pointer string) string {
+	for _, name := range out.secretNames {
+		pointer = strings.ReplaceAll(pointer+"/", "/"+name+"/", "/[secret]/")
+		pointer = pointer[:len(pointer)-1]
+	}
+	return pointer
+}
+
 // maxExcerpt is how much of a match a finding repeats.
 const maxExcerpt = 160
 
-// excerpt shows what was found. Secrets are never repeated: a rule that redacts
-// with its own words marks the match as one by its id.
-func excerpt(text string, m match) string {
-	if m.rule == "secret-exposed" {
+// excerpt shows what was found, without the secrets in it.
+func excerpt(text string, m match, secrets []match) string {
+	if m.rule == secretRule {
 		return ""
 	}
-	part := text[m.Start:m.End]
+	var inside []match
+	for _, s := range secrets {
+		s.Start, s.End = max(s.Start, m.Start)-m.Start, min(s.End, m.End)-m.Start
+		if s.Start < s.End {
+			inside = append(inside, s)
+		}
+	}
+	part := replace(text[m.Start:m.End], inside)
 	cut := len(part) > maxExcerpt
 	if cut {
 		part = strings.ToValidUTF8(part[:maxExcerpt], "")

@@ -8,11 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"strconv"
 	"strings"
-	"time"
+	"sync"
 
-	"github.com/dlclark/regexp2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
@@ -25,16 +24,23 @@ const (
 	// "Implementations SHOULD bound schema depth, the number of subschemas and
 	// validation time" (MCP 2026-07-28, tools, security considerations). The
 	// largest schemas of published servers are below 30 KB and 12 levels.
-	maxBytes    = 256 << 10
-	maxDepth    = 64
-	maxPattern  = 4 << 10
-	patternTime = 20 * time.Millisecond
+	maxBytes = 256 << 10
+	maxDepth = 64
+	// maxNumber bounds the length of a number and its decimal exponent. Numbers are
+	// compared exactly, and 1e999999999 written out is a gigabyte.
+	maxNumber = 1000
 	// maxProblems of one call are named; more help neither model nor person.
 	maxProblems = 3
 )
 
-// Schema is a compiled input schema. It is safe for concurrent use.
-type Schema struct{ compiled *jsonschema.Schema }
+// Schema is a compiled input schema. It is safe for concurrent use. Checks against
+// one schema wait for each other, so that a schema that is slow by intent slows
+// down its own tool only.
+type Schema struct {
+	mu       sync.Mutex // guards what follows
+	compiled *jsonschema.Schema
+	budget   *budget
+}
 
 // errRemote answers every reference that leaves the schema. "Implementations MUST
 // NOT automatically dereference $ref values that point to network resources."
@@ -54,29 +60,48 @@ func Compile(raw []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the input schema: %w", err)
 	}
+	root, err := newTree(doc.Root)
+	if err != nil {
+		return nil, fmt.Errorf("reading the input schema: %w", err)
+	}
+	b := newBudget(root.largest)
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(noLoader{})
-	c.UseRegexpEngine(compilePattern)
-	const base = "gatehouse:input-schema"
-	if err := c.AddResource(base, tree(doc.Root)); err != nil {
+	c.UseRegexpEngine(b.compilePattern)
+	c.RegisterVocabulary(b.vocabulary())
+	c.AssertVocabs()
+	// The base has a path, so that a relative reference is one to another document
+	// too: with an opaque one the validator takes it for the schema itself.
+	const base = "gatehouse://schema/input"
+	if err := c.AddResource(base, root.top); err != nil {
 		return nil, fmt.Errorf("reading the input schema: %w", err)
 	}
-	compiled, err := c.Compile(base)
+	var compiled *jsonschema.Schema
+	// A schema may bring a dialect of its own, which is then checked with itself.
+	err = b.spending(0, func() error {
+		compiled, err = c.Compile(base)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("compiling the input schema: %w", err)
 	}
-	return &Schema{compiled}, nil
+	return &Schema{compiled: compiled, budget: b}, nil
 }
 
 // Check reports whether arguments fit. The error names fields and what was
 // expected, never a value: values may be secrets, and the error reaches the log.
 func (s *Schema) Check(arguments wire.Value) error {
-	var instance any = map[string]any{}
+	instance := &tree{top: map[string]any{}, values: 1}
 	if arguments.Exists() {
-		instance = tree(arguments)
+		var err error
+		if instance, err = newTree(arguments); err != nil {
+			return err
+		}
 	}
-	err := s.compiled.Validate(instance)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.budget.spending(instance.values, func() error { return s.compiled.Validate(instance.top) })
 	var invalid *jsonschema.ValidationError
 	if errors.As(err, &invalid) {
 		return errors.New(strings.Join(problems(invalid, nil), "; "))
@@ -108,6 +133,8 @@ func expectation(k jsonschema.ErrorKind) string {
 		return "must satisfy " + strings.Join(k.KeywordPath(), "/")
 	case *kind.FalseSchema:
 		return "must not be given"
+	case *kind.Not:
+		return "must satisfy not"
 	}
 	if path := k.KeywordPath(); len(path) > 0 {
 		return "must satisfy " + strings.Join(path, "/")
@@ -115,66 +142,63 @@ func expectation(k jsonschema.ErrorKind) string {
 	return k.LocalizedString(message.NewPrinter(language.English))
 }
 
-// pattern is a regular expression of a schema. JSON Schema means ECMA-262, which
-// has look-around; Go's engine is tried first because it is linear.
-type pattern struct {
-	source string
-	linear *regexp.Regexp
-	ecma   *regexp2.Regexp
+// tree is a value as the validator wants it: maps, slices, strings, booleans, nil,
+// and numbers as json.Number, so that none loses digits.
+type tree struct {
+	top     any
+	values  int // in all
+	largest int // how many of them one member named enum or const holds at most
+	err     error
 }
 
-func (p *pattern) String() string { return p.source }
-
-// MatchString is false, so that the value is refused, when the pattern takes
-// longer than patternTime: a server must not buy time with a bad pattern
-// (CWE-1333).
-func (p *pattern) MatchString(s string) bool {
-	if p.linear != nil {
-		return p.linear.MatchString(s)
-	}
-	ok, err := p.ecma.MatchString(s)
-	return ok && err == nil
+func newTree(v wire.Value) (*tree, error) {
+	t := &tree{}
+	t.top = t.value(v)
+	return t, t.err
 }
 
-func compilePattern(source string) (jsonschema.Regexp, error) {
-	if len(source) > maxPattern {
-		return nil, fmt.Errorf("a pattern of over %d bytes", maxPattern)
-	}
-	if linear, err := regexp.Compile(source); err == nil {
-		return &pattern{source: source, linear: linear}, nil
-	}
-	ecma, err := regexp2.Compile(source, regexp2.ECMAScript|regexp2.Unicode)
-	if err != nil {
-		return nil, err
-	}
-	ecma.MatchTimeout = patternTime
-	return &pattern{source: source, ecma: ecma}, nil
-}
-
-// tree is a value as the validator wants it: maps, slices, strings, booleans,
-// nil, and numbers as json.Number, so that none loses digits.
-func tree(v wire.Value) any {
+func (t *tree) value(v wire.Value) any {
+	t.values++
 	switch v.Kind() {
 	case '{':
 		object := map[string]any{}
 		for key, value := range v.Members() {
-			object[key] = tree(value)
+			object[key] = t.member(key, value)
 		}
 		return object
 	case '[':
 		list := []any{}
 		for item := range v.Items() {
-			list = append(list, tree(item))
+			list = append(list, t.value(item))
 		}
 		return list
 	case '"':
 		return v.Text()
 	case '0':
-		return json.Number(bytes.Clone(v.Raw()))
+		return t.number(v.Raw())
 	case 't':
 		return true
 	case 'f':
 		return false
 	}
 	return nil
+}
+
+func (t *tree) member(key string, v wire.Value) any {
+	before := t.values
+	value := t.value(v)
+	if key == "enum" || key == "const" {
+		t.largest = max(t.largest, t.values-before)
+	}
+	return value
+}
+
+func (t *tree) number(literal []byte) any {
+	_, exponent, _ := bytes.Cut(bytes.ToLower(literal), []byte{'e'})
+	n, err := strconv.Atoi(string(exponent))
+	if len(literal) > maxNumber || len(exponent) > 0 && err != nil || n > maxNumber || n < -maxNumber {
+		t.err = fmt.Errorf("a number of over %d digits", maxNumber)
+		return json.Number("0")
+	}
+	return json.Number(literal)
 }

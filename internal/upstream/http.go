@@ -81,6 +81,9 @@ func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Call posts one request and reads the answer, plain or at the end of a stream.
 func (c *Client) Call(ctx context.Context, r Request) (Answer, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(c.ctx, func() { stop(ErrEnded) })()
 	answer, err := c.call(ctx, r)
 	if err != nil && ctx.Err() != nil {
 		if !c.endpoint.Modern && r.Message.Method != wire.MethodInitialize {
@@ -160,8 +163,12 @@ func (c *Client) Listen() {
 	go func() {
 		defer c.streams.Done()
 		for wait := firstRetry; c.ctx.Err() == nil; wait = min(2*wait, lastRetry) {
+			began := time.Now()
 			if !c.listenOnce() {
 				return
+			}
+			if time.Since(began) > lastRetry {
+				wait = firstRetry // it stood; it was closed as servers do now and then
 			}
 			select {
 			case <-c.ctx.Done():
@@ -191,6 +198,10 @@ func (c *Client) listenOnce() (again bool) {
 		data, err := events.next()
 		if err != nil {
 			return !errors.Is(err, ErrTooLarge)
+		}
+		if count >= maxUnasked {
+			c.log.Warn("the stream was closed for a while", "error", fmt.Errorf("%w: over %d messages that belong to no call", ErrFlood, maxUnasked))
+			return true
 		}
 		m, err := wire.Parse(data, c.limits.wireLimits())
 		if err != nil {
@@ -364,13 +375,16 @@ func unbounded(method string) bool { return method == wire.MethodListen }
 // the server's answer (2026-07-28 sends some of them with 400 and 404), anything
 // else an error of the connection.
 func (c *Client) httpError(resp *http.Response, r Request) (Answer, error) {
+	if resp.StatusCode == http.StatusNotFound && c.hasSession() {
+		// "When a client receives HTTP 404 in response to a request containing an
+		// Mcp-Session-Id, it MUST start a new session", whatever the body says.
+		return Answer{}, ErrSessionLost
+	}
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	if m, err := wire.Parse(raw, c.limits.wireLimits()); err == nil && m.Kind == wire.Response && m.ID == r.Message.ID {
 		return Answer{Message: m, Status: resp.StatusCode}, nil
 	}
 	switch {
-	case resp.StatusCode == http.StatusNotFound && c.hasSession():
-		return Answer{}, ErrSessionLost
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return Answer{}, fmt.Errorf("%w: it wants other credentials (HTTP status %d)", ErrUnavailable, resp.StatusCode)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:

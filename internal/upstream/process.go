@@ -28,7 +28,9 @@ const (
 	// maxStrayLines bounds lines that are no messages between two messages. Real
 	// servers print a banner or a warning; more is a flood.
 	maxStrayLines = 1000
-	// maxStrayBytes bounds one such line; the rest of it is skipped.
+	// maxUnasked bounds messages that no call asked for, since the last call began:
+	// notifications outside of calls, answers to nothing, messages that are not
+	// valid.
 	maxUnasked = 10_000
 	// keptStderr is how much of the end of stderr is kept to explain a failure.
 	keptStderr = 4 << 10
@@ -56,12 +58,20 @@ type Process struct {
 	mu       sync.Mutex // guards what follows
 	pending  map[int64]*pendingCall
 	lastID   int64
-	unasked  int   // messages since the last call began
-	stray    int   // lines that are no messages, in all
+	unasked  int   // messages that belong to no call, since the last call began
+	stray    int   // lines that nobody could use, in all
 	ended    error // why the process can no longer be used
 	exit     error // what reaping said
 	errTail  []byte
 	latestID int64 // the most recent pending call
+	family   []kin // descendants that were seen when the process was about to end
+}
+
+// kin is a descendant of a server. Process ids are used again, so the time at
+// which it began belongs to it.
+type kin struct {
+	pid   int
+	began string
 }
 
 type pendingCall struct {
@@ -70,6 +80,7 @@ type pendingCall struct {
 	token  []byte  // progress token as the caller sent it
 	tag    any
 	events int
+	listen bool // a subscription, which lasts and may bring any number of messages
 }
 
 type result struct {
@@ -160,7 +171,7 @@ func (p *Process) register(r Request) (int64, *pendingCall, []byte, error) {
 	}
 	p.lastID++
 	id := p.lastID
-	call := &pendingCall{answer: make(chan result, 1), id: r.Message.ID, tag: r.Tag}
+	call := &pendingCall{answer: make(chan result, 1), id: r.Message.ID, tag: r.Tag, listen: unbounded(r.Message.Method)}
 	number := strconv.AppendInt(nil, id, 10)
 	edits := []wire.Edit{r.Message.IDEdit(wire.ID(number))}
 	if token := r.Message.Params.At("_meta", "progressToken"); token.Exists() {
@@ -182,7 +193,10 @@ func (p *Process) Send(_ context.Context, raw []byte) error { return p.write(raw
 
 // write sends one line. "Messages are delimited by newlines, and MUST NOT contain
 // embedded newlines"; in strict JSON a raw line break can only be white space.
+// Nothing may stand between the message and the newline either: the official Go
+// SDK ends over it.
 func (p *Process) write(raw []byte) error {
+	raw = bytes.TrimSpace(raw)
 	line := make([]byte, 0, len(raw)+1)
 	for _, c := range raw {
 		if c == '\n' || c == '\r' {
@@ -239,7 +253,7 @@ func (p *Process) lines(r *bufio.Reader) error {
 		if len(line) == 0 {
 			continue
 		}
-		if line[0] != '{' && line[0] != '[' {
+		if !likeMessage(line) {
 			// Servers print banners and debug text where only messages may stand.
 			// Refusing them helps nobody; counting them bounds it.
 			if stray++; stray > maxStrayLines {
@@ -253,6 +267,15 @@ func (p *Process) lines(r *bufio.Reader) error {
 			return err
 		}
 	}
+}
+
+// likeMessage tells a line that means to be a message, or a batch of them, from
+// what servers print beside them: "[INFO] ready".
+func likeMessage(line []byte) bool {
+	if line[0] == '[' {
+		line = bytes.TrimSpace(line[1:])
+	}
+	return len(line) > 0 && line[0] == '{'
 }
 
 // readLine is the next line without its end. The result is the caller's own.
@@ -282,28 +305,45 @@ func (p *Process) countStray() {
 	p.stray++
 }
 
+// useless counts a message that nobody can use.
+func (p *Process) useless() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stray++
+	return p.unaskedFor()
+}
+
+// unaskedFor counts a message that no call asked for; the caller holds mu.
+func (p *Process) unaskedFor() error {
+	if p.unasked++; p.unasked > maxUnasked {
+		return fmt.Errorf("%w: over %d messages that belong to no call", ErrFlood, maxUnasked)
+	}
+	return nil
+}
+
 func (p *Process) message(line []byte) error {
 	m, err := wire.Parse(line, p.limits.wireLimits())
 	if err != nil {
 		// It may have been the answer to any of the calls. None can be trusted to
 		// get another one, so all of them end now instead of at their timeout.
 		p.failAll(fmt.Errorf("%w: %w", ErrInvalid, err))
-		p.countStray()
-		return nil
+		return p.useless()
 	}
 	if m.Kind == wire.Response {
-		p.answer(m)
-		return nil
+		return p.answer(m)
 	}
 	m, tag, err := p.attribute(m)
 	if err != nil {
 		return err
 	}
+	if m == nil {
+		return p.useless()
+	}
 	p.inbound(m, tag)
 	return nil
 }
 
-func (p *Process) answer(m *wire.Message) {
+func (p *Process) answer(m *wire.Message) error {
 	id, err := strconv.ParseInt(string(m.ID), 10, 64)
 	p.mu.Lock()
 	call := p.pending[id]
@@ -313,56 +353,74 @@ func (p *Process) answer(m *wire.Message) {
 	delete(p.pending, id)
 	p.mu.Unlock()
 	if call == nil {
-		p.countStray() // late, doubled or invented: nobody waits for it
-		return
+		return p.useless() // late, doubled or invented: nobody waits for it
 	}
 	restored, err := wire.Parse(m.WithID(call.id), p.limits.wireLimits())
 	if err != nil {
 		call.answer <- result{err: fmt.Errorf("%w: %w", ErrInvalid, err)}
-		return
+		return nil
 	}
 	call.answer <- result{message: restored}
+	return nil
 }
 
 // attribute finds the call that a message belongs to and gives it back the token
 // or id that the caller chose. On stdio only progress and subscriptions name
-// their request; anything else belongs to the latest call if there is one.
+// their request; anything else belongs to the latest call if there is one. It
+// answers nil for a message that names a call that is not there: passed on, our
+// number in it would look like one that a client chose.
 func (p *Process) attribute(m *wire.Message) (*wire.Message, any, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var mark wire.Value
-	restore := func(c *pendingCall) []byte { return []byte(c.id) }
-	switch m.Method {
-	case wire.NotifyProgress:
-		mark = m.Params.Get("progressToken")
-		restore = func(c *pendingCall) []byte { return c.token }
-	case wire.NotifyCancelled:
-		mark = m.Params.Get("requestId")
-	default:
-		mark = m.Params.At("_meta", wire.MetaSubscriptionID)
-	}
+	mark, progress := p.mark(m)
 	id := p.latestID
 	if mark.Exists() {
 		id, _ = mark.Int()
 	}
 	call := p.pending[id]
 	if call == nil {
-		if p.unasked++; p.unasked > maxUnasked {
-			return nil, nil, fmt.Errorf("%w: over %d messages that belong to no call", ErrFlood, maxUnasked)
+		if mark.Exists() {
+			return nil, nil, nil
 		}
-		return m, nil, nil
+		return m, nil, p.unaskedFor()
 	}
-	if call.events++; call.events > p.limits.Events {
+	if call.events++; call.events > p.limits.Events && !call.listen {
 		return nil, nil, fmt.Errorf("%w of %d in one call", ErrFlood, p.limits.Events)
 	}
-	if !mark.Exists() || restore(call) == nil {
+	if !mark.Exists() {
 		return m, call.tag, nil
 	}
-	restored, err := wire.Parse(wire.Splice(m.Raw, mark.Replace(restore(call))), p.limits.wireLimits())
+	original := []byte(call.id)
+	if progress {
+		original = call.token
+	}
+	if original == nil {
+		return nil, nil, nil // nobody asked for progress
+	}
+	restored, err := wire.Parse(wire.Splice(m.Raw, mark.Replace(original)), p.limits.wireLimits())
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return restored, call.tag, nil
+}
+
+// mark is the value by which a message names the call it belongs to, and whether
+// that is a progress token; the caller holds mu.
+func (p *Process) mark(m *wire.Message) (mark wire.Value, progress bool) {
+	switch m.Method {
+	case wire.NotifyProgress:
+		return m.Params.Get("progressToken"), true
+	case wire.NotifyCancelled:
+		// Under our id a server ends a subscription. Any other id is that of a request
+		// of its own, which may be the same number.
+		requestID := m.Params.Get("requestId")
+		id, _ := requestID.Int()
+		if call := p.pending[id]; call == nil || !call.listen {
+			return wire.Value{}, false
+		}
+		return requestID, false
+	}
+	return m.Params.At("_meta", wire.MetaSubscriptionID), false
 }
 
 func (p *Process) failAll(err error) {
@@ -395,6 +453,7 @@ func (p *Process) reason() error {
 func (p *Process) Close() {
 	p.end(ErrEnded)
 	p.closing.Do(func() {
+		p.noteFamily()
 		p.stdin.Close()
 		select {
 		case <-p.exited:
@@ -412,6 +471,9 @@ func (p *Process) Explain(err error) error {
 	defer p.mu.Unlock()
 	if p.exit != nil {
 		err = fmt.Errorf("%w (%w)", err, p.exit)
+	}
+	if p.stray > 0 {
+		err = fmt.Errorf("%w; %d lines on stdout were of no use", err, p.stray)
 	}
 	if tail := bytes.TrimSpace(p.errTail); len(tail) > 0 {
 		err = fmt.Errorf("%w; stderr ended with %q", err, tail)

@@ -20,30 +20,33 @@ func AdoptOrphans() {
 // descendants that had left their server's group and session.
 func EndAdopted() {
 	left := descendants(os.Getpid())
-	for _, pid := range left {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	for _, k := range left {
+		if k.alive() {
+			_ = syscall.Kill(k.pid, syscall.SIGKILL)
+		}
 	}
 	reapOrphans(left)
 }
 
 // descendants lists the processes below pid, and those that were started by a
 // process of its group and have lost their parent to us.
-func descendants(pid int) []int {
-	children := map[int][]int{}
+func descendants(pid int) []kin {
+	children := map[int][]kin{}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
-	var found []int
+	var found []kin
 	for _, e := range entries {
 		id, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		parent, group, session := stat(id)
-		children[parent] = append(children[parent], id)
-		if id != pid && (group == pid || session == pid) {
-			found = append(found, id)
+		s := stat(id)
+		k := kin{id, s.began}
+		children[s.parent] = append(children[s.parent], k)
+		if id != pid && (s.group == pid || s.session == pid) {
+			found = append(found, k)
 		}
 	}
 	for next := []int{pid}; len(next) > 0; next = next[1:] {
@@ -51,35 +54,46 @@ func descendants(pid int) []int {
 			if !slices.Contains(found, child) {
 				found = append(found, child)
 			}
-			next = append(next, child)
+			next = append(next, child.pid)
 		}
 	}
 	return found
 }
 
-// stat reads parent, process group and session of a process (proc(5)).
-func stat(pid int) (parent, group, session int) {
+// status is what the kernel says of a process.
+type status struct {
+	parent, group, session int
+	began                  string // clock ticks since the machine started
+}
+
+// stat reads the status of a process (proc(5)); it is zero if there is none.
+func stat(pid int) status {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, 0, 0
+		return status{}
 	}
-	// The command in parentheses may hold anything, parentheses too.
+	// The command in parentheses may hold anything, parentheses too. What follows
+	// it begins with the third field.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 4 {
-		return 0, 0, 0
+	if len(fields) < 20 {
+		return status{}
 	}
-	parent, _ = strconv.Atoi(fields[1])
-	group, _ = strconv.Atoi(fields[2])
-	session, _ = strconv.Atoi(fields[3])
-	return parent, group, session
+	var s status
+	s.parent, _ = strconv.Atoi(fields[1])
+	s.group, _ = strconv.Atoi(fields[2])
+	s.session, _ = strconv.Atoi(fields[3])
+	s.began = fields[19]
+	return s
 }
+
+func (k kin) alive() bool { return stat(k.pid).began == k.began }
 
 // reapOrphans collects the exit status of killed descendants that became our
 // children.
-func reapOrphans(pids []int) {
-	for _, pid := range pids {
-		if parent, _, _ := stat(pid); parent == os.Getpid() {
-			_, _ = syscall.Wait4(pid, nil, 0, nil)
+func reapOrphans(family []kin) {
+	for _, k := range family {
+		if s := stat(k.pid); s.parent == os.Getpid() && s.began == k.began {
+			_, _ = syscall.Wait4(k.pid, nil, 0, nil)
 		}
 	}
 }

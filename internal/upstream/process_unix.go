@@ -24,7 +24,7 @@ func (p *Process) kill() {
 		pid := p.cmd.Process.Pid
 		// Descendants that left the group are found by their parents, before those
 		// are gone.
-		strays := descendants(pid)
+		strays := append(p.familyNoted(), descendants(pid)...)
 		signalAll(pid, strays, syscall.SIGTERM)
 		select {
 		case <-p.exited:
@@ -37,10 +37,28 @@ func (p *Process) kill() {
 	})
 }
 
-func signalAll(pid int, others []int, sig syscall.Signal) {
+// noteFamily remembers the descendants while the process is there to tell them: a
+// server that ends by itself when its stdin closes leaves those in sessions of
+// their own behind, and nothing says any more whose they were.
+func (p *Process) noteFamily() {
+	family := descendants(p.cmd.Process.Pid)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.family = family
+}
+
+func (p *Process) familyNoted() []kin {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.family
+}
+
+func signalAll(pid int, others []kin, sig syscall.Signal) {
 	_ = syscall.Kill(-pid, sig)
 	for _, other := range others {
-		_ = syscall.Kill(other, sig)
+		if other.alive() {
+			_ = syscall.Kill(other.pid, sig)
+		}
 	}
 }
 

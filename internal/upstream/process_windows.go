@@ -8,6 +8,8 @@ import (
 
 func ownGroup(*exec.Cmd) {}
 
+func (p *Process) noteFamily() {}
+
 // kill ends the process and its descendants as Windows knows them: by their
 // parents. A descendant whose parent has died before is not found.
 func (p *Process) kill() {

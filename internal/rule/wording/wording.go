@@ -171,6 +171,12 @@ var Orders = []rule.Phrase{
 			`|\bbefore (?:using|calling|invoking|doing|answering|responding|summari[sz]ing|any)\b` + Within(9) + `\b(?:read|call|fetch|open|send|access|load|execute|run)\b`,
 	},
 	{
+		Kind: "tool-order", Detail: "orders a tool to be called", Weight: 1,
+		Triggers: []string{"call ", "invoke ", "execute "},
+		Pattern:  `\b(?:call|invoke|execute)\b (?:the )?(?:tool |function )?["'(]?[a-z][\w.-]*[_.-]\w+["')]?(?: (?:tool|function))?\b(?: with\b| to\b| using\b|[,.:]|$)`,
+		Unless:   `\b(?:never|not|n't|cannot|to avoid|can|may|could)\s+`,
+	},
+	{
 		Kind: "transfer", Detail: "sends something to an address", Weight: 1,
 		Triggers: []string{"@", "http://", "https://"}, Needs: sends,
 		Pattern: `\b` + sending + `\b` + Across(14) + `\b(?:to|at|via|with)\b` + Across(9) + address,

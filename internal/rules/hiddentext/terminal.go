@@ -17,6 +17,10 @@ const maxSequence = 4096
 func terminal(text string, definition bool) []rule.Match {
 	var matches []rule.Match
 	for i := 0; i < len(text); {
+		if !mayBegin[text[i]] {
+			i++
+			continue
+		}
 		size, detail, severity := sequence(text[i:])
 		if size == 0 {
 			i++
@@ -39,6 +43,15 @@ func terminal(text string, definition bool) []rule.Match {
 	return matches
 }
 
+// mayBegin marks the bytes at which a control sequence can begin, which ordinary
+// text has none of.
+var mayBegin = func() (table [256]bool) {
+	for c := range table {
+		table[c] = c < ' ' && !strings.ContainsRune("\t\n\r\f\v", rune(c)) || c == 0x7f || c == 0xc2
+	}
+	return table
+}()
+
 // continues says whether a match goes on where the last one of its kind ended.
 func continues(last, m rule.Match) bool {
 	last.Start, last.End = m.Start, last.End+m.End-m.Start
@@ -49,8 +62,6 @@ func continues(last, m rule.Match) bool {
 // is in a result. Size 0 means that none starts here.
 func sequence(text string) (size int, detail string, severity rule.Severity) {
 	switch c := text[0]; {
-	case c >= ' ' && c < 0x7f, c == '\t', c == '\n', c == '\r', c == '\f', c == '\v', c > 0xc2:
-		return 0, "", 0
 	case c == 0x1b:
 		return escapeSequence(text)
 	case c == 0xc2:
@@ -60,10 +71,8 @@ func sequence(text string) (size int, detail string, severity rule.Severity) {
 		return 0, "", 0
 	case c == '\b':
 		return 1, "a backspace, which hides the character before it", rule.High
-	case c < ' ' || c == 0x7f:
-		return 1, "a control character", rule.Low
 	}
-	return 0, "", 0
+	return 1, "a control character", rule.Low
 }
 
 func escapeSequence(text string) (int, string, rule.Severity) {

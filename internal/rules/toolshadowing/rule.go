@@ -68,17 +68,23 @@ func mentions(subject rule.Subject) []rule.Match {
 		if word == subject.Name || len(word) > maxName || !distinctive(word) && !strings.Contains(word, ".") {
 			continue
 		}
-		if n, found := named(word, subject); found {
+		if n, found := named(word, around(text, start, i), subject); found {
 			matches = append(matches, mention(text, start, start+len(word), n))
 		}
 	}
 	return matches
 }
 
+// around is the text within reach of text[start:end].
+func around(text string, start, end int) string {
+	return text[max(0, start-wordingReach):min(len(text), end+wordingReach)]
+}
+
 // named finds the neighbour that a word names: by a name that is no ordinary
 // word, or by server and name together. A name that the server has as well is its
-// own tool: two installations of one server speak of themselves.
-func named(word string, subject rule.Subject) (rule.Neighbour, bool) {
+// own tool, because two installations of one server speak of themselves, unless
+// the words around it say that another server's is meant.
+func named(word, around string, subject rule.Subject) (rule.Neighbour, bool) {
 	var bare *rule.Neighbour
 	own := false
 	for i, n := range subject.Neighbours {
@@ -93,10 +99,22 @@ func named(word string, subject rule.Subject) (rule.Neighbour, bool) {
 			return n, true
 		}
 	}
-	if bare == nil || own {
+	if bare == nil || own && !speaksOf(bare.Server, around) {
 		return rule.Neighbour{}, false
 	}
 	return *bare, true
+}
+
+// speaksOf says whether a text names a server as one: "the mail server", "of the
+// server mail". The id alone is often an ordinary word.
+func speaksOf(server, text string) bool {
+	text = strings.ToLower(text)
+	for _, form := range []string{server + " server", "server " + server, server + "'s "} {
+		if i := strings.Index(text, form); i >= 0 && (i == 0 || !nameByte(text, i-1)) {
+			return true
+		}
+	}
+	return false
 }
 
 // distinctive says whether a name is no ordinary word.
@@ -119,7 +137,7 @@ var changing = regexp.MustCompile(`(?i)\b(?:instead of|rather than|replac\w+|sup
 
 func mention(text string, start, end int, n rule.Neighbour) rule.Match {
 	m := rule.Match{Start: start, End: end, Severity: rule.Medium, Detail: "mentions the tool " + n.Name + " of the server " + n.Server}
-	if changing.MatchString(text[max(0, start-wordingReach):min(len(text), end+wordingReach)]) {
+	if changing.MatchString(around(text, start, end)) {
 		m.Severity, m.Detail = rule.High, "says how to use the tool "+n.Name+" of the server "+n.Server
 	}
 	return m
