@@ -65,7 +65,7 @@ func mentions(subject rule.Subject) []rule.Match {
 			i++
 		}
 		word := strings.TrimRight(text[start:i], ".-")
-		if word == subject.Name || len(word) > maxName || !distinctive(word) && !strings.Contains(word, ".") {
+		if len(word) > maxName || !distinctive(word) && !strings.Contains(word, ".") {
 			continue
 		}
 		if n, found := named(word, around(text, start, i), subject); found {
@@ -86,7 +86,7 @@ func around(text string, start, end int) string {
 // the words around it say that another server's is meant.
 func named(word, around string, subject rule.Subject) (rule.Neighbour, bool) {
 	var bare *rule.Neighbour
-	own := false
+	own := word == subject.Name
 	for i, n := range subject.Neighbours {
 		if n.Server == subject.Server {
 			own = own || n.Name == word
@@ -133,7 +133,7 @@ func hump(name string) bool {
 }
 
 // changing is wording that says how or when something is used.
-var changing = regexp.MustCompile(`(?i)\b(?:instead of|rather than|replac\w+|supersed\w+|before (?:us|call|invok|runn)ing|before|after (?:us|call|invok|runn)ing|whenever|always|must|never|do not use|don't use|bcc|cc|redirect\w*|forward\w*|recipient|also (?:send|call|use)|every (?:time|call)|modif\w+|overrid\w+|deprecated|broken|incomplete|unsafe|insecure|no longer|route)\b`)
+var changing = regexp.MustCompile(`(?i)\b(?:instead of|in place of|rather than|replac\w+|supersed\w+|before (?:us|call|invok|runn)ing|before|after (?:us|call|invok|runn)ing|whenever|always|must|never|do not use|don't use|bcc|cc|redirect\w*|forward\w*|recipient|also (?:send|call|use)|every (?:time|call)|modif\w+|overrid\w+|deprecated|broken|incomplete|unsafe|insecure|no longer|route)\b`)
 
 func mention(text string, start, end int, n rule.Neighbour) rule.Match {
 	m := rule.Match{Start: start, End: end, Severity: rule.Medium, Detail: "mentions the tool " + n.Name + " of the server " + n.Server}
