@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// maxTools is what the lock file holds of one server (approval.MaxItems).
+const maxTools = 2000
+
 // maxAuditField keeps two fields, escaped up to six times their size, within one
 // record of the log (audit.MaxRecord).
 const maxAuditField = 64 << 10
@@ -55,7 +58,7 @@ func configKeys(c *Config, servers **node) []key {
 			duration("session_idle", "After which a session ends.", &l.SessionIdle),
 			count("in_flight", "Exchanges at once.", &l.InFlight, 100_000),
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
-			count("tools", "Tools one server may list.", &l.Tools, 100_000),
+			count("tools", "Tools one server may list.", &l.Tools, maxTools),
 		),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}

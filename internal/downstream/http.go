@@ -67,15 +67,21 @@ func (h *HTTP) Handler() http.Handler {
 		// holds.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		if !h.ownHost(r.Host) {
-			http.Error(w, "Gatehouse: the Host header does not name this machine", http.StatusForbidden)
+			h.refuse(w, r, "the Host header does not name this machine", http.StatusForbidden)
 			return
 		}
 		if !h.knownOrigin(r.Header.Values("Origin")) {
-			http.Error(w, "Gatehouse: this web origin is not allowed; add it to origins in the configuration", http.StatusForbidden)
+			h.refuse(w, r, "this web origin is not allowed; add it to origins in the configuration", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// refuse answers what is refused before it is a message, and records it.
+func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, why string, status int) {
+	h.Gateway.TurnedAway(r.Method, r.URL.Path, why)
+	http.Error(w, "Gatehouse: "+why, status)
 }
 
 func (h *HTTP) ownHost(host string) bool {
@@ -126,7 +132,7 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 		h.end(w, r)
 	default:
 		w.Header().Set("Allow", "POST, GET, DELETE")
-		http.Error(w, "Gatehouse: this method is not used by MCP", http.StatusMethodNotAllowed)
+		h.refuse(w, r, "this method is not used by MCP", http.StatusMethodNotAllowed)
 	}
 }
 
@@ -134,7 +140,7 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 	// Any other type would let a page of another site post without a preflight.
 	// Media types compare without regard to case (RFC 9110 section 8.3.1).
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		http.Error(w, "Gatehouse: Content-Type must be application/json", http.StatusUnsupportedMediaType)
+		h.refuse(w, r, "Content-Type must be application/json", http.StatusUnsupportedMediaType)
 		return
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Bytes())))
@@ -144,7 +150,7 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 		if errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		http.Error(w, "Gatehouse: the body cannot be read or is too large", status)
+		h.refuse(w, r, "the body cannot be read or is too large", status)
 		return
 	}
 	peer := h.peer(r)
@@ -200,16 +206,16 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
 	peer := h.peer(r)
 	if peer.SessionID == "" {
 		w.Header().Set("Allow", "POST")
-		http.Error(w, "Gatehouse: there is no stream without a session", http.StatusMethodNotAllowed)
+		h.refuse(w, r, "there is no stream without a session", http.StatusMethodNotAllowed)
 		return
 	}
 	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
 	if session == nil {
-		http.Error(w, "Gatehouse: there is no such session", http.StatusNotFound)
+		h.refuse(w, r, "there is no such session", http.StatusNotFound)
 		return
 	}
 	if !acceptsStream(r) {
-		http.Error(w, "Gatehouse: Accept must allow text/event-stream", http.StatusNotAcceptable)
+		h.refuse(w, r, "Accept must allow text/event-stream", http.StatusNotAcceptable)
 		return
 	}
 	defer session.Attach()()
@@ -236,12 +242,12 @@ func (h *HTTP) end(w http.ResponseWriter, r *http.Request) {
 	peer := h.peer(r)
 	if peer.SessionID == "" {
 		w.Header().Set("Allow", "POST")
-		http.Error(w, "Gatehouse: there is no session to end", http.StatusMethodNotAllowed)
+		h.refuse(w, r, "there is no session to end", http.StatusMethodNotAllowed)
 		return
 	}
 	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
 	if session == nil {
-		http.Error(w, "Gatehouse: there is no such session", http.StatusNotFound)
+		h.refuse(w, r, "there is no such session", http.StatusNotFound)
 		return
 	}
 	h.Gateway.EndSession(session)

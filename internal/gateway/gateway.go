@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/decision"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/upstream"
@@ -211,6 +212,12 @@ func (g *Gateway) refreshBook() {
 	if err := g.book.Refresh(); err != nil {
 		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
 	}
+}
+
+// TurnedAway records a request that was turned away before it was a message.
+func (g *Gateway) TurnedAway(method, path, why string) {
+	g.note(&audit.Record{Kind: audit.SessionRefused, Mount: printable(path), Decision: audit.Deny,
+		Reason: string(decision.Malformed), Detail: printable(method) + ": " + why, Direction: audit.ClientToServer})
 }
 
 // Session finds a session for its streams and its end. The principal is found as

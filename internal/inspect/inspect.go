@@ -5,9 +5,12 @@
 package inspect
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
@@ -71,15 +74,42 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 			}
 		}
 		subject.Text, subject.Key, subject.IsKey = doc.Text(n), key, s.IsKey
-		matches, err := i.text(rules, subject)
-		if err != nil {
-			return Outcome{}, err
-		}
-		if len(matches) > 0 {
-			i.follow(&out, doc, s, subject, matches)
+		for _, f := range forms(subject) {
+			subject.Text = f.text
+			matches, err := i.text(rules, subject)
+			if err != nil {
+				return Outcome{}, err
+			}
+			if len(matches) > 0 {
+				i.follow(&out, doc, s, subject, f, matches)
+				break
+			}
 		}
 	}
 	return out, nil
+}
+
+// form is one way to read a string, and how a text is written in it.
+type form struct {
+	text  string
+	write func(string) string
+}
+
+// forms are the ways to read a string: as it is, and the bytes of a resource
+// ("blob: a base64-encoded string representing the binary data of the item") as
+// the text that they may be.
+func forms(subject rule.Subject) []form {
+	plain := form{subject.Text, func(text string) string { return text }}
+	if subject.Key != "blob" || subject.IsKey {
+		return []form{plain}
+	}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		raw, err := encoding.DecodeString(subject.Text)
+		if err == nil && utf8.Valid(raw) && bytes.IndexByte(raw, 0) < 0 {
+			return []form{plain, {string(raw), func(text string) string { return encoding.EncodeToString([]byte(text)) }}}
+		}
+	}
+	return []form{plain}
 }
 
 type match struct {
@@ -109,7 +139,7 @@ func (i *Inspector) text(rules []rule.Rule, subject rule.Subject) ([]match, erro
 
 // follow turns the matches in one string into findings and into an edit or a
 // refusal.
-func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, matches []match) {
+func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, f form, matches []match) {
 	var redact []match
 	secrets := secretsAmong(matches)
 	if s.IsKey && len(secrets) > 0 {
@@ -134,7 +164,7 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 		}
 	}
 	if len(redact) > 0 {
-		text := wire.AppendString(nil, replace(subject.Text, redact))
+		text := wire.AppendString(nil, f.write(replace(subject.Text, redact)))
 		out.Edits = append(out.Edits, wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: text})
 	}
 }

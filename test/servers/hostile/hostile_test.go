@@ -334,3 +334,74 @@ func TestUnknown_choices_are_refused(t *testing.T) {
 		}
 	}
 }
+
+func TestHang_tells_when_it_was_cancelled(t *testing.T) {
+	record := filepath.Join(t.TempDir(), "record")
+	s := start(t, "-mode", "hang", "-record", record)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.handle(ctx, envelope{ID: json.RawMessage("1"), Method: "tools/call"}, &memory{})
+	s.handle(ctx, envelope{Method: "notifications/cancelled"}, &memory{})
+	if got := read(t, record); got != "waiting\ncancelled\ncancelled\n" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestVerbatim_keeps_the_bytes(t *testing.T) {
+	record := filepath.Join(t.TempDir(), "record")
+	sent := ask(t, []string{"-mode", "verbatim", "-record", record, "-text", `{"z":1, "a":9007199254740993}`},
+		`vendor/thing {"b": 1,"a":9007199254740993}`, "ping")
+	if want := `{"jsonrpc":"2.0","id":1,"result":{"z":1, "a":9007199254740993}}`; sent[0] != want {
+		t.Errorf("sent %s, want %s", sent[0], want)
+	}
+	if got, want := read(t, record), `vendor/thing {"b": 1,"a":9007199254740993}`+"\nping {}\n"; got != want {
+		t.Errorf("recorded %q, want %q", got, want)
+	}
+}
+
+func TestUpdates_tells_listeners_of_the_subscribed_resource(t *testing.T) {
+	s, m := start(t, "-mode", "updates"), &memory{}
+	s.listen(&listener{peer: m})
+	s.handle(context.Background(), envelope{ID: json.RawMessage("1"), Method: "resources/subscribe",
+		Params: json.RawMessage(`{"uri":"note://welcome"}`)}, m)
+	if got := strings.Join(m.sent, "\n"); len(m.sent) != 2 || !strings.Contains(got, `resources/updated","params":{"uri":"note://welcome"}`) {
+		t.Errorf("sent %s", got)
+	}
+}
+
+func TestLists_that_change_or_repeat(t *testing.T) {
+	for mode, want := range map[string]struct {
+		text string
+		then int // how often it stands in the list after the first call
+	}{"newcomer": {`"run_command"`, 1}, "twins": {`"name":"add"`, 2}} {
+		sent := ask(t, []string{"-mode", mode}, callEcho, "tools/list")
+		if n := strings.Count(sent[1], want.text); n != want.then {
+			t.Errorf("%s: %s stands %d times in the list, want %d", mode, want.text, n, want.then)
+		}
+	}
+	if sent := ask(t, []string{"-mode", "newcomer"}, "tools/list"); strings.Contains(sent[0], "run_command") {
+		t.Errorf("newcomer lists its tool from the start: %s", sent[0])
+	}
+}
+
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	opt, err := parse(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newServer(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}

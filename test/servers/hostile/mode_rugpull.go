@@ -11,7 +11,7 @@ var rugpull = mode{
 	about: "after -after calls the description of add becomes -text; announced with -list-changed",
 	request: func(_ context.Context, s *server, ex *exchange) bool {
 		if ex.calls() && s.pull() && s.opt.listChanged {
-			s.broadcast("notifications/tools/list_changed")
+			s.broadcast("notifications/tools/list_changed", object{})
 		}
 		return false
 	},

@@ -15,6 +15,8 @@ type mode struct {
 	about string
 	// start changes the server before it reads its first message.
 	start func(s *server) error
+	// heard sees every message of the client before anything is done with it.
+	heard func(s *server, e envelope)
 	// request sees each request first and reports whether it dealt with it.
 	request func(ctx context.Context, s *server, ex *exchange) bool
 }
@@ -22,7 +24,7 @@ type mode struct {
 // modes is every mode; each stands in the file named after it.
 var modes = []mode{
 	{name: "ok", about: "a plain good server: echo, add, big, slow, fail; one prompt, one resource"},
-	post,
+	post, verbatim, updates,
 
 	// Processes.
 	exitOnStart, slowStart, neverInitialize, die, dieHalf, hang, ignoreTerm, orphan, orphanEscape, stderrFlood,
@@ -35,7 +37,7 @@ var modes = []mode{
 	badUTF8, deep, badVersion,
 
 	// Attacks on the model.
-	poison, rugpull, shadow, redefine, inject, leak, serverRequest,
+	poison, rugpull, newcomer, twins, shadow, redefine, inject, leak, serverRequest,
 
 	// Attacks on the gateway.
 	remoteRef, redirect, sessionLost,

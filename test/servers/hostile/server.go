@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -100,6 +101,9 @@ func (e envelope) modern() bool {
 
 // handle carries out one message.
 func (s *server) handle(ctx context.Context, e envelope, p peer) {
+	if s.mode.heard != nil {
+		s.mode.heard(s, e)
+	}
 	if e.Method == "" {
 		s.answered(e)
 		return
@@ -173,7 +177,7 @@ func (s *server) unlisten(l *listener) {
 }
 
 // broadcast sends a notification to everyone who listens.
-func (s *server) broadcast(method string) {
+func (s *server) broadcast(method string, params object) {
 	s.mu.Lock()
 	listeners := make([]*listener, 0, len(s.listeners))
 	for l := range s.listeners {
@@ -181,7 +185,7 @@ func (s *server) broadcast(method string) {
 	}
 	s.mu.Unlock()
 	for _, l := range listeners {
-		params := object{}
+		params := maps.Clone(params)
 		if l.subscription != nil {
 			params["_meta"] = object{"io.modelcontextprotocol/subscriptionId": l.subscription}
 		}
