@@ -229,13 +229,13 @@ func (s *secret) literal(value string) {
 func parsePart(value, dir string) (p part, ok bool, err error) {
 	if name, found := strings.CutPrefix(value, "env:"); found {
 		if checkEnvName(name) != "" {
-			return p, false, errors.New("expected the name of an environment variable after env:")
+			return p, false, errors.New("env: must be followed by the name of an environment variable")
 		}
 		return part{source: fromEnv, text: name}, true, nil
 	}
 	if name, found := strings.CutPrefix(value, "file:"); found {
 		if name == "" || strings.ContainsAny(name, "\x00\n") {
-			return p, false, errors.New("expected a path after file:")
+			return p, false, errors.New("file: must be followed by a path")
 		}
 		absolute, err := resolvePath(dir, name)
 		return part{source: fromFile, text: absolute}, err == nil, err

@@ -20,12 +20,10 @@ import (
 	"time"
 
 	"gatehouse/internal/gateway"
-	"gatehouse/internal/wire"
 )
 
 const (
 	headerSession = "Mcp-Session-Id"
-	headerVersion = "Mcp-Protocol-Version"
 	// A client that does not read is given up, so that it cannot hold up a server
 	// that speaks to others as well.
 	writeTimeout = 10 * time.Second
@@ -63,9 +61,6 @@ func (h *HTTP) Handler() http.Handler {
 	mux.HandleFunc("/mcp", h.serve)
 	mux.HandleFunc("/mcp/{server}", h.serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A deadline set while the last request of this connection was answered still
-		// holds.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		if !h.ownHost(r.Host) {
 			h.refuse(w, r, "the Host header does not name this machine", http.StatusForbidden)
 			return
@@ -154,23 +149,12 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	peer := h.peer(r)
-	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r) && !h.beginsSession(raw, peer)}
+	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r)}
 	peer.Emit = out.emit
 	ctx, stop := h.lifetime(r, peer)
 	defer stop()
 	reply := h.Gateway.Handle(ctx, raw, peer)
 	out.finish(reply)
-}
-
-// beginsSession tells the request whose answer carries the id of a new session in
-// a header, so that no event may be sent ahead of it. What comes ahead waits for
-// the stream of the session.
-func (h *HTTP) beginsSession(raw []byte, p *gateway.Peer) bool {
-	if p.SessionID != "" || p.Header.Get(headerVersion) == wire.ModernVersion {
-		return false
-	}
-	m, err := wire.Parse(raw, wire.Limits{Bytes: h.Bytes()})
-	return err == nil && m.Method == wire.MethodInitialize
 }
 
 // lifetime is how long a request may run. "Disconnection SHOULD NOT be

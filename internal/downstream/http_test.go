@@ -3,10 +3,8 @@ package downstream
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -390,43 +388,6 @@ func Test_only_this_machine_is_local(t *testing.T) {
 		if got := fromHere(remote); got != want {
 			t.Errorf("%q: %v", remote, got)
 		}
-	}
-}
-
-// A connection is used again long after the deadline of its last answer.
-func Test_the_write_deadline_of_an_answer_ends_with_it(t *testing.T) {
-	passed := make(chan struct{})
-	f := newFront(t)
-	inner := f.http.Handler()
-	first := true
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if first {
-			first = false
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-			time.AfterFunc(100*time.Millisecond, func() { close(passed) })
-			return
-		}
-		inner.ServeHTTP(w, r)
-	}))
-	f.http.Bound = netip.MustParseAddrPort(s.Listener.Addr().String())
-	s.Start()
-	defer s.Close()
-	conn, err := net.Dial("tcp", s.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	r := bufio.NewReader(conn)
-	for i := range 2 {
-		fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", s.Listener.Addr())
-		resp, err := http.ReadResponse(r, nil)
-		if err != nil {
-			t.Fatalf("request %d: %v", i, err)
-		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			t.Fatalf("request %d: %v", i, err)
-		}
-		<-passed
 	}
 }
 
