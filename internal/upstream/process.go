@@ -344,12 +344,9 @@ func (p *Process) message(line []byte) error {
 }
 
 func (p *Process) answer(m *wire.Message) error {
-	id, err := strconv.ParseInt(string(m.ID), 10, 64)
+	id, _ := strconv.ParseInt(string(m.ID), 10, 64) // else 0 or the largest, which no call has
 	p.mu.Lock()
 	call := p.pending[id]
-	if err != nil {
-		call = nil
-	}
 	delete(p.pending, id)
 	p.mu.Unlock()
 	if call == nil {

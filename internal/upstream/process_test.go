@@ -296,6 +296,12 @@ func Test_answers_that_nobody_waits_for_are_dropped(t *testing.T) {
 	if got := call(t, p, "2", "ping", `{}`); got != `{"jsonrpc":"2.0","id":2,"result":{"value":"ping"}}` {
 		t.Errorf("the next call got %s", got)
 	}
+	// Many at once, so that one that is kept would hold up what follows.
+	many := slices.Repeat([]string{`{"jsonrpc":"2.0","id":%ID%,"result":{}}`}, 2000)
+	call(t, p, "3", "say", lines(t, many...))
+	if got := call(t, p, "4", "ping", `{}`); !strings.Contains(got, "ping") {
+		t.Errorf("the next call got %s", got)
+	}
 }
 
 func Test_a_late_answer_is_for_no_other_call(t *testing.T) {
