@@ -189,9 +189,9 @@ func announce(w io.Writer, c *config.Config, bound netip.AddrPort) {
 	fmt.Fprintf(w, `
 Next: point a client at one of these addresses, or try
   npx @modelcontextprotocol/inspector --cli http://%s/mcp --transport http --method tools/list
-See what happens with   gatehouse log tail --dir %s/audit
-Changed definitions:    gatehouse approve --config %s
-`, bound, c.State, c.Path)
+See what happens:     %s log tail --dir %s/audit
+Changed definitions:  %[2]s approve --config %[4]s
+`, bound, os.Args[0], c.State, c.Path)
 }
 
 // watch reads the configuration again when it changes and on SIGHUP.

@@ -150,7 +150,7 @@ func (x *bench) connect(b *testing.B, modern bool, answers map[string][]byte) {
 	if conn := l.current(); conn != nil {
 		conn.Close()
 	}
-	l.adopt(&benchConn{answers: answers, done: make(chan struct{})})
+	l.conn = &benchConn{answers: answers, done: make(chan struct{})}
 }
 
 // prepared is an exchange on which all steps have been taken but the last ones:

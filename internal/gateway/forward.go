@@ -114,7 +114,7 @@ func (g *Gateway) answerServer(ctx context.Context, l *link, body []byte) {
 		return
 	}
 	if err := conn.Send(ctx, body); err != nil {
-		l.server.log.Warn("a server did not take an answer", "error", err)
+		l.server.log.Debug("a server did not take an answer", "error", err)
 	}
 }
 

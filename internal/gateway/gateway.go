@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os/user"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +21,6 @@ import (
 	"gatehouse/internal/decision"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
-	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
 
@@ -125,37 +122,6 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 		next.order = append(next.order, s)
 	}
 	return next, nil
-}
-
-// unchanged is the server that the configuration before describes just so.
-func (l *live) unchanged(c config.Server) *server {
-	if l == nil || l.servers[c.ID] == nil {
-		return nil
-	}
-	s := l.servers[c.ID]
-	a, b := s.config, c
-	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) {
-		return nil
-	}
-	a.Env, a.Headers, b.Env, b.Headers = nil, nil, nil, nil // DeepEqual cannot compare secrets
-	if !reflect.DeepEqual(a, b) {
-		return nil
-	}
-	return s
-}
-
-func (g *Gateway) newServer(c config.Server) *server {
-	s := &server{
-		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
-		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]bool{},
-		read: make(chan struct{}),
-	}
-	s.admission.reported = map[string]bool{}
-	if c.URL != "" {
-		s.transport = upstream.NewTransport()
-	}
-	s.stateless = newLink(s, nil)
-	return s
 }
 
 func (g *Gateway) lookAtAll(l *live) {
@@ -310,6 +276,7 @@ func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Mes
 // servers show some tools only to clients that can answer their questions, and
 // what is not read cannot be approved. The questions themselves are refused.
 const everything = `{"roots":{"listChanged":true},"sampling":{"context":{},"tools":{}},"elicitation":{"form":{},"url":{}},` +
+
 	`"tasks":{"list":{},"cancel":{},"requests":{"sampling":{"createMessage":{}},"elicitation":{"create":{}}}}}`
 
 // probe is the session in which the gateway itself speaks to a legacy server.
@@ -326,60 +293,6 @@ func (g *Gateway) probe() *Session {
 	return s
 }
 
-// dial makes a connection of the configured kind.
-func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
-	limits := upstream.Limits{
-		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second,
-	}
-	if s.config.URL != "" {
-		values, err := s.config.ResolvedHeaders()
-		if err != nil {
-			return nil, err
-		}
-		header := http.Header{}
-		for name, value := range values {
-			header.Set(name, value)
-		}
-		return upstream.Dial(upstream.Endpoint{URL: s.config.URL, Header: header, Modern: modern}, s.transport, limits, s.log, inbound), nil
-	}
-	environ, err := s.config.Environ()
-	if err != nil {
-		return nil, err
-	}
-	return upstream.Start(upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}, limits, s.log, inbound)
-}
-
-// live is the configuration in force, whichever made the server.
-func (s *server) live() *live { return s.gateway.live.Load() }
-
-func (s *server) limits() config.Limits { return s.live().config.Limits }
-
-// linkFor is the connection that an exchange uses.
-func (s *server) linkFor(ex *exchange) *link {
-	if ex.modern {
-		return s.stateless
-	}
-	return ex.session.link(s)
-}
-
-// source is how the server is reached, as people approve it: secrets in arguments
-// are redacted, because the lock file is committed.
-func (s *server) source() (approval.Source, error) {
-	src := approval.Source{Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv)}
-	var err error
-	if src.URL, err = s.live().clean(s.config.URL); err != nil {
-		return src, err
-	}
-	for _, arg := range s.config.Command {
-		arg, err := s.live().clean(arg)
-		if err != nil {
-			return src, err
-		}
-		src.Command = append(src.Command, arg)
-	}
-	return src, nil
-}
-
 // clean is a text without the secrets in it.
 func (l *live) clean(text string) (string, error) {
 	doc, err := wire.Scan(wire.AppendString(nil, text), wire.Limits{})
@@ -392,18 +305,4 @@ func (l *live) clean(text string) (string, error) {
 	}
 	cleaned, err := wire.Scan(wire.Splice(doc.Raw, out.Edits...), wire.Limits{})
 	return cleaned.Root.Text(), err
-}
-
-// knownSecrets are the values that the configuration gives to this server.
-func (s *server) knownSecrets() []string {
-	s.secretsOnce.Do(func() {
-		for _, set := range []map[string]config.Secret{s.config.Env, s.config.Headers} {
-			for _, secret := range set {
-				if value, err := secret.Resolve(); err == nil && value != "" {
-					s.secrets = append(s.secrets, value)
-				}
-			}
-		}
-	})
-	return s.secrets
 }

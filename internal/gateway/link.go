@@ -2,20 +2,15 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/approval"
-	"gatehouse/internal/audit"
-	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
@@ -39,6 +34,7 @@ type link struct {
 
 	mu          sync.Mutex // guards what follows
 	conn        upstream.Conn
+	heir        *link // has the connection now that this link made
 	closed      bool
 	initialized bool // notifications/initialized was sent
 	lists       map[approval.Kind]*listing
@@ -108,15 +104,21 @@ func (l *link) connect() (upstream.Conn, error) {
 		return nil, err
 	}
 	l.mu.Lock()
-	l.conn, l.initialized, l.lists = conn, false, map[approval.Kind]*listing{}
+	l.conn, l.heir, l.initialized, l.lists = conn, nil, false, map[approval.Kind]*listing{}
 	l.mu.Unlock()
 	return conn, nil
 }
 
 // inbound takes what the server sends by itself.
 func (l *link) inbound(m *wire.Message, tag any) {
+	l.mu.Lock()
+	owner := l.heir
+	l.mu.Unlock()
+	if owner == nil {
+		owner = l
+	}
 	ex, _ := tag.(*exchange)
-	l.server.gateway.fromServer(l, m, ex)
+	l.server.gateway.fromServer(owner, m, ex)
 }
 
 // initialize performs the handshake with the given request and remembers nothing
@@ -300,145 +302,4 @@ func (l *link) ask(ctx context.Context, name string, cursor wire.Value) (*wire.M
 	}
 	answer, err := l.call(ctx, m, header, nil)
 	return answer.Message, err
-}
-
-// server is one configured upstream and what is known of it, for all links.
-type server struct {
-	id      string
-	gateway *Gateway
-	log     *slog.Logger
-
-	config    config.Server
-	owner     string // who it belongs to, as lower-case words
-	admission admission
-	transport http.RoundTripper
-	stateless *link         // shared by all modern requests
-	read      chan struct{} // closed when its definition was read in this run, or could not be
-	wasRead   sync.Once
-
-	secretsOnce sync.Once
-	secrets     []string
-
-	mu       sync.Mutex // guards what follows
-	closed   bool
-	failures int
-	notUntil time.Time
-	items    map[string]*item // by digest
-	pages    map[[sha256.Size]byte]map[string]*item
-	children map[upstream.Conn]bool
-	ending   sync.WaitGroup // the records of their ends
-}
-
-const (
-	firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
-	// maxRememberedPages of lists are known by their hash, so that an unchanged list
-	// is not taken apart again. Sixteen covers servers that answer a few kinds of
-	// client differently.
-	maxRememberedPages = 16
-)
-
-// open connects to the server. A server that keeps failing is not started again
-// before its back-off is over.
-func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
-	s.mu.Lock()
-	wait, closed := time.Until(s.notUntil), s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
-	}
-	if wait > 0 {
-		return nil, decision.Refuse(decision.UpstreamUnavailable, "it failed and is tried again in %s", wait.Round(100*time.Millisecond))
-	}
-	conn, err := s.dial(modern, inbound)
-	if err != nil {
-		s.startFailed()
-		return nil, s.explain(nil, err)
-	}
-	s.mu.Lock()
-	if closed = s.closed; !closed {
-		s.children[conn] = true
-		s.ending.Add(1)
-	}
-	s.mu.Unlock()
-	if closed { // while this connection was made
-		conn.Close()
-		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
-	}
-	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
-	go func() {
-		defer s.ending.Done()
-		<-conn.Done()
-		s.mu.Lock()
-		delete(s.children, conn)
-		s.mu.Unlock()
-		s.gateway.note(&audit.Record{Kind: audit.ServerEnded, Server: s.id, Detail: s.describe(conn)})
-	}()
-	return conn, nil
-}
-
-func (s *server) describe(conn upstream.Conn) string {
-	if p, ok := conn.(*upstream.Process); ok {
-		return "process " + strconv.Itoa(p.Pid())
-	}
-	return "HTTP connection"
-}
-
-func (s *server) startFailed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	back := firstBackOff << min(s.failures, 10)
-	s.failures++
-	s.notUntil = time.Now().Add(min(back, lastBackOff))
-}
-
-func (s *server) startWorked() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failures, s.notUntil = 0, time.Time{}
-}
-
-// explain turns an error of a connection into a refusal. What the server wrote to
-// stderr goes to our own log only.
-func (s *server) explain(conn upstream.Conn, err error) error {
-	var refusal *decision.Refusal
-	if errors.As(err, &refusal) {
-		return err
-	}
-	detail := err
-	if p, ok := conn.(*upstream.Process); ok {
-		detail = p.Explain(err)
-	}
-	reason := decision.UpstreamUnavailable
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		reason = decision.UpstreamTimeout
-	case errors.Is(err, context.Canceled):
-		reason = decision.Cancelled
-	case errors.Is(err, upstream.ErrTooLarge):
-		reason = decision.UpstreamTooLarge
-	case errors.Is(err, upstream.ErrFlood):
-		reason = decision.UpstreamFlood
-	case errors.Is(err, upstream.ErrInvalid):
-		reason = decision.UpstreamInvalid
-	}
-	if reason != decision.Cancelled {
-		s.log.Warn("a call to the server did not succeed", "error", detail)
-	}
-	return &decision.Refusal{Reason: reason, Detail: s.id, Err: detail}
-}
-
-func (s *server) close() {
-	s.mu.Lock()
-	s.closed = true
-	open := make([]upstream.Conn, 0, len(s.children))
-	for conn := range s.children {
-		open = append(open, conn)
-	}
-	s.mu.Unlock()
-	var all sync.WaitGroup
-	for _, conn := range open {
-		all.Go(conn.Close)
-	}
-	all.Wait()
-	s.ending.Wait()
 }

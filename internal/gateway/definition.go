@@ -1,0 +1,261 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/config"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/schema"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// discoverTimeout is how long a process may take to answer server/discover, the
+// start of npx or uvx included, before it is spoken to in the legacy way: "fall
+// back to initialize on … any … timeout".
+const discoverTimeout = 10 * time.Second
+
+// readDefinition reads everything that the server says about itself, over a
+// connection of its own.
+func (s *server) readDefinition(ctx context.Context) ([]approval.Item, facts, error) {
+	if s.config.Era != config.Legacy {
+		items, found, err := s.readModern(ctx)
+		if err == nil || s.config.Era == config.Modern || !errors.Is(err, errNotModern) {
+			return items, found, err
+		}
+	}
+	probe := newLink(s, s.gateway.probe())
+	defer probe.close()
+	// A process that said no to server/discover may be asked to initialize; one that
+	// said yes may not ("duplicate initialize").
+	s.stateless.handOver(probe)
+	answer, err := probe.introduce(ctx)
+	if err != nil {
+		return nil, facts{}, err
+	}
+	found := facts{legacy: true, capabilities: answer.Get("capabilities")}
+	items, err := probe.readItems(ctx, answer, found)
+	return items, found, err
+}
+
+// errNotModern says that the server does not speak 2026-07-28.
+var errNotModern = errors.New("the server does not speak 2026-07-28")
+
+func (s *server) readModern(ctx context.Context) ([]approval.Item, facts, error) {
+	l := s.stateless
+	answer, err := l.discover(ctx)
+	if err != nil {
+		return nil, facts{}, err
+	}
+	found := facts{capabilities: answer.Get("capabilities")}
+	for v := range answer.Get("supportedVersions").Items() {
+		found.modern = found.modern || v.Text() == wire.ModernVersion
+		found.legacy = found.legacy || slices.Contains(wire.LegacyVersions, v.Text())
+	}
+	if !found.modern {
+		l.drop()
+		return nil, facts{}, errNotModern
+	}
+	items, err := l.readItems(ctx, answer, found)
+	return items, found, err
+}
+
+// discover asks a server for the revisions it speaks. What is not a proper answer
+// means that it speaks none without sessions.
+func (l *link) discover(ctx context.Context) (wire.Value, error) {
+	ctx, stop := context.WithTimeout(ctx, discoverTimeout)
+	defer stop()
+	m, header, err := l.server.gateway.ownRequest(true, wire.MethodDiscover, []byte(`{}`))
+	if err != nil {
+		return wire.Value{}, err
+	}
+	conn, err := l.ready(ctx)
+	if err != nil {
+		return wire.Value{}, err
+	}
+	answer, err := conn.Call(ctx, upstream.Request{Message: m, Header: header})
+	if err != nil {
+		l.drop()
+		return wire.Value{}, errNotModern
+	}
+	if !answer.Message.Result.Exists() {
+		return wire.Value{}, errNotModern
+	}
+	return answer.Message.Result, nil
+}
+
+// handOver gives the link's connection, and what comes over it, to another link,
+// if it is one that can be used in another era: to HTTP every request is a new
+// beginning.
+func (l *link) handOver(heir *link) {
+	conn := l.current()
+	if _, process := conn.(*upstream.Process); !process {
+		l.drop()
+		return
+	}
+	l.mu.Lock()
+	l.conn, l.heir = nil, heir
+	l.mu.Unlock()
+	heir.mu.Lock()
+	heir.conn = conn
+	heir.mu.Unlock()
+}
+
+// drop ends the connection of a link that may connect again.
+func (l *link) drop() {
+	if conn := l.current(); conn != nil {
+		conn.Close()
+	}
+}
+
+// introduce connects a link of the gateway's own to a legacy server.
+func (l *link) introduce(ctx context.Context) (wire.Value, error) {
+	l.connecting.Lock()
+	defer l.connecting.Unlock()
+	conn, err := l.current(), error(nil)
+	if conn == nil {
+		if conn, err = l.connect(); err != nil {
+			return wire.Value{}, err
+		}
+	}
+	answer, err := l.initialize(ctx, conn, l.session.params)
+	if err != nil {
+		return wire.Value{}, err
+	}
+	if !answer.Message.Result.Exists() {
+		return wire.Value{}, decision.Refuse(decision.UpstreamInvalid, "initialize was answered by an error")
+	}
+	l.mu.Lock()
+	l.initialized = true
+	l.mu.Unlock()
+	return answer.Message.Result, conn.Send(ctx, wire.NewNotification(wire.NotifyInitialized, nil))
+}
+
+func (l *link) readItems(ctx context.Context, answer wire.Value, found facts) ([]approval.Item, error) {
+	var items []approval.Item
+	if instructions := answer.Get("instructions"); instructions.Exists() {
+		items = append(items, approval.NewItem(approval.KindInstructions, "", instructions.Raw()))
+	}
+	for _, list := range []struct {
+		kind       approval.Kind
+		capability string
+	}{{approval.KindTool, "tools"}, {approval.KindPrompt, "prompts"}, {approval.KindTemplate, "resources"}} {
+		if !found.capabilities.Get(list.capability).Exists() {
+			continue
+		}
+		err := l.pages(ctx, listMethod(list.kind), func(result wire.Value) error {
+			for entry := range result.Get(listMember(list.kind)).Items() {
+				if len(items) >= l.server.limits().Tools {
+					return decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", l.server.id, l.server.limits().Tools)
+				}
+				items = append(items, approval.NewItem(list.kind, itemName(list.kind, entry), entry.Raw()))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+func listMethod(k approval.Kind) string {
+	switch k {
+	case approval.KindTool:
+		return wire.MethodToolsList
+	case approval.KindPrompt:
+		return wire.MethodPromptsList
+	}
+	return wire.MethodTemplatesList
+}
+
+func listMember(k approval.Kind) string { return methods[listMethod(k)].list }
+
+// collect adds the entries of a list result to items. A list that was seen before
+// is known by its hash and not taken apart again.
+func (s *server) collect(kind approval.Kind, result wire.Value, items map[string]*item) error {
+	return s.collectList(kind, result.Get(listMember(kind)), items)
+}
+
+func (s *server) collectList(kind approval.Kind, list wire.Value, items map[string]*item) error {
+	if !list.Exists() {
+		return nil
+	}
+	hash := sha256.Sum256(append([]byte(kind), list.Raw()...))
+	s.mu.Lock()
+	page, seen := s.pages[hash]
+	s.mu.Unlock()
+	if !seen {
+		page = s.take(kind, list)
+		s.mu.Lock()
+		if len(s.pages) >= maxRememberedPages {
+			clear(s.pages)
+		}
+		s.pages[hash] = page
+		s.mu.Unlock()
+	}
+	for name, i := range page {
+		if _, twice := items[name]; twice {
+			i = nil // one name, two definitions: neither can be called
+		}
+		items[name] = i
+	}
+	if len(items) > s.limits().Tools {
+		return decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", s.id, s.limits().Tools)
+	}
+	return nil
+}
+
+// take makes items of the entries of a list. Equal definitions are one item.
+func (s *server) take(kind approval.Kind, list wire.Value) map[string]*item {
+	page := map[string]*item{}
+	for entry := range list.Items() {
+		made := approval.NewItem(kind, itemName(kind, entry), entry.Raw())
+		if _, twice := page[made.Name]; twice {
+			page[made.Name] = nil
+			continue
+		}
+		s.mu.Lock()
+		shared := s.items[made.Digest]
+		if shared == nil || shared.Kind != kind {
+			shared = &item{Item: made}
+			if len(s.items) > maxRemembered {
+				clear(s.items)
+			}
+			s.items[made.Digest] = shared
+		}
+		s.mu.Unlock()
+		page[made.Name] = shared
+	}
+	return page
+}
+
+// schemaOnce compiles a tool's input schema when it is first needed.
+type schemaOnce struct {
+	once   sync.Once
+	schema *schema.Schema
+	err    error
+}
+
+func (i *item) inputSchema() (*schema.Schema, error) {
+	i.schema.once.Do(func() {
+		doc, err := wire.Scan(i.Definition, wire.Limits{})
+		if err != nil {
+			i.schema.err = err
+			return
+		}
+		input := doc.Root.Get("inputSchema")
+		raw := input.Raw()
+		if !input.Exists() {
+			raw = []byte(`{"type":"object"}`)
+		}
+		i.schema.schema, i.schema.err = schema.Compile(raw)
+	})
+	return i.schema.schema, i.schema.err
+}

@@ -1,0 +1,261 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/config"
+	"gatehouse/internal/decision"
+	"gatehouse/internal/upstream"
+)
+
+// server is one configured upstream and what is known of it, for all links.
+type server struct {
+	id      string
+	gateway *Gateway
+	log     *slog.Logger
+
+	config    config.Server
+	owner     string // who it belongs to, as lower-case words
+	admission admission
+	transport http.RoundTripper
+	stateless *link         // shared by all modern requests
+	read      chan struct{} // closed when its definition was read in this run, or could not be
+	wasRead   sync.Once
+
+	secretsOnce sync.Once
+	secrets     []string
+
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	failures int
+	notUntil time.Time
+	items    map[string]*item // by digest
+	pages    map[[sha256.Size]byte]map[string]*item
+	children map[upstream.Conn]bool
+	ending   sync.WaitGroup // the records of their ends
+}
+
+const (
+	firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
+	// maxRememberedPages of lists are known by their hash, so that an unchanged list
+	// is not taken apart again. Sixteen covers servers that answer a few kinds of
+	// client differently.
+	maxRememberedPages = 16
+)
+
+// open connects to the server. A server that keeps failing is not started again
+// before its back-off is over.
+func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+	s.mu.Lock()
+	wait, closed := time.Until(s.notUntil), s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
+	}
+	if wait > 0 {
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "it failed and is tried again in %s", wait.Round(100*time.Millisecond))
+	}
+	conn, err := s.dial(modern, inbound)
+	if err != nil {
+		s.startFailed()
+		return nil, s.explain(nil, err)
+	}
+	s.mu.Lock()
+	if closed = s.closed; !closed {
+		s.children[conn] = true
+		s.ending.Add(1)
+	}
+	s.mu.Unlock()
+	if closed { // while this connection was made
+		conn.Close()
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
+	}
+	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
+	go func() {
+		defer s.ending.Done()
+		<-conn.Done()
+		s.mu.Lock()
+		delete(s.children, conn)
+		s.mu.Unlock()
+		s.gateway.note(&audit.Record{Kind: audit.ServerEnded, Server: s.id, Detail: s.describe(conn)})
+	}()
+	return conn, nil
+}
+
+func (s *server) describe(conn upstream.Conn) string {
+	if p, ok := conn.(*upstream.Process); ok {
+		return "process " + strconv.Itoa(p.Pid())
+	}
+	return "HTTP connection"
+}
+
+func (s *server) startFailed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	back := firstBackOff << min(s.failures, 10)
+	s.failures++
+	s.notUntil = time.Now().Add(min(back, lastBackOff))
+}
+
+func (s *server) startWorked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures, s.notUntil = 0, time.Time{}
+}
+
+// explain turns an error of a connection into a refusal. What the server wrote to
+// stderr goes to our own log only.
+func (s *server) explain(conn upstream.Conn, err error) error {
+	var refusal *decision.Refusal
+	if errors.As(err, &refusal) {
+		return err
+	}
+	detail := err
+	if p, ok := conn.(*upstream.Process); ok {
+		detail = p.Explain(err)
+	}
+	reason := decision.UpstreamUnavailable
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = decision.UpstreamTimeout
+	case errors.Is(err, context.Canceled):
+		reason = decision.Cancelled
+	case errors.Is(err, upstream.ErrTooLarge):
+		reason = decision.UpstreamTooLarge
+	case errors.Is(err, upstream.ErrFlood):
+		reason = decision.UpstreamFlood
+	case errors.Is(err, upstream.ErrInvalid):
+		reason = decision.UpstreamInvalid
+	}
+	if reason != decision.Cancelled {
+		s.log.Warn("a call to the server did not succeed", "error", detail)
+	}
+	return &decision.Refusal{Reason: reason, Detail: s.id, Err: detail}
+}
+
+func (s *server) close() {
+	s.mu.Lock()
+	s.closed = true
+	open := make([]upstream.Conn, 0, len(s.children))
+	for conn := range s.children {
+		open = append(open, conn)
+	}
+	s.mu.Unlock()
+	var all sync.WaitGroup
+	for _, conn := range open {
+		all.Go(conn.Close)
+	}
+	all.Wait()
+	s.ending.Wait()
+}
+
+// unchanged is the server that the configuration before describes just so.
+func (l *live) unchanged(c config.Server) *server {
+	if l == nil || l.servers[c.ID] == nil {
+		return nil
+	}
+	s := l.servers[c.ID]
+	a, b := s.config, c
+	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) {
+		return nil
+	}
+	a.Env, a.Headers, b.Env, b.Headers = nil, nil, nil, nil // DeepEqual cannot compare secrets
+	if !reflect.DeepEqual(a, b) {
+		return nil
+	}
+	return s
+}
+
+func (g *Gateway) newServer(c config.Server) *server {
+	s := &server{
+		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
+		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]bool{},
+		read: make(chan struct{}),
+	}
+	s.admission.reported = map[string]bool{}
+	if c.URL != "" {
+		s.transport = upstream.NewTransport()
+	}
+	s.stateless = newLink(s, nil)
+	return s
+}
+
+// dial makes a connection of the configured kind.
+func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+	limits := upstream.Limits{
+		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second,
+	}
+	if s.config.URL != "" {
+		values, err := s.config.ResolvedHeaders()
+		if err != nil {
+			return nil, err
+		}
+		header := http.Header{}
+		for name, value := range values {
+			header.Set(name, value)
+		}
+		return upstream.Dial(upstream.Endpoint{URL: s.config.URL, Header: header, Modern: modern}, s.transport, limits, s.log, inbound), nil
+	}
+	environ, err := s.config.Environ()
+	if err != nil {
+		return nil, err
+	}
+	return upstream.Start(upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}, limits, s.log, inbound)
+}
+
+// live is the configuration in force, whichever made the server.
+func (s *server) live() *live { return s.gateway.live.Load() }
+
+func (s *server) limits() config.Limits { return s.live().config.Limits }
+
+// linkFor is the connection that an exchange uses.
+func (s *server) linkFor(ex *exchange) *link {
+	if ex.modern {
+		return s.stateless
+	}
+	return ex.session.link(s)
+}
+
+// source is how the server is reached, as people approve it: secrets in arguments
+// are redacted, because the lock file is committed.
+func (s *server) source() (approval.Source, error) {
+	src := approval.Source{Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv)}
+	var err error
+	if src.URL, err = s.live().clean(s.config.URL); err != nil {
+		return src, err
+	}
+	for _, arg := range s.config.Command {
+		arg, err := s.live().clean(arg)
+		if err != nil {
+			return src, err
+		}
+		src.Command = append(src.Command, arg)
+	}
+	return src, nil
+}
+
+// knownSecrets are the values that the configuration gives to this server.
+func (s *server) knownSecrets() []string {
+	s.secretsOnce.Do(func() {
+		for _, set := range []map[string]config.Secret{s.config.Env, s.config.Headers} {
+			for _, secret := range set {
+				if value, err := secret.Resolve(); err == nil && value != "" {
+					s.secrets = append(s.secrets, value)
+				}
+			}
+		}
+	})
+	return s.secrets
+}
