@@ -190,33 +190,46 @@ func (g *Gateway) resolve(ex *exchange) error {
 	if err := g.eraOfMethod(ex); err != nil {
 		return err
 	}
-	live := g.live.Load()
 	ex.out = ex.msg
-	if ex.msg.Kind == wire.Notification {
+	switch {
+	case ex.msg.Kind == wire.Notification:
 		ex.route = local
-	} else if ex.peer.Mount != "" {
-		if ex.server = live.servers[ex.peer.Mount]; ex.server == nil {
-			return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
-		}
-		ex.route = toServer
-		if ex.msg.Method == wire.MethodPing {
-			ex.route = local
-		}
-		if ex.meta.name != "" {
-			// Without a name there is nothing to compare with what was approved.
-			if ex.target = ex.msg.Params.Get(ex.meta.name).Text(); ex.target == "" {
-				return decision.Refuse(decision.InvalidArguments, "params.%s must be a text", ex.meta.name)
-			}
-		}
-	} else {
-		if ex.meta.joined == nil {
-			return decision.Refuse(decision.Unsupported, "%s is not available where servers are joined; use /mcp/{server}", printable(ex.msg.Method))
-		}
-		if ex.route = ex.meta.joined(g, ex); ex.route == 0 {
-			return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
+		return nil
+	case ex.peer.Mount == "":
+		return g.resolveJoined(ex)
+	}
+	return g.resolveMounted(ex)
+}
+
+// resolveMounted finds the one server of a mount, where names are the server's own.
+func (g *Gateway) resolveMounted(ex *exchange) error {
+	if ex.server = g.live.Load().servers[ex.peer.Mount]; ex.server == nil {
+		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
+	}
+	if ex.msg.Method == wire.MethodPing {
+		ex.route = local
+		return nil
+	}
+	if ex.meta.name != "" {
+		// Without a name there is nothing to compare with what was approved.
+		if ex.target = ex.msg.Params.Get(ex.meta.name).Text(); ex.target == "" {
+			return decision.Refuse(decision.InvalidArguments, "params.%s must be a text", ex.meta.name)
 		}
 	}
-	if ex.route == toServer {
+	ex.route, ex.link = toServer, ex.server.linkFor(ex)
+	return nil
+}
+
+// resolveJoined finds the server that a name or URI begins with, or that all of
+// them are meant.
+func (g *Gateway) resolveJoined(ex *exchange) error {
+	if ex.meta.joined == nil {
+		return decision.Refuse(decision.Unsupported, "%s is not available where servers are joined; use /mcp/{server}", printable(ex.msg.Method))
+	}
+	switch ex.route = ex.meta.joined(g, ex); ex.route {
+	case 0:
+		return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
+	case toServer:
 		ex.link = ex.server.linkFor(ex)
 	}
 	return nil

@@ -61,6 +61,12 @@ func spawn(traits []string) any {
 	return cmd.Process.Pid
 }
 
+func notifyTerm() <-chan os.Signal {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	return told
+}
+
 func spawned(t *testing.T, p *Process, traits ...string) kin {
 	t.Helper()
 	var answer struct{ Result struct{ Value int } }
@@ -128,6 +134,26 @@ func Test_a_server_that_ends_on_its_own_is_no_reason_to_wait(t *testing.T) {
 	}
 }
 
+func Test_what_is_started_while_it_is_ended_is_ended_too(t *testing.T) {
+	var box inbox
+	p := start(t, testLimits, box.inbound)
+	call(t, p, "1", "spawn-late", `{}`)
+	p.Close()
+	if s := stat(pidIn(t, &box)); s.began != "" {
+		t.Errorf("the grandchild is left: %+v", s)
+	}
+}
+
+// pidIn is the process id that the server told in its only notification.
+func pidIn(t *testing.T, box *inbox) int {
+	t.Helper()
+	var m struct{ Params struct{ Pid int } }
+	if got := box.all(); len(got) != 1 || json.Unmarshal([]byte(got[0].Raw), &m) != nil || m.Params.Pid == 0 {
+		t.Fatalf("got %+v", got)
+	}
+	return m.Params.Pid
+}
+
 // The reading ends although somebody still holds the other end of stdout.
 func Test_death_with_stdout_held_open(t *testing.T) {
 	var box inbox
@@ -140,11 +166,7 @@ func Test_death_with_stdout_held_open(t *testing.T) {
 		t.Errorf("the call failed after %s", took)
 	}
 	waitFor(t, "Done", func() bool { return ended(p) })
-	var m struct{ Params struct{ Pid int } }
-	if got := box.all(); len(got) != 1 || json.Unmarshal([]byte(got[0].Raw), &m) != nil {
-		t.Fatalf("what the server wrote last is lost: %+v", got)
-	}
-	if s := stat(m.Params.Pid); s.began != "" {
+	if s := stat(pidIn(t, &box)); s.began != "" {
 		t.Errorf("the grandchild is left: %+v", s)
 	}
 }
@@ -164,6 +186,9 @@ func Test_no_descriptors_are_left(t *testing.T) {
 		p := start(t, testLimits, nil)
 		call(t, p, "1", "ping", `{}`)
 		p.Close()
+		p = start(t, testLimits, nil)
+		_, _ = p.try(request(t, "1", "die", `{}`))
+		waitFor(t, "Done", func() bool { return ended(p) })
 	}
 	if after := count(); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)

@@ -319,7 +319,7 @@ func Test_a_late_answer_is_for_no_other_call(t *testing.T) {
 func Test_death_in_mid_call(t *testing.T) {
 	p := start(t, testLimits, nil)
 	began := time.Now()
-	_, err := p.try(request(t, "1", "die", `{"text":"`+strings.Repeat("noise ", 2000)+`cannot open the database\n"}`))
+	_, err := p.try(request(t, "1", "die", `{"n":50,"text":"`+strings.Repeat("noise ", 2000)+`cannot open the database\n"}`))
 	if !errors.Is(err, ErrEnded) {
 		t.Errorf("got %v", err)
 	}

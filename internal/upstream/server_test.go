@@ -98,7 +98,9 @@ func (s *testServer) handle(m received) {
 		}
 		s.answer(m, "repeated")
 	case "die":
-		fmt.Fprint(os.Stderr, p.Text)
+		for range max(p.N, 1) {
+			fmt.Fprint(os.Stderr, p.Text)
+		}
 		exit(3)
 	case "close": // stdout only
 		os.Stdout.Close()
@@ -120,6 +122,14 @@ func (s *testServer) handle(m received) {
 		select {} // ended by a signal
 	case "seen":
 		s.answer(m, s.seen)
+	case "spawn-late": // when it is told to end, which it does not
+		told := notifyTerm()
+		s.answer(m, "ready")
+		s.out.Flush()
+		<-told
+		s.line(`{"jsonrpc":"2.0","method":"pid","params":{"pid":%v}}`, spawn([]string{"setsid"}))
+		s.out.Flush()
+		select {}
 	case "spawn":
 		s.answer(m, spawn(p.Lines))
 	default:
