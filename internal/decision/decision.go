@@ -73,6 +73,21 @@ func Reasons() []Reason {
 // Sentence is what a person or a model reads for the reason.
 func (r Reason) Sentence() string { return sentences[r] }
 
+// Advice is what a model can do about the reason.
+func (r Reason) Advice() string {
+	switch r {
+	case InvalidArguments:
+		return "Correct the arguments and call again."
+	case NotFound:
+		return "Choose one of the listed names."
+	case TooLarge, UpstreamTooLarge:
+		return "Send or ask for less."
+	case UpstreamUnavailable, UpstreamTimeout, UpstreamInvalid, UpstreamFlood, Overloaded, AuditUnavailable, InternalError:
+		return "It may work later; if it does not, tell the user."
+	}
+	return "Tell the user; trying another way around it will be refused too."
+}
+
 // Refusal is an error that stops an exchange.
 type Refusal struct {
 	Reason Reason

@@ -68,7 +68,7 @@ func explanation(r *decision.Refusal) string {
 	if r.Detail != "" {
 		text += " (" + r.Detail + ")"
 	}
-	return fmt.Sprintf("%s. Reason: %s. Tell the user; trying another way around it will be refused too.", text, r.Reason)
+	return fmt.Sprintf("%s. Reason: %s. %s", text, r.Reason, r.Reason.Advice())
 }
 
 func refusalData(ex *exchange) []byte {
