@@ -119,9 +119,10 @@ type Subject struct {
 	Known []string
 }
 
-// Action is what a rule proposes for a matched span in something that a server
-// sent. On definitions and on what leaves towards a server there is nothing to
-// propose: those are quarantined and refused.
+// Action is what a rule proposes for a matched span. In definitions there is
+// nothing to propose: those are quarantined by severity. What leaves towards a
+// server cannot be mended, because the server would then get something that nobody
+// asked for: there Redact counts as Refuse.
 type Action uint8
 
 const (

@@ -55,8 +55,16 @@ func serveIn(t *testing.T, dir string, servers object, more ...object) *gateway 
 	if state, ok := whole["state"].(string); ok {
 		g.audit = filepath.Join(state, "audit")
 	}
+	g.launch()
+	return g
+}
+
+// launch starts the program on the configuration and waits until it listens.
+func (g *gateway) launch(args ...string) {
+	t := g.t
+	t.Helper()
 	g.began = time.Now()
-	g.command = exec.Command(gatehouse, "serve", "--config", g.config)
+	g.command = exec.Command(gatehouse, append([]string{"serve", "--config", g.config}, args...)...)
 	g.command.Stdout, g.command.Stderr = g.printed, g.printed
 	if err := g.command.Start(); err != nil {
 		t.Fatal(err)
@@ -72,7 +80,6 @@ func serveIn(t *testing.T, dir string, servers object, more ...object) *gateway 
 	if g.url == "" {
 		t.Fatalf("the gateway did not start:\n%s", g.printed)
 	}
-	return g
 }
 
 // write puts a configuration into the gateway's file, as a whole.
