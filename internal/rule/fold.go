@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,25 +80,77 @@ var plain = func() (table [256]byte) {
 }()
 
 func (f *folder) run() {
-	src := f.src
-	for i := 0; i < len(src); {
-		c := src[i]
-		if b := plain[c]; b != 0 {
-			f.emit(b, i)
-			i++
-			continue
-		}
-		if c == ' ' && i+1 < len(src) && plain[src[i+1]] != 0 {
-			f.blank(i)
-			i++
-			continue
-		}
-		i = f.special(i)
+	for i := 0; i < len(f.src); {
+		i = f.special(f.ordinary(f.blocks(i)))
 	}
 }
 
-// special folds what starts at i and returns where the next thing starts.
+// ordinary folds what starts at i byte by byte, up to what needs a closer look.
+func (f *folder) ordinary(i int) int {
+	for src := f.src; i < len(src); i++ {
+		c := src[i]
+		if b := plain[c]; b != 0 {
+			f.emit(b, i)
+		} else if c == ' ' && i+1 < len(src) && plain[src[i+1]] != 0 {
+			f.blank(i)
+		} else {
+			break
+		}
+	}
+	return i
+}
+
+// stops[b] is 0 where the byte b is plain or a space.
+var stops = func() (table [256]uint8) {
+	for b, folded := range plain {
+		if folded == 0 && b != ' ' {
+			table[b] = 1
+		}
+	}
+	return table
+}()
+
+// blocks folds what starts at i eight bytes at once, which is what most of a text
+// needs, up to a block that holds more than plain bytes and single spaces. It keeps
+// no map.
+func (f *folder) blocks(i int) int {
+	if f.mapped {
+		return i
+	}
+	const (
+		each    = 0x0101010101010101
+		highest = 0x80 * each
+	)
+	src, out := f.src, f.out
+	spaceBefore := uint64(0) // the highest bit of a byte
+	if n := len(out); n == 0 || out[n-1] == ' ' || out[n-1] == '\n' {
+		spaceBefore = 0x80
+	}
+	for ; len(src)-i >= 8; i += 8 {
+		b := src[i : i+8]
+		if stops[b[0]]|stops[b[1]]|stops[b[2]]|stops[b[3]]|stops[b[4]]|stops[b[5]]|stops[b[6]]|stops[b[7]] != 0 {
+			break
+		}
+		// All bytes are below 0x80, so that no sum carries into the next byte. In each
+		// of the following the highest bit of a byte says what the byte is.
+		block := binary.LittleEndian.Uint64([]byte(b))
+		space := ^((block ^ ' '*each) + 0x7f*each) & highest
+		if space&(space<<8|spaceBefore) != 0 {
+			break
+		}
+		spaceBefore = space >> 56
+		upper := (block + (0x80-'A')*each) &^ (block + (0x80-'Z'-1)*each) & highest
+		out = binary.LittleEndian.AppendUint64(out, block|upper>>2)
+	}
+	f.out = out
+	return i
+}
+
+// special folds what starts at i, if anything does, and returns where the next thing starts.
 func (f *folder) special(i int) int {
+	if i == len(f.src) {
+		return i
+	}
 	switch c := f.src[i]; {
 	case c == '*' || c == '`':
 		return i + 1

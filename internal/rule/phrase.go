@@ -3,6 +3,7 @@ package rule
 import (
 	"bytes"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 )
 
@@ -40,13 +41,20 @@ type Phrase struct {
 type Phrases struct {
 	list    []compiled
 	scanner *Scanner
-	owners  []int // literal → phrase
+	uses    []use // of the literals of the scanner
 }
 
 type compiled struct {
 	Phrase
 	pattern, unless *regexp.Regexp
 	kind            int
+	needs           []int // sets of literals; one of each must stand in a window
+}
+
+// use says what a literal is looked for.
+type use struct {
+	triggers []int // phrases
+	needs    []int // sets
 }
 
 // maxKinds bounds the kinds of one list of phrases.
@@ -55,7 +63,7 @@ const maxKinds = 64
 // NewPhrases compiles phrases. It panics on a wrong pattern: they are constants.
 func NewPhrases(lists ...[]Phrase) *Phrases {
 	p := &Phrases{}
-	var literals []string
+	words := vocabulary{index: map[string]int{}}
 	kinds := map[string]int{}
 	for _, phrase := range slices.Concat(lists...) {
 		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern)}
@@ -70,16 +78,62 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 			c.unless = regexp.MustCompile("(?:" + phrase.Unless + ")$")
 		}
 		for _, trigger := range phrase.Triggers {
-			literals = append(literals, trigger)
-			p.owners = append(p.owners, len(p.list))
+			u := words.use(trigger)
+			u.triggers = append(u.triggers, len(p.list))
+		}
+		for _, set := range c.requirements() {
+			c.needs = append(c.needs, words.set(set))
 		}
 		p.list = append(p.list, c)
 	}
 	if len(kinds) > maxKinds {
 		panic("rule: internal error: too many kinds of phrases")
 	}
-	p.scanner = NewScanner(literals)
+	p.scanner, p.uses = NewScanner(words.literals), words.uses
 	return p
+}
+
+// vocabulary collects the literals of phrases, each once.
+type vocabulary struct {
+	literals []string
+	uses     []use
+	index    map[string]int
+	sets     int
+}
+
+func (v *vocabulary) use(literal string) *use {
+	i, known := v.index[literal]
+	if !known {
+		i = len(v.literals)
+		v.index[literal] = i
+		v.literals, v.uses = append(v.literals, literal), append(v.uses, use{})
+	}
+	return &v.uses[i]
+}
+
+// set enters a set of literals and returns its number.
+func (v *vocabulary) set(literals []string) int {
+	for _, literal := range literals {
+		u := v.use(literal)
+		u.needs = append(u.needs, v.sets)
+	}
+	v.sets++
+	return v.sets - 1
+}
+
+// requirements are the sets of literals of which one each must stand in a window.
+func (c *compiled) requirements() [][]string {
+	parsed, err := syntax.Parse(c.Pattern, syntax.Perl)
+	if err != nil {
+		panic("rule: internal error: " + err.Error()) // it has been compiled
+	}
+	sets := slices.DeleteFunc(requirements(parsed), func(set []string) bool {
+		return allHold(c.Triggers, set) // nothing is left to be asked at a trigger
+	})
+	if len(c.Needs) > 0 {
+		sets = append(sets, c.Needs)
+	}
+	return sets
 }
 
 // Evidence is one phrase that was found, or several that stand together.
@@ -105,8 +159,11 @@ type window struct {
 	failed     bool
 }
 
+// mention is a place of a literal that some phrase needs. There can be many.
+type mention struct{ literal, start, end uint32 }
+
 func (p *Phrases) single(text []byte) []Evidence {
-	windows := p.windows(text)
+	windows, mentions := p.windows(text)
 	var all []Evidence
 	// A phrase of weight 3 is enough by itself. Lighter ones are tried, the heavier
 	// first, only where those around could still add up, which is rare.
@@ -122,7 +179,7 @@ func (p *Phrases) single(text []byte) []Evidence {
 				continue
 			}
 			before := len(all)
-			all = c.confirm(text, w, all)
+			all = p.confirm(text, w, mentions, all)
 			w.failed = len(all) == before
 		}
 	}
@@ -131,25 +188,30 @@ func (p *Phrases) single(text []byte) []Evidence {
 }
 
 // windows finds the triggers and joins those of one phrase whose reach overlaps,
-// so that a phrase sees no byte twice. They come in the order of their starts.
-func (p *Phrases) windows(text []byte) []window {
-	var all []window
+// so that a phrase sees no byte twice. They come in the order of their starts, and
+// the literals that phrases need in the order of their ends.
+func (p *Phrases) windows(text []byte) (all []window, mentions []mention) {
 	var latest []int // phrase → its last window, plus one
 	Scan(p.scanner, text, func(literal, start, end int) {
-		if latest == nil {
+		use := &p.uses[literal]
+		if len(use.needs) > 0 {
+			mentions = append(mentions, mention{uint32(literal), uint32(start), uint32(end)})
+		}
+		if latest == nil && len(use.triggers) > 0 {
 			latest = make([]int, len(p.list))
 		}
-		owner := p.owners[literal]
-		reach := start - p.list[owner].Before
-		if n := latest[owner]; n > 0 && reach <= all[n-1].end {
-			all[n-1].last, all[n-1].end = end, end+reachAfter
-			return
+		for _, owner := range use.triggers {
+			reach := start - p.list[owner].Before
+			if n := latest[owner]; n > 0 && reach <= all[n-1].end {
+				all[n-1].last, all[n-1].end = end, end+reachAfter
+				continue
+			}
+			all = append(all, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
+			latest[owner] = len(all)
 		}
-		all = append(all, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
-		latest[owner] = len(all)
 	})
 	slices.SortStableFunc(all, func(a, b window) int { return a.start - b.start })
-	return all
+	return all, mentions
 }
 
 // potential is the weight that the light phrases around a window would have if
@@ -178,7 +240,8 @@ func (p *Phrases) potential(windows []window, i int) int {
 
 // confirm runs the pattern over one window. No pattern crosses a blank line, so
 // the window ends at one.
-func (c *compiled) confirm(text []byte, w *window, all []Evidence) []Evidence {
+func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evidence) []Evidence {
+	c := &p.list[w.owner]
 	start, end := max(w.start, 0), min(w.end, len(text))
 	for limit := max(start-reachWord, 0); start > limit && text[start-1] != ' '; {
 		start--
@@ -192,7 +255,7 @@ func (c *compiled) confirm(text []byte, w *window, all []Evidence) []Evidence {
 	if n := bytes.IndexByte(text[w.last:end], '\n'); n >= 0 {
 		end = w.last + n
 	}
-	if !c.needed(text[start:end]) {
+	if !p.needed(c, within(mentions, start, end), start) {
 		return all
 	}
 	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
@@ -205,13 +268,25 @@ func (c *compiled) confirm(text []byte, w *window, all []Evidence) []Evidence {
 	return all
 }
 
-func (c *compiled) needed(text []byte) bool {
-	for _, need := range c.Needs {
-		if bytes.Contains(text, []byte(need)) {
-			return true
+// within returns the mentions that end inside a window.
+func within(mentions []mention, start, end int) []mention {
+	byEnd := func(m mention, at int) int { return int(m.end) - at }
+	from, _ := slices.BinarySearchFunc(mentions, start+1, byEnd)
+	to, _ := slices.BinarySearchFunc(mentions, end+1, byEnd)
+	return mentions[from:to]
+}
+
+// needed says whether of each set that a phrase needs a literal is mentioned from
+// start on.
+func (p *Phrases) needed(c *compiled, mentions []mention, start int) bool {
+	for _, set := range c.needs {
+		if !slices.ContainsFunc(mentions, func(m mention) bool {
+			return int(m.start) >= start && slices.Contains(p.uses[m.literal].needs, set)
+		}) {
+			return false
 		}
 	}
-	return len(c.Needs) == 0
+	return true
 }
 
 // join adds up evidence that stands together, each kind once.

@@ -4,11 +4,12 @@ package rule
 // (Aho and Corasick's automaton as a dense table). Letters of ASCII match in
 // both cases.
 type Scanner struct {
-	class  [256]uint8 // bytes that no literal holds share class 0
-	shift  uint
-	next   []uint16 // state<<shift | class → state, with the top bit set where a literal ends
-	found  [][]uint16
-	length []int
+	class   [256]uint8 // bytes that no literal holds share class 0
+	shift   uint
+	next    []uint16 // state<<shift | class → state, with the top bit set where a literal ends
+	found   [][]uint16
+	length  []int
+	longest int
 }
 
 const literalEnds = 1 << 15
@@ -20,6 +21,7 @@ func NewScanner(literals []string) *Scanner {
 	classes := 1
 	for _, literal := range literals {
 		s.length = append(s.length, len(literal))
+		s.longest = max(s.longest, len(literal))
 		for i := 0; i < len(literal); i++ {
 			b := lower(literal[i])
 			if s.class[b] == 0 {
@@ -96,17 +98,86 @@ func (s *Scanner) link(states int) {
 	}
 }
 
+// A step of the automaton waits for the one before, and a processor has nothing
+// else to do meanwhile. Scan therefore reads four stretches of a text side by
+// side, each of at most longStretch bytes, so that the hits to be kept stay few.
+// Below shortStretch finding the states to start from costs more than it saves.
+const (
+	longStretch  = 1 << 10
+	shortStretch = 1 << 6
+)
+
+// hit is where at least one literal ends.
+type hit struct{ state, end uint32 }
+
 // Scan calls found for each occurrence, in order of their ends: text[start:end]
 // is the literal with that index.
 func Scan[T string | []byte](s *Scanner, text T, found func(literal, start, end int)) {
-	state := 0
-	for i := 0; i < len(text); i++ {
+	var hits [4][]hit
+	var few [len(hits)][16]hit // enough for most texts
+	for i := range hits {
+		hits[i] = few[i][:0]
+	}
+	state, done := 0, 0
+	for {
+		size := min(len(text)-done, 4*longStretch) / 4
+		if size < shortStretch {
+			break
+		}
+		state = scanFour(s, text, done, size, state, &hits)
+		for i := range hits {
+			for _, h := range hits[i] {
+				s.report(int(h.state), int(h.end), found)
+			}
+			hits[i] = hits[i][:0]
+		}
+		done += 4 * size
+	}
+	for i := done; i < len(text); i++ {
 		n := s.next[state<<s.shift|int(s.class[text[i]])]
 		state = int(n &^ literalEnds)
 		if n&literalEnds != 0 {
-			for _, id := range s.found[state] {
-				found(int(id), i+1-s.length[id], i+1)
+			s.report(state, i+1, found)
+		}
+	}
+}
+
+func (s *Scanner) report(state, end int, found func(literal, start, end int)) {
+	for _, id := range s.found[state] {
+		found(int(id), end-s.length[id], end)
+	}
+}
+
+// stateAt is the state in which the automaton reaches a place. A state stands for
+// the longest end of what was read that begins a literal, so nothing before the
+// length of the longest literal matters.
+func stateAt[T string | []byte](s *Scanner, text T, at int) int {
+	state := 0
+	for i := max(0, at-s.longest); i < at; i++ {
+		state = int(s.next[state<<s.shift|int(s.class[text[i]])] &^ literalEnds)
+	}
+	return state
+}
+
+// scanFour reads four stretches of a text that begin at start, the first of them
+// from state, adds what ends in each to its hits and returns the state at the end.
+func scanFour[T string | []byte](s *Scanner, text T, start, size, state int, hits *[4][]hit) int {
+	next, class, shift := s.next, &s.class, s.shift&31
+	second, third, fourth := start+size, start+2*size, start+3*size
+	a, b, c, d := text[start:second], text[second:third], text[third:fourth], text[fourth:fourth+size]
+	i, j, k, l := uint(state), uint(stateAt(s, text, second)), uint(stateAt(s, text, third)), uint(stateAt(s, text, fourth))
+	for at := 0; at < len(a) && at < len(b) && at < len(c) && at < len(d); at++ {
+		p, q := next[i<<shift|uint(class[a[at]])], next[j<<shift|uint(class[b[at]])]
+		r, t := next[k<<shift|uint(class[c[at]])], next[l<<shift|uint(class[d[at]])]
+		i, j, k, l = uint(p&^literalEnds), uint(q&^literalEnds), uint(r&^literalEnds), uint(t&^literalEnds)
+		if (p|q|r|t)&literalEnds == 0 {
+			continue
+		}
+		for n, entry := range [4]uint16{p, q, r, t} {
+			if entry&literalEnds != 0 {
+				hits[n] = append(hits[n], hit{uint32(entry &^ literalEnds), uint32(start + n*size + at + 1)})
 			}
 		}
 	}
+	return int(l)
 }
