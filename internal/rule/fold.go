@@ -81,7 +81,10 @@ var plain = func() (table [256]byte) {
 
 func (f *folder) run() {
 	for i := 0; i < len(f.src); {
-		i = f.special(f.ordinary(f.blocks(i)))
+		if f.src[i] < utf8.RuneSelf {
+			i = f.ordinary(f.blocks(i))
+		}
+		i = f.special(i)
 	}
 }
 
@@ -380,16 +383,40 @@ func (f *folder) rune(r rune, at, next int) {
 		}
 		return
 	}
-	if b := latin(r); b != 0 {
-		f.emit(b, at)
+	form := formOf(r)
+	if form.latin != 0 {
+		f.emit(form.latin, at)
 		return
 	}
-	if b := lookalikes[r]; b != 0 && f.besideASCII(next) {
-		f.emit(b, at)
+	if form.lookalike != 0 && f.besideASCII(next) {
+		f.emit(form.lookalike, at)
 		return
 	}
-	f.emitRune(unicode.ToLower(r), at)
+	f.emitRune(form.lower, at)
 }
+
+// form is what a rune can fold to; a zero byte stands for none.
+type form struct {
+	latin     byte // wherever it stands
+	lookalike byte // beside an ASCII letter
+	lower     rune
+}
+
+func formOf(r rune) form {
+	if int(r) < len(alphabets) {
+		return alphabets[r]
+	}
+	return form{latin(r), lookalikes[r], unicode.ToLower(r)}
+}
+
+// alphabets are the forms of the runes of two bytes, which hold the letters of
+// most alphabets, so that these need no look into a map.
+var alphabets = func() (table [0x800]form) {
+	for r := range table {
+		table[r] = form{latin(rune(r)), lookalikes[rune(r)], unicode.ToLower(rune(r))}
+	}
+	return table
+}()
 
 // besideASCII says whether an ASCII letter stands directly before or after. A
 // Cyrillic a in a Latin word is a disguise; in a Cyrillic word it is a letter.

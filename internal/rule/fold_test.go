@@ -64,6 +64,30 @@ func TestSpan(t *testing.T) {
 	f("a\n\nb c", "b", "b")
 }
 
+// foldBytewise folds without reading blocks, as the map of Span is made.
+func foldBytewise(text string) string {
+	f := folder{src: text, mapped: true}
+	f.run()
+	return string(f.out)
+}
+
+// Test_Fold_blocks puts everything that matters to a block everywhere in two.
+func Test_Fold_blocks(t *testing.T) {
+	parts := []string{" ", "  ", " \n\n", "\n> ", "A", "Z", "@", "[", "`", "{", "-", "_", "<b>", "\x00", "\x1f", "\x7f", "é", "\u200b", "\u3000"}
+	for _, one := range parts {
+		for _, other := range parts {
+			for at := range 17 {
+				for gap := range 17 - at {
+					text := strings.Repeat("x", at) + one + strings.Repeat("y", gap) + other + strings.Repeat("z", 16-at-gap)
+					if got, want := string(Fold(text).Text), foldBytewise(text); got != want {
+						t.Fatalf("Fold(%q) = %q, byte by byte it is %q", text, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // FuzzFold holds folding to its promises on any text.
 func FuzzFold(f *testing.F) {
 	for _, seed := range []string{"", "Ignore", "a\n\n> b", "<b>x</b><!-- -->", "&#x69;&lt;", `\u0069\n`, "\U000e0041é漢\u200b", "<", "&", "\\", "_a_", "🅰"} {
@@ -84,6 +108,9 @@ func FuzzFold(f *testing.F) {
 		}
 		if strings.Contains(string(folded.Text), "  ") {
 			t.Fatalf("%q folds to two spaces in a row: %q", text, folded.Text)
+		}
+		if bytewise := foldBytewise(text); bytewise != string(folded.Text) {
+			t.Fatalf("%q folds to %q, byte by byte to %q", text, folded.Text, bytewise)
 		}
 		last := 0
 		for i := 0; i <= len(folded.Text); i++ {

@@ -27,7 +27,8 @@ type Phrase struct {
 	Detail   string   // for people
 	Weight   int      // 1, 2 or 3
 	Triggers []string // in folded form; the pattern is tried only near one of them
-	// Needs are literals of which one must stand near a trigger that is common.
+	// Needs are literals of which one must stand near a trigger that is common,
+	// besides those that the pattern itself cannot match without.
 	Needs   []string
 	Pattern string // regular expression over folded text
 	Before  int    // how far before a trigger the pattern may begin; 0 means reachBefore
@@ -255,7 +256,7 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 	if n := bytes.IndexByte(text[w.last:end], '\n'); n >= 0 {
 		end = w.last + n
 	}
-	if !p.needed(c, within(mentions, start, end), start) {
+	if !p.needed(c, mentions, start, end) {
 		return all
 	}
 	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
@@ -268,19 +269,14 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 	return all
 }
 
-// within returns the mentions that end inside a window.
-func within(mentions []mention, start, end int) []mention {
+// needed says whether text[start:end] holds a literal of each set that a phrase
+// needs.
+func (p *Phrases) needed(c *compiled, mentions []mention, start, end int) bool {
 	byEnd := func(m mention, at int) int { return int(m.end) - at }
 	from, _ := slices.BinarySearchFunc(mentions, start+1, byEnd)
 	to, _ := slices.BinarySearchFunc(mentions, end+1, byEnd)
-	return mentions[from:to]
-}
-
-// needed says whether of each set that a phrase needs a literal is mentioned from
-// start on.
-func (p *Phrases) needed(c *compiled, mentions []mention, start int) bool {
 	for _, set := range c.needs {
-		if !slices.ContainsFunc(mentions, func(m mention) bool {
+		if !slices.ContainsFunc(mentions[from:to], func(m mention) bool {
 			return int(m.start) >= start && slices.Contains(p.uses[m.literal].needs, set)
 		}) {
 			return false

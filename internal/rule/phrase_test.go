@@ -55,6 +55,31 @@ func TestPhrases_Find_sees_every_place_of_a_long_row(t *testing.T) {
 	}
 }
 
+func Test_needed_is_inside_the_window(t *testing.T) {
+	p := NewPhrases([]Phrase{{Kind: "k", Weight: 3, Triggers: []string{"@"}, Needs: []string{"send", "mail to"}, Pattern: `@.*later`}})
+	text := []byte("@ mail to later")
+	_, mentions := p.windows(text)
+	f := func(start, end int, want bool) {
+		t.Helper()
+		if got := p.needed(&p.list[0], mentions, start, end); got != want {
+			t.Errorf("needed in %q: got %v, want %v", text[start:end], got, want)
+		}
+	}
+	f(0, len(text), true)
+	f(2, len(text), true)
+	f(3, len(text), false)   // without the first letter of mail
+	f(0, len(text)-1, false) // without the last letter of later
+	f(0, 9, false)
+	f(10, len(text), false)
+}
+
+func TestNewPhrases_does_not_ask_for_what_a_trigger_holds(t *testing.T) {
+	p := NewPhrases([]Phrase{{Kind: "k", Weight: 3, Triggers: []string{"please ", "displease "}, Pattern: `please .*stop it`}})
+	if got := len(p.list[0].needs); got != 1 {
+		t.Errorf("%d sets are asked for, want only that of the end", got)
+	}
+}
+
 func TestMentioned(t *testing.T) {
 	f := func(text string, want bool) {
 		t.Helper()

@@ -107,29 +107,29 @@ const (
 	shortStretch = 1 << 6
 )
 
-// hit is where at least one literal ends.
-type hit struct{ state, end uint32 }
+// hit is where at least one literal ends, seen in one of the four stretches.
+type hit struct {
+	state, end uint32
+	stretch    uint8
+}
 
 // Scan calls found for each occurrence, in order of their ends: text[start:end]
 // is the literal with that index.
 func Scan[T string | []byte](s *Scanner, text T, found func(literal, start, end int)) {
-	var hits [4][]hit
-	var few [len(hits)][16]hit // enough for most texts
-	for i := range hits {
-		hits[i] = few[i][:0]
-	}
+	var hits []hit
 	state, done := 0, 0
 	for {
 		size := min(len(text)-done, 4*longStretch) / 4
 		if size < shortStretch {
 			break
 		}
-		state = scanFour(s, text, done, size, state, &hits)
-		for i := range hits {
-			for _, h := range hits[i] {
-				s.report(int(h.state), int(h.end), found)
+		hits, state = scanFour(s, text, done, size, state, hits[:0])
+		for stretch := uint8(0); stretch < 4 && len(hits) > 0; stretch++ {
+			for _, h := range hits {
+				if h.stretch == stretch {
+					s.report(int(h.state), int(h.end), found)
+				}
 			}
-			hits[i] = hits[i][:0]
 		}
 		done += 4 * size
 	}
@@ -159,9 +159,10 @@ func stateAt[T string | []byte](s *Scanner, text T, at int) int {
 	return state
 }
 
-// scanFour reads four stretches of a text that begin at start, the first of them
-// from state, adds what ends in each to its hits and returns the state at the end.
-func scanFour[T string | []byte](s *Scanner, text T, start, size, state int, hits *[4][]hit) int {
+// scanFour reads four stretches of a text side by side. They begin at start, the
+// first of them in the given state. It appends what it hits, for each stretch in
+// order, and returns the state in which the last one ends.
+func scanFour[T string | []byte](s *Scanner, text T, start, size, state int, hits []hit) ([]hit, int) {
 	next, class, shift := s.next, &s.class, s.shift&31
 	second, third, fourth := start+size, start+2*size, start+3*size
 	a, b, c, d := text[start:second], text[second:third], text[third:fourth], text[fourth:fourth+size]
@@ -175,9 +176,9 @@ func scanFour[T string | []byte](s *Scanner, text T, start, size, state int, hit
 		}
 		for n, entry := range [4]uint16{p, q, r, t} {
 			if entry&literalEnds != 0 {
-				hits[n] = append(hits[n], hit{uint32(entry &^ literalEnds), uint32(start + n*size + at + 1)})
+				hits = append(hits, hit{uint32(entry &^ literalEnds), uint32(start + n*size + at + 1), uint8(n)})
 			}
 		}
 	}
-	return int(l)
+	return hits, int(l)
 }

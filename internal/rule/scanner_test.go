@@ -1,7 +1,9 @@
 package rule
 
 import (
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,24 +34,53 @@ func FuzzScan(f *testing.F) {
 		if len(a)+len(b)+len(c) > 1000 {
 			t.Skip()
 		}
-		var want []occurrence
-		for i, literal := range literals {
-			for at := 0; at+len(literal) <= len(text); at++ {
-				if asciiFold(text[at:at+len(literal)]) == asciiFold(literal) {
-					want = append(want, occurrence{i, at, at + len(literal)})
-				}
-			}
-		}
 		got := scan(literals, text)
-		order := func(a, b occurrence) int {
-			return (a.End-b.End)*1000000 + (a.Start-b.Start)*10 + a.Literal - b.Literal
-		}
-		slices.SortFunc(got, order)
-		slices.SortFunc(want, order)
-		if diff := cmp.Diff(want, got); diff != "" {
+		slices.SortFunc(got, byEnd)
+		if diff := cmp.Diff(oneByOne(literals, text), got); diff != "" {
 			t.Errorf("%q in %q: %s", literals, text, diff)
 		}
 	})
+}
+
+// Test_Scan_long lets literals end and begin everywhere around the edges of the
+// stretches that are read side by side.
+func Test_Scan_long(t *testing.T) {
+	literals := []string{"ab", "abba", "b", strings.Repeat("ab", 60)}
+	source := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for text.Len() < 5*longStretch {
+		text.WriteString([]string{"a", "B", "AB", "ba", " ", strings.Repeat("ab", 70)}[source.IntN(6)])
+	}
+	for size := text.Len(); size > 0; size = size*19/20 - 1 {
+		part := text.String()[:size]
+		got := scan(literals, part)
+		if !slices.IsSortedFunc(got, func(a, b occurrence) int { return a.End - b.End }) {
+			t.Fatalf("%d bytes: the order is not that of the ends", size)
+		}
+		slices.SortFunc(got, byEnd)
+		if !slices.Equal(oneByOne(literals, part), got) {
+			t.Fatalf("%d bytes: other occurrences than found one by one", size)
+		}
+	}
+}
+
+func byEnd(a, b occurrence) int {
+	return slices.Compare([]int{a.End, a.Start, a.Literal}, []int{b.End, b.Start, b.Literal})
+}
+
+// oneByOne looks for each literal by itself.
+func oneByOne(literals []string, text string) []occurrence {
+	var all []occurrence
+	text = asciiFold(text)
+	for i, literal := range literals {
+		for at := range len(text) {
+			if strings.HasPrefix(text[at:], asciiFold(literal)) {
+				all = append(all, occurrence{i, at, at + len(literal)})
+			}
+		}
+	}
+	slices.SortFunc(all, byEnd)
+	return all
 }
 
 func asciiFold(s string) string {

@@ -44,9 +44,10 @@ func invisible(text string, definition bool) []rule.Match {
 	}
 	s := invisibleScan{text: text, definition: definition}
 	for i := first; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			s.open.seen++
-			i++
+		if text[i] < utf8.RuneSelf {
+			next := afterPrintable(text, i+1)
+			s.open.seen += next - i
+			i = next
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[i:])
@@ -63,7 +64,8 @@ func invisible(text string, definition bool) []rule.Match {
 
 func firstNonASCII(text string) int {
 	for i := 0; i < len(text); i++ {
-		if text[i] >= utf8.RuneSelf {
+		i = afterPrintable(text, i)
+		if i < len(text) && text[i] >= utf8.RuneSelf {
 			return i
 		}
 	}

@@ -1,6 +1,7 @@
 package hiddentext
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -18,7 +19,7 @@ func terminal(text string, definition bool) []rule.Match {
 	var matches []rule.Match
 	for i := 0; i < len(text); {
 		if !mayBegin[text[i]] {
-			i++
+			i = afterPrintable(text, i+1)
 			continue
 		}
 		size, detail, severity := sequence(text[i:])
@@ -51,6 +52,26 @@ var mayBegin = func() (table [256]bool) {
 	}
 	return table
 }()
+
+// afterPrintable returns where the printable characters of ASCII end that start at
+// i, which are most of most texts. It reads eight bytes at once.
+func afterPrintable(text string, i int) int {
+	const (
+		each    = 0x0101010101010101
+		highest = 0x80 * each
+	)
+	for ; len(text)-i >= 8; i += 8 {
+		block := binary.LittleEndian.Uint64([]byte(text[i : i+8]))
+		// The highest bit of some byte is set if one is above 0x7f, below 0x20 or 0x7f.
+		if (block|(block-0x20*each)|(block+each))&highest != 0 {
+			break
+		}
+	}
+	for i < len(text) && text[i] >= 0x20 && text[i] < 0x7f {
+		i++
+	}
+	return i
+}
 
 // continues says whether a match goes on where the last one of its kind ended.
 func continues(last, m rule.Match) bool {
