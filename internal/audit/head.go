@@ -21,6 +21,7 @@ import (
 const (
 	keyName  = "audit.key"
 	headName = "head"
+	lockName = "lock"
 	keyBytes = 32
 	// slotSize is one disk sector, so that a crash of the machine tears at most
 	// the slot that was being written.

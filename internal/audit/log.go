@@ -18,6 +18,7 @@ type Log struct {
 	each     bool  // SyncEach
 	segment  int64 // Options.SegmentBytes
 	lockFile *os.File
+	key      []byte
 	sign     *signer // by the holder of writing
 
 	mu      sync.Mutex
@@ -29,8 +30,12 @@ type Log struct {
 	head    head     // as last written
 	end     position // behind the last accepted record
 	durable position // behind the last record that is on disk
-	out     []byte
-	closed  bool
+	// placed and placedAt are the end and the time at which all files were last
+	// seen in their places.
+	placed   position
+	placedAt time.Time
+	out      []byte
+	closed   bool
 	// broken is why the last write or sync went wrong, nil when all is well.
 	// While it is set, refused counts the records turned away since brokenAt.
 	broken   error
@@ -44,8 +49,10 @@ type Log struct {
 
 // file is what Log needs of a file.
 type file interface {
+	io.ReaderAt
 	io.WriterAt
 	io.Closer
+	Stat() (os.FileInfo, error)
 	Truncate(size int64) error
 	Sync() error
 }
@@ -75,8 +82,11 @@ var (
 // Append writes one record. It sets r.Seq and r.Time and returns when the record
 // is accepted by the operating system, or on disk with SyncEach. After an error
 // that is ErrUnavailable the record may be missing, and nothing that depends on
-// it may happen; the next Append tries to bring the log back first. r must not
-// be changed by others during the call; it is not kept.
+// it may happen; the next Append tries to bring the log back first. That the
+// files were moved, removed or replaced meanwhile is noticed within 50 ms, and
+// always by the first Append after as long a pause; they must then be put back,
+// or the log opened anew. r must not be changed by others during the call; it is
+// not kept.
 func (l *Log) Append(r *Record) error {
 	if !r.Kind.known() {
 		return fmt.Errorf("%w: there is no kind %q", ErrRefused, r.Kind)
@@ -160,6 +170,9 @@ func (l *Log) write(g *group) error {
 		l.out = nil
 	}
 	if err := l.accept(out, end); err != nil {
+		// Cuts off what may have been written of a refused record. If this goes
+		// wrong too, reopen does it again.
+		_ = l.file.Truncate(l.end.offset)
 		l.refused += len(g.records)
 		return l.fail(err)
 	}
@@ -172,13 +185,21 @@ func (l *Log) write(g *group) error {
 
 // ready makes the file such that the next line can follow.
 func (l *Log) ready() error {
-	if l.broken != nil {
+	full := l.end.offset >= l.segment
+	switch {
+	case l.broken != nil:
 		if err := l.reopen(); err != nil {
 			return err
 		}
 		l.broken = nil
+	case full || time.Since(l.placedAt) >= placeEvery:
+		// A full segment always: the next one must not be made in a folder that
+		// has taken the place of this log's.
+		if err := l.inPlace(); err != nil {
+			return err
+		}
 	}
-	if l.end.offset < l.segment {
+	if !full {
 		return nil
 	}
 	return l.nextSegment()
@@ -228,22 +249,23 @@ func (l *Log) settleHead(shut bool) error {
 	return errors.Join(l.writeHead(), l.writeHead(), l.heads.Sync())
 }
 
-// fail remembers that the log cannot be written and cuts off what may have been
-// written of a refused record.
+// fail remembers that the log cannot be written.
 func (l *Log) fail(err error) error {
 	if l.broken == nil {
 		l.brokenAt = time.Now().UTC()
 	}
 	l.broken = err
-	// If this goes wrong too, reopen does it again.
-	_ = l.file.Truncate(l.end.offset)
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // reopen brings the log back after an error: the file is opened again, what
 // stands behind the last accepted record is cut off, and what was accepted but
-// not yet on disk is written again.
+// not yet on disk is written again. It touches no file but those that the log was
+// opened with.
 func (l *Log) reopen() error {
+	if err := l.inPlace(); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(filepath.Join(l.dir, segmentName(l.end.segment)), os.O_RDWR, fileMode)
 	if err != nil {
 		return err
@@ -392,10 +414,12 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) finish() error {
+	restore := l.inPlace
 	if l.broken != nil {
-		if err := l.reopen(); err != nil {
-			return err
-		}
+		restore = l.reopen
+	}
+	if err := restore(); err != nil {
+		return err
 	}
 	if err := l.file.Sync(); err != nil {
 		return err

@@ -38,7 +38,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
-	lockFile, err := lock(filepath.Join(dir, "lock"))
+	lockFile, err := lock(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
@@ -73,7 +73,7 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	l.sign = newSigner(key)
+	l.key, l.sign = key, newSigner(key)
 	found, err := inspect(l.dir, l.sign, list)
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ environment and nothing else; name more with --pass-env.`,
 	f.StringSliceVar(&o.passEnv, "pass-env", nil, "pass this environment variable to the server (repeatable)")
 	f.StringVar(&o.state, "state", "", "folder for the log and pending changes (default: the user's state folder)")
 	f.StringVar(&o.lock, "lock", "", "approved definitions (default: gatehouse.lock in the state folder)")
-	f.BoolVar(&o.explicit, "explicit", false, "approve nothing at first sight; wait for `gatehouse approve`")
+	f.BoolVar(&o.explicit, "explicit", false, "approve nothing at first sight; wait for gatehouse approve")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	return cmd
 }
@@ -64,6 +64,8 @@ func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdo
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	// A client that is gone must end us in order, its servers first.
+	signal.Ignore(syscall.SIGPIPE)
 	id := c.Servers[0].ID
 	r, err := start(c, newLogger(stderr, o.verbose), id)
 	if err != nil {
@@ -74,6 +76,9 @@ func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdo
 	front := &downstream.Stdio{Gateway: r.gateway, Mount: id, Bytes: c.Limits.RequestBytes}
 	if err := front.Serve(ctx, stdin, stdout); err != nil {
 		return exitWith(exitIncomplete, err)
+	}
+	if err := r.gateway.Trouble(id); err != nil {
+		return exitWith(exitIncomplete, fmt.Errorf("the server could not be used: %w", err))
 	}
 	return nil
 }

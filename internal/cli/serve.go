@@ -111,6 +111,11 @@ func (o serveOptions) run(ctx context.Context, stdin io.Reader, stdout, stderr i
 }
 
 func serveStdio(ctx context.Context, c *config.Config, o serveOptions, stdin io.Reader, stdout, stderr io.Writer) error {
+	// A client that is gone must end us in order, its servers first.
+	signal.Ignore(syscall.SIGPIPE)
+	for _, warning := range c.Warnings() {
+		fmt.Fprintf(stderr, "Warning: %s\n", warning)
+	}
 	r, err := start(c, newLogger(stderr, o.verbose), "stdio")
 	if err != nil {
 		return err
@@ -162,7 +167,11 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	announce(stdout, c, bound)
+	flag := "--config"
+	if o.mcpConfig != "" {
+		flag = "--mcp-config"
+	}
+	announce(stdout, c, bound, flag)
 	select {
 	case err := <-failed:
 		return exitWith(exitIncomplete, err)
@@ -177,7 +186,7 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 }
 
 // announce says where Gatehouse is and what to do next.
-func announce(w io.Writer, c *config.Config, bound netip.AddrPort) {
+func announce(w io.Writer, c *config.Config, bound netip.AddrPort, flag string) {
 	fmt.Fprintf(w, "Gatehouse %s stands in front of %d server(s).\n\n", programVersion(), len(c.Servers))
 	fmt.Fprintf(w, "  all servers   http://%s/mcp\n", bound)
 	for _, s := range c.Servers {
@@ -190,8 +199,8 @@ func announce(w io.Writer, c *config.Config, bound netip.AddrPort) {
 Next: point a client at one of these addresses, or try
   npx @modelcontextprotocol/inspector --cli http://%s/mcp --transport http --method tools/list
 See what happens:     %s log tail --dir %s/audit
-Changed definitions:  %[2]s approve --config %[4]s
-`, bound, os.Args[0], c.State, c.Path)
+Changed definitions:  %[2]s approve %[4]s %[5]s
+`, bound, os.Args[0], c.State, flag, c.Path)
 }
 
 // watch reads the configuration again when it changes and on SIGHUP.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -13,11 +14,12 @@ const defaultConfig = "gatehouse.yaml"
 // ./gatehouse.yaml, as that file says, else in the user's state folder, where
 // `gatehouse run` keeps its own.
 func defaultStateDir() string {
-	if c, err := config.Load(defaultConfig); err == nil {
+	c, err := config.Load(defaultConfig)
+	if err == nil {
 		return c.State
 	}
-	if _, err := os.Stat(".gatehouse"); err == nil {
-		return ".gatehouse"
+	if _, noState := os.Stat(".gatehouse"); noState == nil || !errors.Is(err, os.ErrNotExist) {
+		return ".gatehouse" // a configuration with an error still stands for its own state
 	}
 	return userStateDir()
 }

@@ -49,6 +49,11 @@ func NewSecret(value string) Secret {
 	return seal(&secret{parts: []part{{text: value}}})
 }
 
+// inFile reports whether any of the value comes from a file.
+func (s Secret) inFile() bool {
+	return slices.ContainsFunc(s.parts(), func(p part) bool { return p.source == fromFile })
+}
+
 // maxSecretBytes bounds a file that holds a secret; keys and tokens are far
 // smaller.
 const maxSecretBytes = 64 << 10

@@ -320,6 +320,53 @@ func checkHeader(name string, others map[string]Secret) (canonical, problem stri
 // headerName is a token of RFC 9110, section 5.6.2.
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$")
 
+// shortestSecret is the length from which a configured value is looked for in what
+// passes. Shorter ones are switches and would be found in ordinary text.
+const shortestSecret = 8
+
+// Secrets are the values given to the server that are secret by their name, their
+// form or their place, as far as they can be read now: all headers, variables with
+// a name such as TOKEN, and files.
+func (s Server) Secrets() []string {
+	var values []string
+	add := func(value string) {
+		if len(value) >= shortestSecret && !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	for name, secret := range s.Env {
+		value, err := secret.Resolve()
+		if err == nil && (suspiciousValue(name, value) || secret.inFile()) {
+			add(value)
+		}
+	}
+	for _, secret := range s.Headers {
+		if value, err := secret.Resolve(); err == nil {
+			add(value)
+			if fields := strings.Fields(value); len(fields) > 1 { // "Bearer …"
+				add(fields[len(fields)-1])
+			}
+		}
+	}
+	slices.Sort(values)
+	return values
+}
+
+// RedactedCommand is the command without the arguments that look like secrets.
+func (s Server) RedactedCommand() []string {
+	command := slices.Clone(s.Command)
+	for i, word := range s.Command {
+		switch name, _, assigned := strings.Cut(word, "="); {
+		case !suspiciousArgument(s.Command, i):
+		case assigned && strings.HasPrefix(word, "-"):
+			command[i] = name + "=[redacted]"
+		default:
+			command[i] = "[redacted]"
+		}
+	}
+	return command
+}
+
 // BaseEnv names the variables that every process needs and gets from the
 // gateway's environment.
 func BaseEnv() []string {

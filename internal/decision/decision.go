@@ -51,7 +51,7 @@ var sentences = map[Reason]string{
 	RuleMatched:         "a rule forbids this content",
 	UpstreamUnavailable: "the server cannot be reached or did not start",
 	UpstreamTimeout:     "the server did not answer in time",
-	UpstreamInvalid:     "the server's answer is not a valid message",
+	UpstreamInvalid:     "the server sent something that cannot be used",
 	UpstreamTooLarge:    "the server's answer is larger than the configured bound",
 	UpstreamFlood:       "the server sent more messages than the configured bound",
 	ClientGone:          "the client that was asked is gone",

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,11 @@ func (h *HTTP) Handler() http.Handler {
 	})
 	mux.HandleFunc("/mcp", h.serve)
 	mux.HandleFunc("/mcp/{server}", h.serve)
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD")
+		h.refuse(w, r, "health can only be read", http.StatusMethodNotAllowed)
+	})
+	mux.HandleFunc("/", h.nothing)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.ownHost(r.Host) {
 			h.refuse(w, r, "the Host header does not name this machine", http.StatusForbidden)
@@ -69,8 +75,16 @@ func (h *HTTP) Handler() http.Handler {
 			h.refuse(w, r, "this web origin is not allowed; add it to origins in the configuration", http.StatusForbidden)
 			return
 		}
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			h.nothing(w, r) // the mux would redirect, and the client would post again elsewhere
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+func (h *HTTP) nothing(w http.ResponseWriter, r *http.Request) {
+	h.refuse(w, r, "there is nothing at this path; use /mcp or /mcp/{server}", http.StatusNotFound)
 }
 
 // refuse answers what is refused before it is a message, and records it.
@@ -265,7 +279,10 @@ func (e *emitter) emit(raw []byte) error {
 func (e *emitter) begin() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.open()
+	if err := e.open(); err != nil {
+		return e.broken()
+	}
+	return nil
 }
 
 // open begins the stream; the caller holds mu.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,8 @@ type admission struct {
 	facts    facts
 	names    []string // tools, for the rules that compare servers
 	reported map[string]bool
+	// driftBytes are all definitions that differed in this run.
+	driftBytes int
 }
 
 // facts are what a server says it speaks and offers.
@@ -35,10 +38,6 @@ type facts struct {
 	modern, legacy bool
 	capabilities   wire.Value
 }
-
-// neighbourWait is how long the first look at a new server waits for the others
-// to be read, so that their tools can be compared.
-const neighbourWait = 5 * time.Second
 
 // admitted returns when the server may be used by a client of the given era, or
 // why it may not.
@@ -96,6 +95,10 @@ func (s *server) look(ctx context.Context) error {
 		a.mu.Unlock()
 		return nil
 	}
+	if err := a.err; a.running == nil && err != nil && s.waits() > 0 {
+		a.mu.Unlock()
+		return err // why it failed says more than that it is not tried again yet
+	}
 	if a.running == nil {
 		a.running = make(chan struct{})
 		go s.firstLook(a.running)
@@ -122,7 +125,10 @@ func (s *server) forget() {
 }
 
 func (s *server) firstLook(over chan struct{}) {
-	err := s.readAndJudge()
+	err := recovered(s.readAndJudge)
+	if reason := decision.From(err).Reason; err != nil && reason != decision.Drift && reason != decision.Quarantined {
+		s.startFailed() // whatever failed, it is not tried again at once
+	}
 	s.wasRead.Do(func() { close(s.read) }) // nobody waits for a server that cannot be read
 	s.admission.mu.Lock()
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
@@ -130,14 +136,22 @@ func (s *server) firstLook(over chan struct{}) {
 	close(over)
 }
 
+// recovered turns a panic into an error. What a server lists must not end the
+// program.
+func recovered(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
+}
+
 func (s *server) readAndJudge() error {
-	ctx, stop := context.WithTimeoutCause(s.gateway.ctx, 2*s.limits().StartTimeout,
+	ctx, stop := context.WithTimeoutCause(s.gateway.ctx, 3*s.limits().StartTimeout,
 		decision.Refuse(decision.UpstreamTimeout, "%s did not start in time", s.id))
 	defer stop()
-	source, err := s.source()
-	if err != nil {
-		return err
-	}
+	source := s.source()
 	// Another command or address behind an approved id is another server. It is not
 	// even started: "MUST NOT proceed without consent" (SEP-1024).
 	s.gateway.refreshBook()
@@ -171,9 +185,10 @@ func toolNames(items []approval.Item) []string {
 	return names
 }
 
-// awaitNeighbours gives the other servers time to be read.
+// awaitNeighbours gives the other servers the time of a start to be read, so that
+// their tools can be compared before this one is used for the first time.
 func (s *server) awaitNeighbours(ctx context.Context) {
-	wait := time.NewTimer(neighbourWait)
+	wait := time.NewTimer(s.limits().StartTimeout)
 	defer wait.Stop()
 	for _, other := range s.live().order {
 		select {
@@ -221,16 +236,16 @@ func lesser(findings []finding.Finding) []finding.Finding {
 
 // inspectItems shows every string of every definition to the rules.
 func (s *server) inspectItems(items []approval.Item) ([]finding.Finding, error) {
-	neighbours := s.neighbours()
+	live, neighbours := s.live(), s.neighbours()
 	var all []finding.Finding
 	for _, i := range items {
 		doc, err := wire.Scan(i.Definition, wire.Limits{})
 		if err != nil {
 			return nil, err
 		}
-		out, err := s.live().inspector.Message(&doc, doc.Root, rule.Subject{
-			Surface: surfaceOf(i.Kind), Server: s.id, Owner: s.owner, Name: i.Name, Neighbours: neighbours,
-		})
+		subject := live.subject(s, surfaceOf(i.Kind), i.Name)
+		subject.Neighbours = neighbours
+		out, err := live.inspector.Message(&doc, doc.Root, subject)
 		if err != nil {
 			return nil, fmt.Errorf("inspecting the definition of %s: %w", s.id, err)
 		}
@@ -298,7 +313,7 @@ func (s *server) approvedItem(i approval.Item) error {
 // drifted puts a definition that differs where a person finds it, and into the
 // log, once for each form in which it appears.
 func (s *server) drifted(i approval.Item, findings []finding.Finding) {
-	if !s.firstTime(i.Digest) {
+	if !s.firstTime(i.Digest) || !s.mayDrift(i) {
 		return
 	}
 	if findings == nil {
@@ -313,6 +328,17 @@ func (s *server) drifted(i approval.Item, findings []finding.Finding) {
 	s.gateway.note(&audit.Record{Kind: audit.Drifted, Server: s.id, Target: i.Name, Decision: audit.Deny,
 		Reason: string(decision.Drift), Findings: asFindings(findings, "quarantined"), Detail: string(i.Kind) + " " + i.Digest})
 }
+
+// mayDrift bounds what is kept of definitions that differ. A server that invents
+// new ones for every list is refused all the same; a person needs to see it once.
+func (s *server) mayDrift(i approval.Item) bool {
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	s.admission.driftBytes += len(i.Definition)
+	return s.admission.driftBytes <= maxDriftBytes
+}
+
+const maxDriftBytes = 4 << 20
 
 // firstTime reports whether nothing was said about this yet.
 func (s *server) firstTime(about string) bool {

@@ -97,11 +97,11 @@ func (g *Gateway) keep(s *server, kind approval.Kind, list wire.Value, prefix st
 	}
 	for entry := range list.Items() {
 		found := items[itemName(kind, entry)]
-		if found == nil || s.approved(found) != nil {
+		if !properEntry(kind, entry) || found == nil || s.approved(found) != nil {
 			left++
 			continue
 		}
-		kept = append(kept, prefixEntry(entry, prefix))
+		kept = append(kept, prefixEntry(kind, entry, prefix))
 	}
 	return kept, left, nil
 }
@@ -110,13 +110,16 @@ func (g *Gateway) keep(s *server, kind approval.Kind, list wire.Value, prefix st
 // none is approved by itself; each is judged by the rules instead.
 func (s *server) keepClean(list wire.Value, prefix string) (kept [][]byte, left int, err error) {
 	for entry := range list.Items() {
+		if !properEntry("", entry) {
+			left++
+			continue
+		}
 		doc, err := wire.Scan(entry.Raw(), wire.Limits{})
 		if err != nil {
 			return nil, 0, err
 		}
-		out, err := s.live().inspector.Message(&doc, doc.Root, rule.Subject{
-			Surface: rule.ResourceDefinition, Server: s.id, Owner: s.owner, Name: entry.Get("uri").Text(),
-		})
+		live := s.live()
+		out, err := live.inspector.Message(&doc, doc.Root, live.subject(s, rule.ResourceDefinition, entry.Get("uri").Text()))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -125,14 +128,14 @@ func (s *server) keepClean(list wire.Value, prefix string) (kept [][]byte, left 
 			s.withheldResource(blocking)
 			continue
 		}
-		kept = append(kept, prefixEntry(entry, prefix))
+		kept = append(kept, prefixEntry("", entry, prefix))
 	}
 	return kept, left, nil
 }
 
 // withheldResource records a resource that is not shown, once for each form of it.
 func (s *server) withheldResource(findings []finding.Finding) {
-	if s.firstTime(findings[0].Name + " " + findings[0].Rule) {
+	if s.firstTime(digest([]byte(findings[0].Name + " " + findings[0].Rule))) {
 		s.gateway.note(&audit.Record{Kind: audit.Quarantined, Server: s.id, Target: findings[0].Name, Decision: audit.Deny,
 			Reason: string(decision.RuleMatched), Rule: findings[0].Rule, Findings: asFindings(findings, "withheld")})
 	}
@@ -144,8 +147,6 @@ func joinArray(entries [][]byte) []byte {
 
 // itemName is what a definition is known by.
 func itemName(kind approval.Kind, entry wire.Value) string {
-	if kind == approval.KindTemplate {
-		return entry.Get("uriTemplate").Text()
-	}
-	return entry.Get("name").Text()
+	member, _ := entryName(kind)
+	return entry.Get(member).Text()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ const discoverTimeout = 10 * time.Second
 func (s *server) readDefinition(ctx context.Context) ([]approval.Item, facts, error) {
 	if s.config.Era != config.Legacy {
 		items, found, err := s.readModern(ctx)
+		if err != nil && s.config.Era == config.Modern {
+			err = s.explain(nil, err)
+		}
 		if err == nil || s.config.Era == config.Modern || !errors.Is(err, errNotModern) {
 			return items, found, err
 		}
@@ -82,7 +86,7 @@ func (l *link) discover(ctx context.Context) (wire.Value, error) {
 	answer, err := conn.Call(ctx, upstream.Request{Message: m, Header: header})
 	if err != nil {
 		l.drop()
-		return wire.Value{}, errNotModern
+		return wire.Value{}, fmt.Errorf("%w: %w", errNotModern, err)
 	}
 	if !answer.Message.Result.Exists() {
 		return wire.Value{}, errNotModern
@@ -150,7 +154,13 @@ func (l *link) readItems(ctx context.Context, answer wire.Value, found facts) ([
 			continue
 		}
 		err := l.pages(ctx, listMethod(list.kind), func(result wire.Value) error {
+			if err := listForm(result, listMember(list.kind)); err != nil {
+				return err
+			}
 			for entry := range result.Get(listMember(list.kind)).Items() {
+				if !properEntry(list.kind, entry) {
+					continue // it is shown to nobody
+				}
 				if len(items) >= l.server.limits().Tools {
 					return decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", l.server.id, l.server.limits().Tools)
 				}
@@ -216,24 +226,39 @@ func (s *server) collectList(kind approval.Kind, list wire.Value, items map[stri
 func (s *server) take(kind approval.Kind, list wire.Value) map[string]*item {
 	page := map[string]*item{}
 	for entry := range list.Items() {
+		if !properEntry(kind, entry) {
+			continue
+		}
 		made := approval.NewItem(kind, itemName(kind, entry), entry.Raw())
-		if _, twice := page[made.Name]; twice {
-			page[made.Name] = nil
+		if _, twice := page[made.Name]; twice || len(made.Definition) > approval.MaxItemBytes {
+			page[made.Name] = nil // nobody can approve it
 			continue
 		}
 		s.mu.Lock()
 		shared := s.items[made.Digest]
 		if shared == nil || shared.Kind != kind {
 			shared = &item{Item: made}
-			if len(s.items) > maxRemembered {
-				clear(s.items)
-			}
-			s.items[made.Digest] = shared
+			s.remember(shared)
 		}
 		s.mu.Unlock()
 		page[made.Name] = shared
 	}
 	return page
+}
+
+// maxRememberedBytes bounds the definitions that are kept for the next list. An
+// honest server has one set of them, a fraction of this.
+const maxRememberedBytes = 16 << 20
+
+// remember keeps an item for the next list; the caller holds mu.
+func (s *server) remember(i *item) {
+	s.itemBytes += len(i.Definition)
+	if s.itemBytes > maxRememberedBytes {
+		clear(s.items)
+		clear(s.pages) // they hold items too
+		s.itemBytes = len(i.Definition)
+	}
+	s.items[i.Digest] = i
 }
 
 // schemaOnce compiles a tool's input schema when it is first needed.

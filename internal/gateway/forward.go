@@ -26,7 +26,7 @@ func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer
 
 // start begins a session with the one server it is for.
 func (s *Session) start(ctx context.Context, ex *exchange) (upstream.Answer, error) {
-	if err := s.introduce(ex.msg); err != nil {
+	if err := s.introduce(ex.msg, ex.server.live()); err != nil {
 		return upstream.Answer{}, err
 	}
 	l := ex.link
@@ -37,34 +37,40 @@ func (s *Session) start(ctx context.Context, ex *exchange) (upstream.Answer, err
 	}
 	conn, err := l.connect()
 	if err != nil {
+		s.forgetClient()
 		return upstream.Answer{}, err
 	}
 	answer, err := l.initialize(ctx, conn, ex.out)
 	if err != nil || answer.Message.Error.Exists() {
+		s.forgetClient()
 		conn.Close()
 		return answer, err
 	}
-	s.mu.Lock()
-	s.version = answer.Message.Result.Get("protocolVersion").Text()
-	s.mu.Unlock()
 	return answer, nil
 }
 
 // introduce remembers what the client says of itself, for the connections that
 // its session will need.
-func (s *Session) introduce(m *wire.Message) error {
+func (s *Session) introduce(m *wire.Message, l *live) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.params != nil {
 		return decision.Refuse(decision.Malformed, "initialize was sent before")
 	}
 	s.params = m
-	s.client = clientName(m.Params.Get("clientInfo"))
+	s.client = l.clientName(m.Params.Get("clientInfo"))
 	return nil
 }
 
+// forgetClient lets a client whose initialize did not succeed try again.
+func (s *Session) forgetClient() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.params = nil
+}
+
 // initialize is the request with which the session connects to another server.
-func (s *Session) initialize(*server) *wire.Message {
+func (s *Session) initialize() *wire.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.params
@@ -310,7 +316,9 @@ func (g *Gateway) reply(ex *exchange) Reply {
 	reply := Reply{Body: body, Status: ex.status}
 	if ex.msg.Method == wire.MethodInitialize && !ex.fromServer() {
 		if ex.answer.Error.Exists() {
-			g.endSession(ex.session)
+			if ex.peer.Connection == nil {
+				g.endSession(ex.session)
+			}
 		} else {
 			reply.Session = ex.session.id
 			g.note(&audit.Record{Kind: audit.Session, Principal: ex.principal, Session: ex.session.public,

@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/decision"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
+	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
 
@@ -60,6 +61,7 @@ type live struct {
 	order     []*server // by id
 	inspector *inspect.Inspector
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
+	secrets   []string           // that the configuration gives to servers
 	reporting map[string]bool
 }
 
@@ -114,6 +116,7 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 		return r.ID != redactingRule
 	}), nil)
 	for _, sc := range c.Servers {
+		next.secrets = append(next.secrets, sc.Secrets()...)
 		s := old.unchanged(sc)
 		if s == nil {
 			s = g.newServer(sc)
@@ -153,7 +156,7 @@ func (g *Gateway) Reload(c *config.Config) error {
 	g.live.Store(next)
 	for id, s := range old.servers {
 		if next.servers[id] != s {
-			go s.close()
+			g.sweeping.Go(s.close)
 		}
 	}
 	g.lookAtAll(next)
@@ -178,6 +181,22 @@ func (g *Gateway) refreshBook() {
 	if err := g.book.Refresh(); err != nil {
 		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
 	}
+}
+
+// Trouble is why the server cannot be used, nil if it can be or if a second does
+// not tell.
+func (g *Gateway) Trouble(id string) error {
+	s := g.live.Load().servers[id]
+	if s == nil {
+		return nil
+	}
+	// A command that is not there is known at once.
+	ctx, stop := context.WithTimeout(g.ctx, time.Second)
+	defer stop()
+	if err := s.look(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // TurnedAway records a request that was turned away before it was a message.
@@ -226,9 +245,10 @@ func (g *Gateway) sweep() {
 			return
 		case <-tick.C:
 		}
+		upstream.ReapAdopted()
 		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
 		for _, s := range g.sessions.remove(func(s *Session) bool { return !s.busy() && s.idleSince().Before(oldest) }) {
-			g.endSession(s)
+			g.sweeping.Go(func() { g.endSession(s) })
 		}
 	}
 }
@@ -291,18 +311,4 @@ func (g *Gateway) probe() *Session {
 	}
 	s.params = m
 	return s
-}
-
-// clean is a text without the secrets in it.
-func (l *live) clean(text string) (string, error) {
-	doc, err := wire.Scan(wire.AppendString(nil, text), wire.Limits{})
-	if err != nil {
-		return "", err
-	}
-	out, err := l.redactor.Message(&doc, doc.Root, rule.Subject{Surface: rule.ToolResult})
-	if err != nil {
-		return "", err
-	}
-	cleaned, err := wire.Scan(wire.Splice(doc.Raw, out.Edits...), wire.Limits{})
-	return cleaned.Root.Text(), err
 }

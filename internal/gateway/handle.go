@@ -77,6 +77,11 @@ func (g *Gateway) decode(ex *exchange) error {
 		}
 		ex.msg = m
 	}
+	if ex.msg.Kind != wire.Response {
+		if err := properMethod(ex.msg.Method); err != nil {
+			return err
+		}
+	}
 	ex.meta = known(ex.msg.Method)
 	if ex.fromServer() {
 		ex.modern = ex.peer.link.session == nil
@@ -247,12 +252,16 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err := ex.server.admitted(ctx, ex.modern); err != nil {
 		return err
 	}
-	if ex.target == "" || ex.meta.kind == "" {
+	kind, name := ex.definition()
+	if kind == "" || name == "" {
 		return nil
 	}
-	found, err := ex.link.lookup(ctx, ex.meta.kind, ex.target)
+	found, err := ex.link.lookup(ctx, kind, name)
 	if err != nil {
 		return err
+	}
+	if found == nil && kind == approval.KindTemplate {
+		return nil // the URI of a resource, which is no definition
 	}
 	if found == nil {
 		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
@@ -262,6 +271,19 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	}
 	ex.item = found
 	return nil
+}
+
+// definition is what the exchange uses of the server's definitions, as the server
+// knows it.
+func (ex *exchange) definition() (approval.Kind, string) {
+	if ex.msg.Method != wire.MethodComplete {
+		return ex.meta.kind, ex.target
+	}
+	ref := ex.out.Params.Get("ref")
+	if name := ref.Get("name").Text(); name != "" {
+		return approval.KindPrompt, name
+	}
+	return approval.KindTemplate, ref.Get("uri").Text()
 }
 
 // validate checks tool arguments against the tool's own input schema, and the
@@ -276,7 +298,7 @@ func (g *Gateway) validate(ex *exchange) error {
 	}
 	input, err := ex.item.inputSchema()
 	if err != nil {
-		return &decision.Refusal{Reason: decision.InvalidArguments, Detail: "the tool's input schema cannot be used", Err: err}
+		return &decision.Refusal{Reason: decision.UpstreamInvalid, Detail: "the tool's input schema cannot be used", Err: err}
 	}
 	if err := input.Check(arguments); err != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
@@ -294,16 +316,26 @@ func (g *Gateway) inspectRequest(ex *exchange) error {
 			surface = rule.Arguments
 		}
 	}
-	if surface == 0 || ex.route == local && ex.msg.Kind != wire.Notification {
-		return nil
+	if surface == 0 {
+		return nil // ping
 	}
-	return g.inspect(ex, &ex.out, surface, ex.out.Params)
+	if err := g.inspect(ex, &ex.out, surface, idOf(ex.out)); err != nil {
+		return err
+	}
+	return g.inspectHeaders(ex)
 }
+
+// idOf is the id of a message. Each side chooses its own ids, and they must come
+// back as they are.
+func idOf(m *wire.Message) wire.Value { return m.Root.Get("id") }
 
 // forward sends what was inspected and waits for the answer, within the bounds of
 // time and number.
 func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 	if ex.msg.Kind == wire.Notification {
+		longest := g.live.Load().config.Limits.Timeout
+		ctx, stop := context.WithTimeoutCause(ctx, longest, decision.Refuse(decision.UpstreamTimeout, "not taken within %s", longest))
+		defer stop()
 		return g.forwardNotification(ctx, ex)
 	}
 	timeout := g.live.Load().config.Limits.Timeout
@@ -349,7 +381,7 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		if ex.fromServer() {
 			surface = rule.ClientAnswer
 		}
-		return g.inspect(ex, &ex.answer, surface, ex.answer.Error)
+		return g.inspect(ex, &ex.answer, surface, idOf(ex.answer))
 	}
 	if ex.route == toServer {
 		if err := g.fitAnswer(ex); err != nil {
@@ -358,18 +390,10 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	}
 	if ex.meta.list != "" {
 		// The entries were compared with their approved forms, or judged one by one.
-		return g.inspect(ex, &ex.answer, rule.Other, besides(ex.answer.Result, ex.meta.list)...)
+		return g.inspect(ex, &ex.answer, rule.Other, idOf(ex.answer), ex.answer.Result.Get(ex.meta.list))
 	}
-	return g.inspect(ex, &ex.answer, ex.meta.answer, ex.answer.Result)
-}
-
-// besides are the members of an object but for one.
-func besides(object wire.Value, name string) []wire.Value {
-	var rest []wire.Value
-	for key, v := range object.Members() {
-		if key != name {
-			rest = append(rest, v)
-		}
+	if ex.meta.answer == 0 {
+		return nil // of a ping, made here
 	}
-	return rest
+	return g.inspect(ex, &ex.answer, ex.meta.answer, idOf(ex.answer))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
@@ -58,31 +59,38 @@ func (g *Gateway) joinTo(ex *exchange, name wire.Value, separator string) route 
 	return toServer
 }
 
-// prefixEntry gives one entry of a list its name or URI in the joined mount.
-func prefixEntry(entry wire.Value, server string) []byte {
+// entryName is the member by which an entry of a list is known, and what stands
+// between it and the id of its server in the joined mount. The kind "" is that of
+// resources.
+func entryName(kind approval.Kind) (member, separator string) {
+	switch kind {
+	case approval.KindTemplate:
+		return "uriTemplate", uriSeparator
+	case "":
+		return "uri", uriSeparator
+	}
+	return "name", nameSeparator
+}
+
+// properEntry reports whether an entry has the one name that every reader finds.
+func properEntry(kind approval.Kind, entry wire.Value) bool {
+	member, _ := entryName(kind)
+	_, twin := entry.Lookalike("name", "uri", "uriTemplate", "title", "description", "inputSchema", "outputSchema", "annotations")
+	return !twin && entry.Get(member).Text() != ""
+}
+
+// prefixEntry gives one proper entry of a list its name or URI in the joined mount.
+func prefixEntry(kind approval.Kind, entry wire.Value, server string) []byte {
 	if server == "" {
 		return entry.Raw()
 	}
+	member, separator := entryName(kind)
+	name := entry.Get(member)
 	start, _ := entry.Span()
-	var edits []wire.Edit
-	add := func(v wire.Value, separator string) {
-		if v.Kind() == '"' {
-			edits = append(edits, v.Replace(wire.AppendString(nil, server+separator+v.Text())))
-		}
-	}
-	switch {
-	case entry.Get("uriTemplate").Exists():
-		add(entry.Get("uriTemplate"), uriSeparator)
-	case entry.Get("uri").Exists():
-		add(entry.Get("uri"), uriSeparator)
-	default:
-		add(entry.Get("name"), nameSeparator)
-	}
-	for i := range edits {
-		edits[i].Start -= start
-		edits[i].End -= start
-	}
-	return wire.Splice(entry.Raw(), edits...)
+	edit := name.Replace(wire.AppendString(nil, server+separator+name.Text()))
+	edit.Start -= start
+	edit.End -= start
+	return wire.Splice(entry.Raw(), edit)
 }
 
 // prefixURIs finds the resources that a result names: embedded ones, links, and
@@ -141,7 +149,12 @@ func (g *Gateway) joinLists(ctx context.Context, ex *exchange) (upstream.Answer,
 	var all sync.WaitGroup
 	for i, s := range live.order {
 		all.Go(func() {
-			entries, left, err := g.listOf(each, ex, s)
+			var entries [][]byte
+			var left int
+			err := recovered(func() (err error) {
+				entries, left, err = g.listOf(each, ex, s)
+				return err
+			})
 			parts[i].entries = entries
 			switch {
 			case err != nil:
@@ -214,14 +227,13 @@ func (g *Gateway) listOf(ctx context.Context, ex *exchange, s *server) (entries 
 func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer, error) {
 	switch ex.msg.Method {
 	case wire.MethodInitialize:
-		if err := ex.session.introduce(ex.msg); err != nil {
+		if err := ex.session.introduce(ex.msg, g.live.Load()); err != nil {
 			return upstream.Answer{}, err
 		}
 		version := ex.msg.Params.Get("protocolVersion").Text()
 		if !slices.Contains(wire.LegacyVersions, version) {
 			version = wire.LegacyVersions[len(wire.LegacyVersions)-1]
 		}
-		ex.session.setVersion(version)
 		result := wire.AppendString([]byte(`{"protocolVersion":`), version)
 		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
 		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
@@ -241,12 +253,6 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 func localAnswer(ex *exchange, result []byte) (upstream.Answer, error) {
 	m, err := wire.Parse(wire.NewResult(ex.msg.ID, result), wire.Limits{Bytes: 1 << 30, Items: 1 << 20})
 	return upstream.Answer{Message: m, Status: http.StatusOK}, err
-}
-
-func (s *Session) setVersion(v string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.version = v
 }
 
 // capabilities are what any admitted server of the client's era offers. Servers

@@ -70,11 +70,15 @@ func (l *link) ready(ctx context.Context) (upstream.Conn, error) {
 	if l.session == nil {
 		return conn, nil
 	}
-	if _, err := l.initialize(ctx, conn, l.session.initialize(l.server)); err != nil {
+	if _, err := l.initialize(ctx, conn, l.session.initialize()); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	return conn, l.confirm(ctx, conn)
+	if err := l.confirm(ctx, conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 func (l *link) current() upstream.Conn {
@@ -104,6 +108,11 @@ func (l *link) connect() (upstream.Conn, error) {
 		return nil, err
 	}
 	l.mu.Lock()
+	if l.closed { // while this connection was made
+		l.mu.Unlock()
+		conn.Close()
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "the session has ended")
+	}
 	l.conn, l.heir, l.initialized, l.lists = conn, nil, false, map[approval.Kind]*listing{}
 	l.mu.Unlock()
 	return conn, nil
@@ -140,7 +149,8 @@ func (l *link) initialize(ctx context.Context, conn upstream.Conn, m *wire.Messa
 	// "If the client does not support the version in the server's response, it
 	// SHOULD disconnect": what a message of an unknown revision means is unknown.
 	if version := answer.Message.Result.Get("protocolVersion").Text(); !slices.Contains(wire.LegacyVersions, version) {
-		return answer, decision.Refuse(decision.UpstreamInvalid, "%s answered initialize with the unknown revision %s", l.server.id, printable(version))
+		return answer, &decision.Refusal{Reason: decision.UpstreamInvalid, Detail: l.server.id + " answered initialize with an unknown revision",
+			Err: fmt.Errorf("revision %s", printable(version))}
 	}
 	l.server.startWorked()
 	return answer, nil
@@ -150,14 +160,19 @@ func (l *link) initialize(ctx context.Context, conn upstream.Conn, m *wire.Messa
 func (l *link) confirm(ctx context.Context, conn upstream.Conn) error {
 	l.mu.Lock()
 	again := l.initialized
-	l.initialized = true
 	l.mu.Unlock()
 	if again {
 		return nil
 	}
+	ctx, stop := context.WithTimeoutCause(ctx, l.server.limits().StartTimeout,
+		decision.Refuse(decision.UpstreamTimeout, "the handshake was not taken"))
+	defer stop()
 	if err := conn.Send(ctx, wire.NewNotification(wire.NotifyInitialized, nil)); err != nil {
 		return l.server.explain(conn, err)
 	}
+	l.mu.Lock()
+	l.initialized = true
+	l.mu.Unlock()
 	if http, ok := conn.(*upstream.Client); ok {
 		http.Listen()
 	}
@@ -269,10 +284,14 @@ func (l *link) pages(ctx context.Context, name string, each func(result wire.Val
 		decision.Refuse(decision.UpstreamTimeout, "no answer to %s", name))
 	defer stop()
 	var cursor wire.Value
+	received := 0
 	for page := 0; page < maxPages; page++ {
 		answer, err := l.ask(ctx, name, cursor)
 		if err != nil {
 			return err
+		}
+		if received += len(answer.Raw); received > l.server.limits().ResultBytes {
+			return decision.Refuse(decision.UpstreamTooLarge, "%s is over %d bytes in all", name, l.server.limits().ResultBytes)
 		}
 		if answer.Error.Exists() {
 			if code, _ := answer.Error.Get("code").Int(); code == wire.CodeMethodNotFound {

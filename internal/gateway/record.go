@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"gatehouse/internal/audit"
@@ -20,13 +21,13 @@ func (g *Gateway) recordDecision(ex *exchange) error {
 	if ex.quiet() {
 		return nil
 	}
-	r := ex.record(audit.Decided)
+	r := g.record(ex, audit.Decided)
 	r.Decision = audit.Allow
 	r.Findings = ex.findings
 	if err := g.storeArguments(ex, r); err != nil {
 		return err
 	}
-	if err := g.audit.Append(r); err != nil {
+	if err := g.append(r); err != nil {
 		return decision.Wrap(decision.AuditUnavailable, err)
 	}
 	ex.decided = true
@@ -40,7 +41,7 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 	if ex.quiet() && !ex.decided && (ex.refusal == nil || ex.session != nil && ex.session.own) {
 		return nil
 	}
-	r := ex.record(audit.Ended)
+	r := g.record(ex, audit.Ended)
 	r.Decision = audit.Allow
 	if ex.refusal != nil {
 		r.Decision, r.Reason, r.Rule = audit.Deny, string(ex.refusal.Reason), ex.refusal.Rule
@@ -64,6 +65,11 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 			return err
 		}
 	}
+	return g.append(r)
+}
+
+func (g *Gateway) append(r *audit.Record) error {
+	g.live.Load().cleanRecord(r)
 	return g.audit.Append(r)
 }
 
@@ -89,7 +95,7 @@ func (ex *exchange) quiet() bool {
 	return ex.msg.Method == wire.MethodPing || ex.fromServer() && ex.msg.Kind == wire.Notification && ex.peer.tag != nil
 }
 
-func (ex *exchange) record(kind audit.Kind) *audit.Record {
+func (g *Gateway) record(ex *exchange, kind audit.Kind) *audit.Record {
 	r := &audit.Record{
 		Kind: kind, Exchange: ex.id, Principal: ex.principal, Direction: audit.ClientToServer,
 		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target,
@@ -106,7 +112,7 @@ func (ex *exchange) record(kind audit.Kind) *audit.Record {
 	if ex.msg != nil {
 		r.Method = ex.msg.Method
 		if info := ex.msg.Params.At("_meta", wire.MetaClientInfo); info.Exists() {
-			r.Client = clientName(info)
+			r.Client = g.live.Load().clientName(info)
 		}
 	}
 	if ex.session != nil {
@@ -125,16 +131,21 @@ func (s *Session) clientName(or string) string {
 	return or
 }
 
-func clientName(info wire.Value) string {
+// clientName is what a client calls itself, for the log only.
+func (l *live) clientName(info wire.Value) string {
 	name := info.Get("name").Text()
 	if version := info.Get("version").Text(); version != "" {
 		name += "/" + version
 	}
-	return printable(name)
+	return l.clean(printable(name))
 }
 
 func (g *Gateway) storeArguments(ex *exchange, r *audit.Record) error {
-	params := ex.msg.Params
+	m := ex.msg
+	if ex.out != nil {
+		m = ex.out // as the server would get it, with its own names
+	}
+	params := m.Params
 	if !params.Exists() {
 		return nil
 	}
@@ -146,7 +157,7 @@ func (g *Gateway) storeArguments(ex *exchange, r *audit.Record) error {
 	if live.config.Audit.Arguments != "redacted" {
 		return nil
 	}
-	clean, err := g.withoutSecrets(live, &ex.msg.Document, params)
+	clean, err := g.withoutSecrets(live, &m.Document, params)
 	if err != nil {
 		return err
 	}
@@ -185,7 +196,7 @@ const redactingRule = "secret-exposed"
 // withoutSecrets is a value with every secret in it redacted, whoever may see it
 // on the wire: the log belongs to other people.
 func (g *Gateway) withoutSecrets(live *live, doc *wire.Document, v wire.Value) ([]byte, error) {
-	out, err := live.redactor.Message(doc, v, rule.Subject{Surface: rule.ToolResult})
+	out, err := live.redactor.Message(doc, v, live.subject(nil, rule.ToolResult, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -213,32 +224,98 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// inspect shows parts of a message to the rules and applies what they say: the
-// message is replaced by its redacted form, or refused.
-func (g *Gateway) inspect(ex *exchange, m **wire.Message, surface rule.Surface, regions ...wire.Value) error {
-	subject := rule.Subject{Surface: surface, Name: ex.target}
-	if ex.server != nil {
-		subject.Server, subject.Owner = ex.server.id, ex.server.owner
-		if surface&rule.ToServer != 0 {
-			subject.Known = ex.server.knownSecrets()
-		}
+// inspect shows a message to the rules, all of it but the exceptions, and applies
+// what they say: the message is replaced by its redacted form, or refused.
+func (g *Gateway) inspect(ex *exchange, m **wire.Message, surface rule.Surface, except ...wire.Value) error {
+	live := g.live.Load()
+	out, err := live.inspector.Message(&(*m).Document, (*m).Root, live.subject(ex.server, surface, ex.target), except...)
+	if err != nil {
+		return err
 	}
-	var edits []wire.Edit
-	for _, region := range regions {
-		out, err := g.live.Load().inspector.Message(&(*m).Document, region, subject)
-		if err != nil {
-			return err
-		}
-		ex.findings = append(ex.findings, out.Findings...)
-		if out.Refusal != nil {
-			return out.Refusal
-		}
-		edits = append(edits, out.Edits...)
+	ex.findings = append(ex.findings, out.Findings...)
+	if out.Refusal != nil {
+		return out.Refusal
 	}
-	if len(edits) == 0 {
+	if len(out.Edits) == 0 {
 		return nil
 	}
-	return replaceMessage(m, edits)
+	return replaceMessage(m, out.Edits)
+}
+
+// inspectHeaders shows the rules the one thing besides the message that a client
+// sends to a server.
+func (g *Gateway) inspectHeaders(ex *exchange) error {
+	if !ex.modern || ex.route != toServer {
+		return nil
+	}
+	live := g.live.Load()
+	for name, values := range ex.peer.Header {
+		if !strings.HasPrefix(name, headerParam) {
+			continue
+		}
+		for _, value := range append(values, name) {
+			subject := live.subject(ex.server, rule.Arguments, ex.target)
+			subject.Text, _ = decodeHeader(value)
+			_, out, err := live.inspector.Text(subject)
+			if err != nil {
+				return err
+			}
+			ex.findings = append(ex.findings, out.Findings...)
+			if out.Refusal != nil {
+				return out.Refusal
+			}
+		}
+	}
+	return nil
+}
+
+// subject is what the rules are told about a text besides the text; s may be nil.
+func (l *live) subject(s *server, surface rule.Surface, name string) rule.Subject {
+	subject := rule.Subject{Surface: surface, Name: name, Configured: l.secrets}
+	if s != nil {
+		subject.Server, subject.Owner = s.id, s.owner
+		if surface&rule.ToServer != 0 {
+			subject.Known = s.knownSecrets()
+		}
+	}
+	return subject
+}
+
+// clean is a text for the log or for people, without the secrets in it.
+func (l *live) clean(text string) string {
+	if text == "" {
+		return ""
+	}
+	subject := l.subject(nil, rule.ToolResult, "")
+	subject.Text = text
+	clean, _, err := l.redactor.Text(subject)
+	if err != nil {
+		return "[withheld: it could not be looked at]"
+	}
+	return clean
+}
+
+// maxRecorded bounds each text of a record, so that all of them fit into one.
+const maxRecorded = 4 << 10
+
+func bounded(text string) string {
+	if len(text) <= maxRecorded {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxRecorded], "") + "… " + digest([]byte(text))
+}
+
+// cleanRecord takes secrets out of the texts of a record that come from outside.
+func (l *live) cleanRecord(r *audit.Record) {
+	r.Target, r.Detail, r.Mount = l.clean(r.Target), l.clean(r.Detail), l.clean(r.Mount)
+	if _, ok := methods[r.Method]; !ok {
+		r.Method = l.clean(r.Method)
+	}
+	r.Method, r.Target, r.Detail, r.Mount = bounded(r.Method), bounded(r.Target), bounded(r.Detail), bounded(r.Mount)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Name, f.Field, f.Detail = bounded(l.clean(f.Name)), bounded(l.clean(f.Field)), bounded(f.Detail)
+	}
 }
 
 // replaceMessage applies edits and reads the result again, so that what is sent

@@ -18,7 +18,11 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	if ex.refusal.Reason == decision.InternalError {
 		g.log.Error("an exchange ended in an internal error", "exchange", ex.id, "error", err)
 	}
-	if recordErr := g.recordEnd(ex, nil); recordErr != nil && ex.refusal.Reason != decision.AuditUnavailable {
+	recordErr := g.recordEnd(ex, nil)
+	if recordErr != nil {
+		g.log.Error("a refusal could not be recorded", "exchange", ex.id, "error", recordErr)
+	}
+	if recordErr != nil && ex.refusal.Reason != decision.AuditUnavailable {
 		ex.refusal = decision.Wrap(decision.AuditUnavailable, recordErr)
 		err = ex.refusal
 	}
@@ -163,6 +167,9 @@ func integerID(n int64) wire.ID { return wire.ID(strconv.FormatInt(n, 10)) }
 // note writes a record that belongs to no exchange. Losing it stops nothing by
 // itself: whatever passes next needs a record of its own and is refused.
 func (g *Gateway) note(r *audit.Record) {
+	if live := g.live.Load(); live != nil {
+		live.cleanRecord(r)
+	}
 	if err := g.audit.Append(r); err != nil {
 		g.log.Error("the audit log cannot be written", "error", err)
 	}

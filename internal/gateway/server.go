@@ -37,14 +37,15 @@ type server struct {
 	secretsOnce sync.Once
 	secrets     []string
 
-	mu       sync.Mutex // guards what follows
-	closed   bool
-	failures int
-	notUntil time.Time
-	items    map[string]*item // by digest
-	pages    map[[sha256.Size]byte]map[string]*item
-	children map[upstream.Conn]bool
-	ending   sync.WaitGroup // the records of their ends
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	failures  int
+	notUntil  time.Time
+	items     map[string]*item // by digest
+	itemBytes int              // of all definitions that were remembered
+	pages     map[[sha256.Size]byte]map[string]*item
+	children  map[upstream.Conn]bool
+	ending    sync.WaitGroup // the records of their ends
 }
 
 const (
@@ -58,8 +59,9 @@ const (
 // open connects to the server. A server that keeps failing is not started again
 // before its back-off is over.
 func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+	wait := s.waits()
 	s.mu.Lock()
-	wait, closed := time.Until(s.notUntil), s.closed
+	closed := s.closed
 	s.mu.Unlock()
 	if closed {
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
@@ -101,9 +103,19 @@ func (s *server) describe(conn upstream.Conn) string {
 	return "HTTP connection"
 }
 
+// waits is how long the server is not tried again.
+func (s *server) waits() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Until(s.notUntil)
+}
+
 func (s *server) startFailed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if time.Now().Before(s.notUntil) {
+		return // this failure was counted where it happened
+	}
 	back := firstBackOff << min(s.failures, 10)
 	s.failures++
 	s.notUntil = time.Now().Add(min(back, lastBackOff))
@@ -122,9 +134,9 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 	if errors.As(err, &refusal) {
 		return err
 	}
-	detail := err
+	full := err
 	if p, ok := conn.(*upstream.Process); ok {
-		detail = p.Explain(err)
+		full = p.Explain(err)
 	}
 	reason := decision.UpstreamUnavailable
 	switch {
@@ -140,9 +152,9 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 		reason = decision.UpstreamInvalid
 	}
 	if reason != decision.Cancelled {
-		s.log.Warn("a call to the server did not succeed", "error", detail)
+		s.log.Warn("a call to the server did not succeed", "error", s.live().clean(full.Error()))
 	}
-	return &decision.Refusal{Reason: reason, Detail: s.id, Err: detail}
+	return &decision.Refusal{Reason: reason, Detail: s.id, Err: err}
 }
 
 func (s *server) close() {
@@ -228,22 +240,18 @@ func (s *server) linkFor(ex *exchange) *link {
 	return ex.session.link(s)
 }
 
-// source is how the server is reached, as people approve it: secrets in arguments
-// are redacted, because the lock file is committed.
-func (s *server) source() (approval.Source, error) {
-	src := approval.Source{Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv)}
-	var err error
-	if src.URL, err = s.live().clean(s.config.URL); err != nil {
-		return src, err
+// source is how the server is reached, as people approve it: secrets in it are
+// redacted, because the lock file is committed.
+func (s *server) source() approval.Source {
+	live := s.live()
+	src := approval.Source{
+		URL: live.clean(s.config.URL),
+		Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv),
 	}
-	for _, arg := range s.config.Command {
-		arg, err := s.live().clean(arg)
-		if err != nil {
-			return src, err
-		}
-		src.Command = append(src.Command, arg)
+	for _, arg := range s.config.RedactedCommand() {
+		src.Command = append(src.Command, live.clean(arg))
 	}
-	return src, nil
+	return src
 }
 
 // knownSecrets are the values that the configuration gives to this server.

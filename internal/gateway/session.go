@@ -25,8 +25,7 @@ type Session struct {
 	public    string // names the session in the log without giving away the id
 	principal string
 	mount     string
-	own       bool // the gateway is the client
-	began     time.Time
+	own       bool            // the gateway is the client
 	ctx       context.Context // ends with the session
 	end       context.CancelFunc
 	direct    func([]byte) error // stdio: writes to the client at once
@@ -34,9 +33,8 @@ type Session struct {
 	lastUsed  atomic.Int64       // UnixNano
 	streams   atomic.Int32       // open GET streams
 
-	mu      sync.Mutex // guards what follows
-	client  string     // name/version as the client says; for the log only
-	version string
+	mu      sync.Mutex    // guards what follows
+	client  string        // name/version as the client says; for the log only
 	params  *wire.Message // the client's initialize
 	links   map[string]*link
 	flights map[wire.ID]*exchange // requests of the client that are not answered
@@ -57,7 +55,7 @@ func newSession(principal, mount string) *Session {
 	s := &Session{
 		// "The session ID SHOULD be globally unique and cryptographically secure";
 		// rand.Text has 130 bits in visible ASCII.
-		id: rand.Text(), principal: principal, mount: mount, began: time.Now(),
+		id: rand.Text(), principal: principal, mount: mount,
 		outbox: make(chan []byte, outboxSize),
 		links:  map[string]*link{}, flights: map[wire.ID]*exchange{}, asks: map[wire.ID]*ask{},
 	}
@@ -209,6 +207,7 @@ func (s *Session) link(srv *server) *link {
 	l := s.links[srv.id]
 	if l == nil || l.server != srv {
 		l = newLink(srv, s)
+		l.closed = s.ctx.Err() != nil // close ends ctx before it lists the links
 		s.links[srv.id] = l
 	}
 	return l

@@ -5,12 +5,10 @@
 package inspect
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"sort"
 	"strings"
-	"unicode/utf8"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
@@ -50,10 +48,11 @@ type Outcome struct {
 	secretNames []string // member names that are secrets, as in a JSON Pointer
 }
 
-// Message inspects every string inside region, which is part of doc. The subject
+// Message inspects every string inside region, which is part of doc, but for those
+// inside an exception. The subject
 // is a template: it says all but the text. A rule that fails refuses: "could not
 // look" is never "found nothing".
-func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject) (Outcome, error) {
+func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject, except ...wire.Value) (Outcome, error) {
 	var out Outcome
 	rules := i.reading[subject.Surface]
 	if len(rules) == 0 || !region.Exists() {
@@ -64,7 +63,7 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 	keyIndex, key := int32(-1), ""
 	for n := first; n < len(doc.Strings) && int(doc.Strings[n].Start) < end; n++ {
 		s := doc.Strings[n]
-		if s.Start == s.End {
+		if s.Start == s.End || inside(s, except) {
 			continue
 		}
 		if s.Key != keyIndex {
@@ -82,11 +81,37 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 			}
 			if len(matches) > 0 {
 				i.follow(&out, doc, s, subject, f, matches)
-				break
 			}
 		}
 	}
 	return out, nil
+}
+
+func inside(s wire.String, regions []wire.Value) bool {
+	for _, region := range regions {
+		if start, end := region.Span(); start < int(s.Start) && int(s.End) < end {
+			return true
+		}
+	}
+	return false
+}
+
+// Text inspects a text that stands in no message, such as an HTTP header, and
+// returns it as it may pass. Edits of the Outcome are nil.
+func (i *Inspector) Text(subject rule.Subject) (string, Outcome, error) {
+	var out Outcome
+	matches, err := i.text(i.reading[subject.Surface], subject)
+	if err != nil {
+		return "", out, err
+	}
+	text := subject.Text
+	doc := wire.Document{Raw: wire.AppendString(nil, text)}
+	i.follow(&out, &doc, wire.String{Start: 1, End: int32(len(doc.Raw)) - 1, Key: -1}, subject, form{text, func(clean string) string {
+		text = clean
+		return clean
+	}}, matches)
+	out.Edits = nil
+	return text, out, nil
 }
 
 // form is one way to read a string, and how a text is written in it.
@@ -97,16 +122,17 @@ type form struct {
 
 // forms are the ways to read a string: as it is, and the bytes of a resource
 // ("blob: a base64-encoded string representing the binary data of the item") as
-// the text that they may be.
+// the text that they may be. Bytes that are no UTF-8 do not make it less of a text:
+// readers replace them.
 func forms(subject rule.Subject) []form {
 	plain := form{subject.Text, func(text string) string { return text }}
 	if subject.Key != "blob" || subject.IsKey {
 		return []form{plain}
 	}
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		raw, err := encoding.DecodeString(subject.Text)
-		if err == nil && utf8.Valid(raw) && bytes.IndexByte(raw, 0) < 0 {
-			return []form{plain, {string(raw), func(text string) string { return encoding.EncodeToString([]byte(text)) }}}
+		if raw, err := encoding.DecodeString(subject.Text); err == nil {
+			text := strings.ToValidUTF8(string(raw), "\uFFFD")
+			return []form{plain, {text, func(clean string) string { return encoding.EncodeToString([]byte(clean)) }}}
 		}
 	}
 	return []form{plain}
@@ -164,8 +190,12 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 		}
 	}
 	if len(redact) > 0 {
-		text := wire.AppendString(nil, f.write(replace(subject.Text, redact)))
-		out.Edits = append(out.Edits, wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: text})
+		edit := wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1}
+		edit.New = wire.AppendString(nil, f.write(replace(subject.Text, redact)))
+		if n := len(out.Edits); n > 0 && out.Edits[n-1].Start == edit.Start {
+			out.Edits = out.Edits[:n-1] // of another form of the same string, which this one replaces
+		}
+		out.Edits = append(out.Edits, edit)
 	}
 }
 
@@ -268,13 +298,4 @@ func excerpt(text string, m match, secrets []match) string {
 		part += "…"
 	}
 	return part
-}
-
-// Highest is the worst severity among findings.
-func Highest(findings []finding.Finding) rule.Severity {
-	worst := rule.Unrated
-	for _, f := range findings {
-		worst = max(worst, f.Severity)
-	}
-	return worst
 }

@@ -464,12 +464,3 @@ func Test_a_secret_stands_in_no_finding(t *testing.T) {
 		}
 	}
 }
-
-func Test_highest(t *testing.T) {
-	if got := Highest(nil); got != rule.Unrated {
-		t.Errorf("of nothing: %v", got)
-	}
-	if got := Highest([]finding.Finding{{Severity: rule.Low}, {Severity: rule.Critical}, {Severity: rule.High}}); got != rule.Critical {
-		t.Errorf("got %v", got)
-	}
-}

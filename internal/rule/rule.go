@@ -114,6 +114,9 @@ type Subject struct {
 	// Neighbours are the tools of the other servers, and of this one under its own
 	// id; only for Definitions.
 	Neighbours []Neighbour
+	// Configured are the secret values that the configuration gives to any server.
+	// They need no recognising.
+	Configured []string
 	// Known are secret values that this server is entitled to receive, because
 	// the configuration gives them to it; only for ToServer.
 	Known []string

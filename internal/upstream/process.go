@@ -121,9 +121,18 @@ func Start(c Command, limits Limits, log *slog.Logger, inbound Inbound) (*Proces
 		outRead.Close()
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	ours.Store(p.cmd.Process.Pid, true)
 	go p.wait(outRead)
 	go p.read(outRead)
 	return p, nil
+}
+
+// ours are the processes that Start started and that wait reaps.
+var ours sync.Map // process id → true
+
+func isOurs(pid int) bool {
+	_, found := ours.Load(pid)
+	return found
 }
 
 // Pid is the process id.
@@ -221,6 +230,7 @@ func (p *Process) write(raw []byte) error {
 // gone; what the server still wrote is read, then reading ends.
 func (p *Process) wait(stdout *os.File) {
 	err := p.cmd.Wait()
+	ours.Delete(p.cmd.Process.Pid)
 	p.mu.Lock()
 	p.exit = err
 	p.mu.Unlock()
@@ -458,7 +468,12 @@ func (p *Process) Close() {
 		}
 		p.kill()
 	})
-	<-p.done
+	// The process is gone. What it still sent may be stuck with a client that does
+	// not read, and must not hold up the end.
+	select {
+	case <-p.done:
+	case <-time.After(termGrace):
+	}
 }
 
 // Explain adds the exit status and what the server last wrote to stderr to an

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ func AdoptOrphans() {
 // EndAdopted kills what is still below this program when all servers were ended:
 // descendants that had left their server's group and session.
 func EndAdopted() {
-	left := descendants(os.Getpid())
+	left := below(os.Getpid(), false)
 	for _, k := range left {
 		if k.alive() {
 			_ = syscall.Kill(k.pid, syscall.SIGKILL)
@@ -28,9 +29,23 @@ func EndAdopted() {
 	reapOrphans(left)
 }
 
+// ReapAdopted collects the exit status of adopted processes that have ended, so
+// that they do not pile up while the gateway runs.
+func ReapAdopted() {
+	for _, k := range below(os.Getpid(), false) {
+		if s := stat(k.pid); s.state == "Z" && s.parent == os.Getpid() && !isOurs(k.pid) {
+			_, _ = syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil)
+		}
+	}
+}
+
 // descendants lists the processes below pid, and those that were started by a
 // process of its group and have lost their parent to us.
-func descendants(pid int) []kin {
+func descendants(pid int) []kin { return below(pid, true) }
+
+// below lists the processes below pid by their parents, with groups also those of
+// its group and session. Our own group and session hold programs that are not ours.
+func below(pid int, groups bool) []kin {
 	children := map[int][]kin{}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -45,7 +60,7 @@ func descendants(pid int) []kin {
 		s := stat(id)
 		k := kin{id, s.began}
 		children[s.parent] = append(children[s.parent], k)
-		if id != pid && (s.group == pid || s.session == pid) {
+		if groups && id != pid && (s.group == pid || s.session == pid) {
 			found = append(found, k)
 		}
 	}
@@ -62,6 +77,7 @@ func descendants(pid int) []kin {
 
 // status is what the kernel says of a process.
 type status struct {
+	state                  string // "Z" has ended and waits for its parent
 	parent, group, session int
 	began                  string // clock ticks since the machine started
 }
@@ -79,6 +95,7 @@ func stat(pid int) status {
 		return status{}
 	}
 	var s status
+	s.state = fields[0]
 	s.parent, _ = strconv.Atoi(fields[1])
 	s.group, _ = strconv.Atoi(fields[2])
 	s.session, _ = strconv.Atoi(fields[3])
@@ -93,7 +110,17 @@ func (k kin) alive() bool { return stat(k.pid).began == k.began }
 func reapOrphans(family []kin) {
 	for _, k := range family {
 		if s := stat(k.pid); s.parent == os.Getpid() && s.began == k.began {
-			_, _ = syscall.Wait4(k.pid, nil, 0, nil)
+			reap(k)
 		}
+	}
+}
+
+// reap waits for a killed process, but not for one that could not be killed.
+func reap(k kin) {
+	for range 100 {
+		if pid, err := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid != 0 || err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -28,5 +28,8 @@ func (p *Process) kill() {
 // AdoptOrphans does nothing: only Linux lets a program adopt orphans.
 func AdoptOrphans() {}
 
+// ReapAdopted does nothing: there is nobody to reap.
+func ReapAdopted() {}
+
 // EndAdopted does nothing: there is nobody to end.
 func EndAdopted() {}

@@ -133,7 +133,7 @@ func TestPipeline_a_schema_that_cannot_be_used_refuses(t *testing.T) {
 	defer target.Close()
 	g := serve(t, object{"calc": object{"command": hostile(t, "-mode", "remote-ref", "-target", target.URL)}})
 	c := g.modern("calc")
-	if r := c.call("add", object{"a": 1, "b": 2}); r.reason() != "invalid-arguments" {
+	if r := c.call("add", object{"a": 1, "b": 2}); r.reason() != "upstream-invalid" {
 		t.Errorf("answered %s", r.raw)
 	}
 	c.echo("")

@@ -48,7 +48,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 			done = s.end
 		}
 	})
-	found = withKeyPairs(subject.Text, found)
+	found = append(withKeyPairs(subject.Text, found), configured(subject)...)
 	slices.SortStableFunc(found, func(a, b secret) int { return a.start - b.start })
 	var matches []rule.Match
 	for _, s := range found {
@@ -58,6 +58,23 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		matches = append(matches, match(subject, s))
 	}
 	return matches, nil
+}
+
+// configured finds the secrets that the configuration itself holds, whatever they
+// look like.
+func configured(subject rule.Subject) []secret {
+	var found []secret
+	for _, value := range subject.Configured {
+		for at := 0; value != ""; {
+			i := strings.Index(subject.Text[at:], value)
+			if i < 0 {
+				break
+			}
+			at += i + len(value)
+			found = append(found, secret{start: at - len(value), end: at, kind: "configured secret"})
+		}
+	}
+	return found
 }
 
 // inAssignment ends the kinds that only a name and the look of a value speak for.

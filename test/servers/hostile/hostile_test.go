@@ -327,6 +327,7 @@ func TestUnknown_choices_are_refused(t *testing.T) {
 		{"-mode", "leak", "-kind", "nothing"},
 		{"-mode", "server-request", "-kind", "nothing"},
 		{"-mode", "exit-on-start"},
+		{"-mode", "raw", "-answers", "/nonexistent"},
 		{"stray"},
 	} {
 		if err := run(args, strings.NewReader(""), io.Discard); err == nil {
@@ -356,6 +357,21 @@ func TestVerbatim_keeps_the_bytes(t *testing.T) {
 	}
 	if got, want := read(t, record), `vendor/thing {"b": 1,"a":9007199254740993}`+"\nping {}\n"; got != want {
 		t.Errorf("recorded %q, want %q", got, want)
+	}
+}
+
+func TestRaw_sends_what_the_file_says_now(t *testing.T) {
+	answers := filepath.Join(t.TempDir(), "answers.json")
+	s, m := start(t, "-mode", "ok"), &memory{}
+	s.mode, s.opt.answers = raw, answers
+	for _, text := range []string{`{"tools/list":[{"note":1},{"id":"$id","name":"t$n"}]}`, `{"tools/list":[{"id":"$id","n":"$n"}]}`} {
+		if err := os.WriteFile(answers, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.handle(context.Background(), envelope{ID: json.RawMessage("7"), Method: "tools/list"}, m)
+	}
+	if got, want := strings.Join(m.sent, "\n"), `{"note":1}`+"\n"+`{"id":7,"name":"t1"}`+"\n"+`{"id":7,"n":"2"}`; got != want {
+		t.Errorf("sent\n%s, want\n%s", got, want)
 	}
 }
 

@@ -19,10 +19,10 @@ import (
 
 // options are the flags. Each mode reads those it needs.
 type options struct {
-	mode, address, text, surface, record, other, kind, target string
-	after, count, size                                        int
-	delay                                                     time.Duration
-	listChanged, list                                         bool
+	mode, address, text, surface, record, other, kind, target, answers string
+	after, count, size                                                 int
+	delay                                                              time.Duration
+	listChanged, list                                                  bool
 }
 
 func main() {
@@ -66,6 +66,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&opt.other, "other", "send_message", "shadow, redefine: the other server's `tool`")
 	flags.StringVar(&opt.kind, "kind", "", "leak: github, aws, jwt or pem; server-request: sampling, elicitation or roots")
 	flags.StringVar(&opt.target, "target", "http://169.254.169.254/latest/meta-data/", "redirect, remote-ref: the `URL`")
+	flags.StringVar(&opt.answers, "answers", "", "raw: the JSON `file` with what to send")
 	flags.IntVar(&opt.after, "after", 1, "rugpull, newcomer, session-lost: after so many `calls`")
 	flags.BoolVar(&opt.listChanged, "list-changed", false, "rugpull, newcomer: announce the change")
 	flags.IntVar(&opt.count, "count", 10_000, "many-tools: `number` of tools")

@@ -24,7 +24,7 @@ type mode struct {
 // modes is every mode; each stands in the file named after it.
 var modes = []mode{
 	{name: "ok", about: "a plain good server: echo, add, big, slow, fail; one prompt, one resource"},
-	post, verbatim, updates,
+	post, verbatim, updates, raw,
 
 	// Processes.
 	exitOnStart, slowStart, neverInitialize, die, dieHalf, hang, ignoreTerm, orphan, orphanEscape, stderrFlood,

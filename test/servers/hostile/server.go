@@ -47,6 +47,7 @@ type server struct {
 	listeners    map[*listener]bool
 	waiting      map[string]chan json.RawMessage // our own requests, by id
 	asked        int
+	fromFile     int  // raw: requests answered from the file
 	lost         bool // session-lost: it has happened
 }
 
