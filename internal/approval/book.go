@@ -195,9 +195,9 @@ func (b *Book) write(tx *transaction) error {
 // rule objects to.
 type ObserveOptions struct {
 	Explicit bool // never approve without a person
-	// Blocked are the findings about the definition that forbid approval as first
+	// Objections are the findings about the definition that forbid approval as first
 	// use; the caller decides from which severity on.
-	Blocked []finding.Finding
+	Objections []finding.Finding
 }
 
 // Outcome is what Observe did.
@@ -205,7 +205,7 @@ type Outcome struct {
 	State    State             // of the server, as Server says it
 	FirstUse bool              // the server was approved just now
 	Changes  []Change          // what differs from the approved definition
-	Blocked  []finding.Finding // the given findings and redefinitions
+	Objections  []finding.Finding // the given findings and redefinitions
 }
 
 // Observe is given the whole definition of a server each time it was read as a
@@ -220,7 +220,7 @@ func (b *Book) Observe(server string, d Definition, opts ObserveOptions) (Outcom
 	if err != nil {
 		return Outcome{}, fmt.Errorf("observing server %q: %w", Visible(server), err)
 	}
-	o.findings = append(slices.Clone(opts.Blocked), o.findings...)
+	o.findings = append(slices.Clone(opts.Objections), o.findings...)
 	if len(o.findings) > maxFindings {
 		return Outcome{}, fmt.Errorf("observing server %q: more than %d findings", Visible(server), maxFindings)
 	}
@@ -230,7 +230,7 @@ func (b *Book) Observe(server string, d Definition, opts ObserveOptions) (Outcom
 	// because a disk is full.
 	b.seen[server] = sighting{o.source, o.duplicates}
 	b.publish()
-	out := Outcome{Blocked: o.findings}
+	out := Outcome{Objections: o.findings}
 	if !b.settled(server, o) {
 		now := time.Now().UTC().Truncate(time.Second)
 		err = b.update(func(tx *transaction) error {

@@ -116,7 +116,7 @@ func Test_what_forbids_first_use_quarantines(t *testing.T) {
 		options    ObserveOptions
 	}{
 		"explicit":  {definition(read, write), ObserveOptions{Explicit: true}},
-		"finding":   {definition(read, write), ObserveOptions{Blocked: blocked}},
+		"finding":   {definition(read, write), ObserveOptions{Objections: blocked}},
 		"duplicate": {definition(read, tool("read", "Sends."), write), ObserveOptions{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func Test_findings_stand_at_their_item(t *testing.T) {
 	instructions := finding.Finding{Rule: "tool-poisoning", Severity: rule.High, Surface: "instructions"}
 	other := finding.Finding{Rule: "tool-poisoning", Severity: rule.High, Surface: "tool-definition", Name: "gone"}
 	d := definition(tool("read", "Reads."), tool("write", "Writes."), NewItem(KindInstructions, "", []byte(`"Be good."`)))
-	f.observe("files", d, ObserveOptions{Blocked: []finding.Finding{about, instructions, other}})
+	f.observe("files", d, ObserveOptions{Objections: []finding.Finding{about, instructions, other}})
 	f = f.reopen()
 	got := map[string][]finding.Finding{"": f.ServerFindings("files")}
 	for _, c := range f.Pending() {
@@ -312,8 +312,8 @@ func Test_redefinition_stops_both(t *testing.T) {
 	read, twin, write := tool("read", "Reads."), tool("read", "Sends."), tool("write", "Writes.")
 	f.observe("files", definition(read, write), ObserveOptions{})
 	out := f.observe("files", definition(read, write, twin), ObserveOptions{})
-	if len(out.Blocked) != 1 || out.Blocked[0].Rule != RedefinitionRule || out.Blocked[0].Name != "read" {
-		t.Errorf("blocked: %+v", out.Blocked)
+	if len(out.Objections) != 1 || out.Objections[0].Rule != RedefinitionRule || out.Objections[0].Name != "read" {
+		t.Errorf("blocked: %+v", out.Objections)
 	}
 	for _, f := range []fixture{f, f.reopen()} {
 		if f.check(read) != Drift || f.check(twin) != Drift || f.check(write) != Approved {
@@ -485,7 +485,7 @@ func Test_bounds(t *testing.T) {
 	if _, err := f.Observe("", definition(), ObserveOptions{}); err == nil {
 		t.Error("a server without a name")
 	}
-	if _, err := f.Observe("files", definition(), ObserveOptions{Blocked: make([]finding.Finding, maxFindings+1)}); err == nil {
+	if _, err := f.Observe("files", definition(), ObserveOptions{Objections: make([]finding.Finding, maxFindings+1)}); err == nil {
 		t.Error("too many findings")
 	}
 }
@@ -842,10 +842,10 @@ func Test_a_pending_file_belongs_to_one_server(t *testing.T) {
 
 func Test_malformed_pending(t *testing.T) {
 	f := newFixture(t)
-	f.observe("files", definition(tool("read", "Reads.")), ObserveOptions{Explicit: true, Blocked: []finding.Finding{{Rule: "r", Severity: rule.High, Surface: "tool-definition", Name: "read"}}})
+	f.observe("files", definition(tool("read", "Reads.")), ObserveOptions{Explicit: true, Objections: []finding.Finding{{Rule: "r", Severity: rule.High, Surface: "tool-definition", Name: "read"}}})
 	f.approveAll("files")
-	f.observe("files", definition(tool("read", "Sends."), tool("new", "")), ObserveOptions{Blocked: []finding.Finding{{Rule: "r", Severity: rule.High, Surface: "tool-definition", Name: "read"}}})
-	f.observe("files", definition(tool("new", "")), ObserveOptions{Blocked: []finding.Finding{{Rule: "r", Severity: rule.High, Surface: "tool-definition", Name: "new"}}})
+	f.observe("files", definition(tool("read", "Sends."), tool("new", "")), ObserveOptions{Objections: []finding.Finding{{Rule: "r", Severity: rule.High, Surface: "tool-definition", Name: "read"}}})
+	f.observe("files", definition(tool("new", "")), ObserveOptions{Objections: []finding.Finding{{Rule: "r", Severity: rule.High, Surface: "tool-definition", Name: "new"}}})
 	raw, err := os.ReadFile(f.files.path("files"))
 	if err != nil {
 		t.Fatal(err)

@@ -208,7 +208,7 @@ func (s *server) judge(d approval.Definition) error {
 		return err
 	}
 	out, err := s.gateway.book.Observe(s.id, d, approval.ObserveOptions{
-		Explicit: s.config.Approve == config.Explicit, Blocked: s.live().blocking(findings),
+		Explicit: s.config.Approve == config.Explicit, Objections: s.live().objections(findings),
 	})
 	if err != nil {
 		return &decision.Refusal{Reason: decision.Quarantined, Detail: s.id + ": its definition cannot be recorded", Err: err}
@@ -219,8 +219,8 @@ func (s *server) judge(d approval.Definition) error {
 			Detail: fmt.Sprintf("first use: %d definitions approved", len(d.Items))})
 	case out.State == approval.Quarantined:
 		s.gateway.note(&audit.Record{Kind: audit.Quarantined, Server: s.id, Decision: audit.Deny,
-			Reason: string(decision.Quarantined), Findings: asFindings(append(out.Blocked, lesser(findings)...), "quarantined")})
-		s.log.Warn("the server waits for review", "findings", len(out.Blocked))
+			Reason: string(decision.Quarantined), Findings: asFindings(append(out.Objections, lesser(findings)...), "quarantined")})
+		s.log.Warn("the server waits for review", "findings", len(out.Objections))
 	}
 	for _, c := range out.Changes {
 		if out.State != approval.Quarantined && c.Waits() {
@@ -354,8 +354,8 @@ func (s *server) firstTime(about string) bool {
 
 const maxRemembered = 10_000
 
-// blocking are the findings that keep a definition from being used unseen.
-func (l *live) blocking(findings []finding.Finding) []finding.Finding {
+// objections are the findings that keep a definition from being used unseen.
+func (l *live) objections(findings []finding.Finding) []finding.Finding {
 	var list []finding.Finding
 	for _, f := range findings {
 		if f.Severity >= rule.High && !l.reports(f.Rule) {

@@ -123,9 +123,9 @@ func (s *server) keepClean(list wire.Value, prefix string) (kept [][]byte, left 
 		if err != nil {
 			return nil, 0, err
 		}
-		if blocking := s.live().blocking(out.Findings); len(blocking) > 0 {
+		if objections := s.live().objections(out.Findings); len(objections) > 0 {
 			left++
-			s.withheldResource(blocking)
+			s.withheldResource(objections)
 			continue
 		}
 		kept = append(kept, prefixEntry("", entry, prefix))

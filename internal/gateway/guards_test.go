@@ -145,6 +145,37 @@ func TestHandle_a_panic_refuses_one_message_only(t *testing.T) {
 	}
 }
 
+// What a server lists is looked at in goroutines of their own.
+func TestRecovered_a_panic_over_a_list_refuses_the_server_only(t *testing.T) {
+	t.Run("first look", func(t *testing.T) {
+		h := newHouse(t, lister(turn(), toolList(strings.Replace(otherEcho, "Another", "A spark", 1))), "", explosive)
+		defer h.close()
+		for range 2 {
+			h.refused(h.call(nil, "hello"), "internal-error")
+		}
+		if h.stub.count(wire.MethodToolsCall) != 0 {
+			t.Error("the server was called")
+		}
+	})
+	t.Run("joined list", func(t *testing.T) {
+		h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, _ *stream) string {
+			if m.Method == wire.MethodResourcesList {
+				return `{"resources":[{"uri":"file:///a","name":"a spark"}],"resultType":"complete"}`
+			}
+			return ""
+		}}, "", explosive)
+		defer h.close()
+		peer := &Peer{Local: true}
+		r := h.g.Handle(t.Context(), []byte(`{"jsonrpc":"2.0","id":1,"method":"resources/list","params":{`+modernMeta+`}}`), peer)
+		if !strings.Contains(string(r.Body), `"resources":[]`) {
+			t.Errorf("answered %s", r.Body)
+		}
+		if ended := h.records(audit.Ended); len(ended) != 1 || !strings.Contains(ended[0].Detail, "stub left out (internal-error)") {
+			t.Errorf("recorded %+v", ended)
+		}
+	})
+}
+
 // The log ends between the decision and the answer.
 func TestReply_an_answer_that_cannot_be_recorded_does_not_leave(t *testing.T) {
 	for _, modern := range []bool{false, true} {
