@@ -202,10 +202,10 @@ type ObserveOptions struct {
 
 // Outcome is what Observe did.
 type Outcome struct {
-	State    State             // of the server, as Server says it
-	FirstUse bool              // the server was approved just now
-	Changes  []Change          // what differs from the approved definition
-	Objections  []finding.Finding // the given findings and redefinitions
+	State      State             // of the server, as Server says it
+	FirstUse   bool              // the server was approved just now
+	Changes    []Change          // what differs from the approved definition
+	Objections []finding.Finding // the given findings and redefinitions
 }
 
 // Observe is given the whole definition of a server each time it was read as a
