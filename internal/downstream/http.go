@@ -28,6 +28,9 @@ const (
 	// A client that does not read is given up, so that it cannot hold up a server
 	// that speaks to others as well.
 	writeTimeout = 10 * time.Second
+	// An event holds up what comes behind it from the same server, so it is given
+	// less.
+	eventTimeout = 2 * time.Second
 	// What fits into the buffer of a socket is written without waiting for a client.
 	socketBuffer = 16 << 10
 	// Comments keep an idle stream open through proxies that close silent ones,
@@ -321,7 +324,7 @@ func (e *emitter) comment() {
 
 // write sends bytes at once; the caller holds mu.
 func (e *emitter) write(b []byte) error {
-	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = e.control.SetWriteDeadline(time.Now().Add(eventTimeout))
 	if _, err := e.w.Write(b); err != nil {
 		return e.broken()
 	}

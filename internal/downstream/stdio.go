@@ -37,7 +37,7 @@ func (s *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer s.Gateway.EndSession(session)
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	defer await(&running, stop)
+	defer await(ctx, &running, stop)
 	lines := readLines(ctx, in, s.Bytes)
 	for {
 		var line input
@@ -72,8 +72,9 @@ func (s *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 // await waits for the answers under way. A client that closes our input may still
-// read what it asked for; one that is gone must not keep us.
-func await(running *sync.WaitGroup, stop context.CancelFunc) {
+// read what it asked for; one that is gone must not keep us, and neither must any
+// when we are told to end.
+func await(ctx context.Context, running *sync.WaitGroup, stop context.CancelFunc) {
 	defer stop()
 	done := make(chan struct{})
 	go func() { // ends with the last answer, or with the program
@@ -83,6 +84,7 @@ func await(running *sync.WaitGroup, stop context.CancelFunc) {
 	select {
 	case <-done:
 		return
+	case <-ctx.Done():
 	case <-time.After(lastAnswers):
 	}
 	stop()

@@ -20,6 +20,9 @@ import (
 	"gatehouse/internal/upstream"
 )
 
+// lastRecords is how long the records of ended connections are awaited.
+const lastRecords = 500 * time.Millisecond
+
 // server is one configured upstream and what is known of it, for all links.
 type server struct {
 	id      string
@@ -170,7 +173,17 @@ func (s *server) close() {
 		all.Go(conn.Close)
 	}
 	all.Wait()
-	s.ending.Wait()
+	// Their ends are recorded, but one whose messages are stuck with a client that
+	// does not read must not hold up the end of everything.
+	recorded := make(chan struct{})
+	go func() {
+		s.ending.Wait()
+		close(recorded)
+	}()
+	select {
+	case <-recorded:
+	case <-time.After(lastRecords):
+	}
 }
 
 // unchanged is the server that the configuration before describes just so.
