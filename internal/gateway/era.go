@@ -23,13 +23,9 @@ const (
 	headerParam   = "Mcp-Param-"
 )
 
-// ModernHeader reports whether the headers of a request claim a revision in which
-// the end of the connection cancels the request.
-func ModernHeader(h http.Header) bool { return modernHeader(h) }
-
-// modernHeader reports whether HTTP headers claim a revision that has no
-// sessions.
-func modernHeader(h http.Header) bool {
+// ModernHeader reports whether HTTP headers claim a revision that has no sessions
+// and in which the end of the connection cancels the request.
+func ModernHeader(h http.Header) bool {
 	if h == nil {
 		return false
 	}

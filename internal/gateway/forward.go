@@ -317,7 +317,7 @@ func (g *Gateway) reply(ex *exchange) Reply {
 	if ex.msg.Method == wire.MethodInitialize && !ex.fromServer() {
 		if ex.answer.Error.Exists() {
 			if ex.peer.Connection == nil {
-				g.endSession(ex.session)
+				g.EndSession(ex.session)
 			}
 		} else {
 			reply.Session = ex.session.id

@@ -222,9 +222,7 @@ func (g *Gateway) Connect(mount string, send func([]byte) error) *Session {
 }
 
 // EndSession ends a session and its connections to servers.
-func (g *Gateway) EndSession(s *Session) { g.endSession(s) }
-
-func (g *Gateway) endSession(s *Session) {
+func (g *Gateway) EndSession(s *Session) {
 	g.sessions.remove(func(other *Session) bool { return other == s })
 	if s.ctx.Err() == nil {
 		g.note(&audit.Record{Kind: audit.Session, Principal: s.principal, Session: s.public,
@@ -248,7 +246,7 @@ func (g *Gateway) sweep() {
 		upstream.ReapAdopted()
 		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
 		for _, s := range g.sessions.remove(func(s *Session) bool { return !s.busy() && s.idleSince().Before(oldest) }) {
-			g.sweeping.Go(func() { g.endSession(s) })
+			g.sweeping.Go(func() { g.EndSession(s) })
 		}
 	}
 }

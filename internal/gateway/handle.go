@@ -89,7 +89,7 @@ func (g *Gateway) decode(ex *exchange) error {
 	}
 	// "A request with modern _meta is stateless; initialize means the semantics of
 	// the revisions before", whatever the headers of either say.
-	ex.modern = wire.Modern(ex.msg) || ex.msg.Method != wire.MethodInitialize && modernHeader(ex.peer.Header)
+	ex.modern = wire.Modern(ex.msg) || ex.msg.Method != wire.MethodInitialize && ModernHeader(ex.peer.Header)
 	if !ex.modern {
 		return nil
 	}

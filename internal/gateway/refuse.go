@@ -27,7 +27,7 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 		err = ex.refusal
 	}
 	if ex.session != nil && ex.request() && ex.msg.Method == wire.MethodInitialize && ex.peer.Connection == nil {
-		g.endSession(ex.session) // it never began
+		g.EndSession(ex.session) // it never began
 	}
 	if ex.msg != nil && ex.msg.Kind != wire.Request {
 		return Reply{Status: notificationStatus(err)}
