@@ -249,9 +249,7 @@ func (s *server) inspectItems(items []approval.Item) ([]finding.Finding, error) 
 		if err != nil {
 			return nil, fmt.Errorf("inspecting the definition of %s: %w", s.id, err)
 		}
-		if all = append(all, out.Findings...); len(all) > maxDefinitionFindings {
-			break
-		}
+		all = append(all, out.Findings...)
 	}
 	// The worst first: what is cut off must be the least of it.
 	slices.SortStableFunc(all, func(a, b finding.Finding) int { return int(b.Severity) - int(a.Severity) })
@@ -334,7 +332,11 @@ func (s *server) drifted(i approval.Item, findings []finding.Finding) {
 func (s *server) mayDrift(i approval.Item) bool {
 	s.admission.mu.Lock()
 	defer s.admission.mu.Unlock()
+	before := s.admission.driftBytes
 	s.admission.driftBytes += len(i.Definition)
+	if before <= maxDriftBytes && s.admission.driftBytes > maxDriftBytes {
+		s.log.Warn("the server keeps changing its definitions; further changes are refused and no longer kept for review")
+	}
 	return s.admission.driftBytes <= maxDriftBytes
 }
 

@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -277,9 +278,7 @@ func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Mes
 		}
 		params = wire.Splice(params, doc.Root.Set("_meta", meta))
 	}
-	// No client can choose this id for a request of its own: it is not told the
-	// number, and ids of sessions with a server are looked up by who sent them.
-	id := wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", idPrefix, g.ownCalls.Add(1)))
+	id := wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", ownPrefix, g.ownCalls.Add(1)))
 	m, err := wire.Parse(wire.NewRequest(wire.ID(id), name, params), wire.Limits{})
 	if err != nil {
 		return nil, nil, err
@@ -290,11 +289,14 @@ func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Mes
 	return m, modernHeaders(m, nil), nil
 }
 
+// ownPrefix makes ids that no client gives to a request of its own on the same
+// connection: no client learns it.
+var ownPrefix = rand.Text()
+
 // everything is what the gateway declares when it reads definitions by itself:
 // servers show some tools only to clients that can answer their questions, and
 // what is not read cannot be approved. The questions themselves are refused.
 const everything = `{"roots":{"listChanged":true},"sampling":{"context":{},"tools":{}},"elicitation":{"form":{},"url":{}},` +
-
 	`"tasks":{"list":{},"cancel":{},"requests":{"sampling":{"createMessage":{}},"elicitation":{"create":{}}}}}`
 
 // probe is the session in which the gateway itself speaks to a legacy server.

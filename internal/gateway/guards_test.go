@@ -558,3 +558,28 @@ func TestReadAndJudge_a_changed_command_is_not_started(t *testing.T) {
 		})
 	}
 }
+
+// A server can fill its list with harmless oddities. The one definition that
+// matters is judged all the same.
+func TestJudge_many_harmless_findings_hide_nothing(t *testing.T) {
+	noise := rule.Rule{ID: "noise", Severity: rule.Low, Surfaces: rule.ToolDefinition, Detect: func(s rule.Subject) ([]rule.Match, error) {
+		if !strings.Contains(s.Text, "noise") {
+			return nil, nil
+		}
+		return []rule.Match{{Start: 0, End: len(s.Text)}}, nil
+	}}
+	poison := rule.Rule{ID: "poison", Severity: rule.Critical, Surfaces: rule.ToolDefinition, Detect: func(s rule.Subject) ([]rule.Match, error) {
+		if s.Text != "poison" {
+			return nil, nil
+		}
+		return []rule.Match{{Start: 0, End: len(s.Text)}}, nil
+	}}
+	tools := make([]string, 2*maxDefinitionFindings)
+	for i := range tools {
+		tools[i] = fmt.Sprintf(`{"name":"t%d","description":"noise","inputSchema":{"type":"object"}}`, i)
+	}
+	list := toolList(append(tools, echoTool, `{"name":"last","description":"poison","inputSchema":{"type":"object"}}`)...)
+	h := newHouse(t, lister(turn(), list), "", noise, poison)
+	defer h.close()
+	h.refused(h.call(nil, "hello"), "quarantined")
+}

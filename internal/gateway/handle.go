@@ -280,10 +280,10 @@ func (ex *exchange) definition() (approval.Kind, string) {
 		return ex.meta.kind, ex.target
 	}
 	ref := ex.out.Params.Get("ref")
-	if name := ref.Get("name").Text(); name != "" {
-		return approval.KindPrompt, name
+	if ref.Get("type").Text() == "ref/resource" {
+		return approval.KindTemplate, ref.Get("uri").Text()
 	}
-	return approval.KindTemplate, ref.Get("uri").Text()
+	return approval.KindPrompt, ref.Get("name").Text()
 }
 
 // validate checks tool arguments against the tool's own input schema, and the

@@ -181,7 +181,9 @@ func (l *link) confirm(ctx context.Context, conn upstream.Conn) error {
 		if err == nil {
 			_, err = conn.Call(ctx, upstream.Request{Message: m})
 		}
-		return err
+		if err != nil {
+			return l.server.explain(conn, err)
+		}
 	}
 	return nil
 }

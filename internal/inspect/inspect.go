@@ -16,8 +16,9 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// maxFindings of one message are kept. A message full of matches is acted upon
-// all the same; the log does not need each of them.
+// maxFindings of one message are kept, the worst of them: admission judges by what
+// is kept, so nothing harmless may push out what is not. Edits and refusals do not
+// depend on it.
 const maxFindings = 50
 
 // Inspector holds the rules in force. It is immutable.
@@ -49,9 +50,8 @@ type Outcome struct {
 }
 
 // Message inspects every string inside region, which is part of doc, but for those
-// inside an exception. The subject
-// is a template: it says all but the text. A rule that fails refuses: "could not
-// look" is never "found nothing".
+// inside an exception. The subject is a template: it says all but the text. A rule
+// that fails refuses: "could not look" is never "found nothing".
 func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject, except ...wire.Value) (Outcome, error) {
 	var out Outcome
 	rules := i.reading[subject.Surface]
@@ -181,22 +181,43 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 				out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.rule, Detail: m.Detail}
 			}
 		}
-		if len(out.Findings) < maxFindings {
-			out.Findings = append(out.Findings, finding.Finding{
+		if place := out.place(m.Severity); place != nil {
+			*place = finding.Finding{
 				Rule: m.rule, Severity: m.Severity, Surface: subject.Surface.String(), Server: subject.Server,
 				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: m.Detail,
 				Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
-			})
+			}
 		}
 	}
 	if len(redact) > 0 {
 		edit := wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1}
 		edit.New = wire.AppendString(nil, f.write(replace(subject.Text, redact)))
 		if n := len(out.Edits); n > 0 && out.Edits[n-1].Start == edit.Start {
-			out.Edits = out.Edits[:n-1] // of another form of the same string, which this one replaces
+			// Both forms of one string hold something. Mending one would bring back what was
+			// taken out of the other, so nothing of it stays.
+			out.Edits, edit.New = out.Edits[:n-1], []byte(`""`)
 		}
 		out.Edits = append(out.Edits, edit)
 	}
+}
+
+// place is where a finding of this severity is kept: a new one, or that of the
+// mildest if it is milder; nil if there is none.
+func (out *Outcome) place(severity rule.Severity) *finding.Finding {
+	if len(out.Findings) < maxFindings {
+		out.Findings = append(out.Findings, finding.Finding{})
+		return &out.Findings[len(out.Findings)-1]
+	}
+	mildest := &out.Findings[0]
+	for i := range out.Findings {
+		if out.Findings[i].Severity < mildest.Severity {
+			mildest = &out.Findings[i]
+		}
+	}
+	if mildest.Severity >= severity {
+		return nil
+	}
+	return mildest
 }
 
 // effect says what a match leads to. Definitions are judged as a whole by

@@ -464,3 +464,35 @@ func Test_a_secret_stands_in_no_finding(t *testing.T) {
 		}
 	}
 }
+
+// Admission judges by the findings, so a flood of harmless ones must not push out
+// the one that matters, wherever it stands.
+func Test_the_worst_findings_are_kept(t *testing.T) {
+	i := New([]rule.Rule{
+		word("noise", "noise", rule.Match{Severity: rule.Low}),
+		word("poison", "poison", rule.Match{Severity: rule.Critical}),
+	}, nil)
+	for _, text := range []string{
+		strings.Repeat("noise ", 2*maxFindings) + "poison",
+		"poison " + strings.Repeat("noise ", 2*maxFindings),
+	} {
+		out, _ := message(t, i, string(wire.AppendString(nil, text)), rule.ToolDefinition)
+		found := 0
+		for _, f := range out.Findings {
+			if f.Rule == "poison" {
+				found++
+			}
+		}
+		if found != 1 || len(out.Findings) != maxFindings {
+			t.Errorf("%.20s…: %d of the %d findings kept are the critical one", text, found, len(out.Findings))
+		}
+	}
+}
+
+// Mending one form of a string must not bring back what was taken out of another.
+func Test_two_forms_of_one_string(t *testing.T) {
+	i := New([]rule.Rule{word("plain", "cG9p", rule.Match{Action: rule.Redact}), word("decoded", "son", rule.Match{Action: rule.Redact})}, nil)
+	if _, got := message(t, i, `{"blob":"cG9pc29u"}`, rule.ToolResult); got != `{"blob":""}` {
+		t.Errorf("left %s", got)
+	}
+}
