@@ -154,7 +154,7 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 		return exitWith(exitIncomplete, err)
 	}
 	front := &downstream.HTTP{
-		Gateway: r.gateway, Log: r.log, Bound: bound,
+		Gateway: r.gateway, Bound: bound,
 		Bytes:   func() int { return live.Load().Limits.RequestBytes },
 		Origins: func() []string { return live.Load().Origins },
 	}

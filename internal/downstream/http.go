@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net"
 	"net/http"
@@ -41,7 +40,6 @@ const (
 // HTTP serves /mcp, /mcp/{server} and /healthz.
 type HTTP struct {
 	Gateway *gateway.Gateway
-	Log     *slog.Logger
 	// Bytes bounds the body of a request. It is read before anything else is done
 	// with it.
 	Bytes func() int

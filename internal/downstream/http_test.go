@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -29,7 +28,7 @@ type front struct {
 func newFront(t *testing.T) *front {
 	t.Helper()
 	f := &front{backend: newBackend(t)}
-	f.http = &HTTP{Gateway: newGateway(t, f.backend), Log: slog.New(slog.DiscardHandler),
+	f.http = &HTTP{Gateway: newGateway(t, f.backend),
 		Bytes: func() int { return testBytes }, Origins: func() []string { return []string{"https://app.example.com", "https://other.example.com:8443"} }}
 	f.Server = httptest.NewUnstartedServer(f.http.Handler())
 	f.http.Bound = netip.MustParseAddrPort(f.Listener.Addr().String())

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -67,24 +66,12 @@ func (s *server) admitted(ctx context.Context, modern bool) error {
 	s.admission.mu.Lock()
 	defer s.admission.mu.Unlock()
 	if modern && !s.admission.facts.modern {
-		return unsupportedEra(wire.LegacyVersions, "%s speaks only the initialize-based revisions", s.id)
+		return versionError(wire.LegacyVersions, "", decision.Refuse(decision.EraMismatch, "%s speaks only the initialize-based revisions", s.id))
 	}
 	if !modern && !s.admission.facts.legacy {
-		return unsupportedEra([]string{wire.ModernVersion}, "%s speaks only %s", s.id, wire.ModernVersion)
+		return versionError([]string{wire.ModernVersion}, "", decision.Refuse(decision.EraMismatch, "%s speaks only %s", s.id, wire.ModernVersion))
 	}
 	return nil
-}
-
-func unsupportedEra(supported []string, format string, args ...any) error {
-	data := []byte(`{"supported":[`)
-	for i, v := range supported {
-		if i > 0 {
-			data = append(data, ',')
-		}
-		data = wire.AppendString(data, v)
-	}
-	return &protocolError{code: wire.CodeUnsupportedVersion, status: http.StatusBadRequest,
-		data: append(data, `]}`...), refusal: decision.Refuse(decision.EraMismatch, format, args...)}
 }
 
 // look makes sure that the server was looked at, once for all who wait.

@@ -41,9 +41,9 @@ func (g *Gateway) fitInstructions(ex *exchange, result wire.Value) ([]wire.Edit,
 	if ex.msg.Method != wire.MethodInitialize && ex.msg.Method != wire.MethodDiscover {
 		return nil, nil
 	}
-	instructions := result.Get("instructions")
-	if !instructions.Exists() {
-		return nil, nil
+	instructions, err := instructionsOf(result)
+	if err != nil || !instructions.Exists() {
+		return nil, err
 	}
 	found := approval.NewItem(approval.KindInstructions, "", instructions.Raw())
 	if ex.server.approvedItem(found) == nil {
@@ -52,6 +52,14 @@ func (g *Gateway) fitInstructions(ex *exchange, result wire.Value) ([]wire.Edit,
 	ex.detail = "instructions withheld: they differ from the approved ones"
 	edit, _ := result.Remove("instructions")
 	return []wire.Edit{edit}, nil
+}
+
+// instructionsOf finds the instructions where every client finds them.
+func instructionsOf(result wire.Value) (wire.Value, error) {
+	if twin, found := result.Lookalike("instructions"); found {
+		return wire.Value{}, decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(twin))
+	}
+	return result.Get("instructions"), nil
 }
 
 // fitList keeps the entries of a list that are approved as they stand.

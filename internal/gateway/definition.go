@@ -143,7 +143,11 @@ func (l *link) introduce(ctx context.Context) (wire.Value, error) {
 
 func (l *link) readItems(ctx context.Context, answer wire.Value, found facts) ([]approval.Item, error) {
 	var items []approval.Item
-	if instructions := answer.Get("instructions"); instructions.Exists() {
+	instructions, err := instructionsOf(answer)
+	if err != nil {
+		return nil, err
+	}
+	if instructions.Exists() {
 		items = append(items, approval.NewItem(approval.KindInstructions, "", instructions.Raw()))
 	}
 	for _, list := range []struct {

@@ -58,16 +58,29 @@ func (g *Gateway) modernMeta(ex *exchange) error {
 	return nil
 }
 
-// unsupportedVersion is the error that tells a client which revisions to try.
+// unsupportedVersion is the error for a revision that nobody here speaks.
 func unsupportedVersion(requested string) error {
-	data := []byte(`{"supported":[`)
-	data = wire.AppendString(data, wire.ModernVersion)
-	for i := len(wire.LegacyVersions) - 1; i >= 0; i-- {
-		data = wire.AppendString(append(data, ','), wire.LegacyVersions[i])
+	supported := []string{wire.ModernVersion}
+	for _, v := range slices.Backward(wire.LegacyVersions) {
+		supported = append(supported, v)
 	}
-	data = append(wire.AppendString(append(data, `],"requested":`...), requested), '}')
-	return &protocolError{code: wire.CodeUnsupportedVersion, status: http.StatusBadRequest, data: data,
-		refusal: decision.Refuse(decision.EraMismatch, "unsupported protocol version")}
+	return versionError(supported, requested, decision.Refuse(decision.EraMismatch, "unsupported protocol version"))
+}
+
+// versionError is the error that tells a client which revisions to try.
+func versionError(supported []string, requested string, refusal *decision.Refusal) error {
+	data := []byte(`{"supported":[`)
+	for i, v := range supported {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = wire.AppendString(data, v)
+	}
+	data = append(data, ']')
+	if requested != "" {
+		data = wire.AppendString(append(data, `,"requested":`...), requested)
+	}
+	return &protocolError{code: wire.CodeUnsupportedVersion, status: http.StatusBadRequest, data: append(data, '}'), refusal: refusal}
 }
 
 // eraOfMethod refuses a method in the era that does not have it.

@@ -114,7 +114,7 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	}
 	next.inspector = inspect.New(g.rules, next.reporting)
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
-		return r.ID != redactingRule
+		return r.ID != inspect.SecretRule
 	}), nil)
 	for _, sc := range c.Servers {
 		next.secrets = append(next.secrets, sc.Secrets()...)

@@ -279,11 +279,8 @@ func (ex *exchange) definition() (approval.Kind, string) {
 	if ex.msg.Method != wire.MethodComplete {
 		return ex.meta.kind, ex.target
 	}
-	ref := ex.out.Params.Get("ref")
-	if ref.Get("type").Text() == "ref/resource" {
-		return approval.KindTemplate, ref.Get("uri").Text()
-	}
-	return approval.KindPrompt, ref.Get("name").Text()
+	kind, name := refOf(ex.out)
+	return kind, name.Text()
 }
 
 // validate checks tool arguments against the tool's own input schema, and the

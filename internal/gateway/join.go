@@ -37,11 +37,18 @@ func joinByURI(g *Gateway, ex *exchange) route {
 
 // joinByRef resolves the prompt or resource template that a completion is for.
 func joinByRef(g *Gateway, ex *exchange) route {
-	ref := ex.msg.Params.Get("ref")
-	if name := ref.Get("name"); name.Exists() {
-		return g.joinTo(ex, name, nameSeparator)
+	kind, name := refOf(ex.msg)
+	_, separator := entryName(kind)
+	return g.joinTo(ex, name, separator)
+}
+
+// refOf is the definition that a completion is for.
+func refOf(m *wire.Message) (approval.Kind, wire.Value) {
+	ref := m.Params.Get("ref")
+	if ref.Get("type").Text() == "ref/resource" {
+		return approval.KindTemplate, ref.Get("uri")
 	}
-	return g.joinTo(ex, ref.Get("uri"), uriSeparator)
+	return approval.KindPrompt, ref.Get("name")
 }
 
 // joinTo takes the server's id off a name and writes the rest into what is sent.

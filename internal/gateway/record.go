@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -177,7 +178,7 @@ func (g *Gateway) storeResult(ex *exchange, r *audit.Record, body []byte) {
 	}
 	kept, wasCut := cut(result.Raw(), live.config.Audit.MaxBytes)
 	r.ResultCut = wasCut
-	if !ex.fromServer() && !live.reports(redactingRule) {
+	if !ex.fromServer() && !live.reports(inspect.SecretRule) {
 		r.Result = kept // what the client gets is redacted already
 		return
 	}
@@ -189,9 +190,6 @@ func (g *Gateway) storeResult(ex *exchange, r *audit.Record, body []byte) {
 		g.log.Error("a result is not kept; the record has its digest", "exchange", ex.id, "error", err)
 	}
 }
-
-// redactingRule is the rule that keeps secrets out of results, and out of the log.
-const redactingRule = "secret-exposed"
 
 // withoutSecrets is a value with every secret in it redacted, whoever may see it
 // on the wire: the log belongs to other people.

@@ -266,14 +266,14 @@ func replace(text string, matches []match) string {
 	return out.String()
 }
 
-// secretRule is the rule whose matches are secrets. They never stand in a finding,
+// SecretRule is the rule whose matches are secrets. They never stand in a finding,
 // whichever rule it is of: findings go to the log and to people.
-const secretRule = "secret-exposed"
+const SecretRule = "secret-exposed"
 
 func secretsAmong(matches []match) []match {
 	var secrets []match
 	for _, m := range matches {
-		if m.rule == secretRule {
+		if m.rule == SecretRule {
 			m.Replacement = "[secret]"
 			secrets = append(secrets, m)
 		}
@@ -299,7 +299,7 @@ const maxExcerpt = 160
 
 // excerpt shows what was found, without the secrets in it.
 func excerpt(text string, m match, secrets []match) string {
-	if m.rule == secretRule {
+	if m.rule == SecretRule {
 		return ""
 	}
 	var inside []match
