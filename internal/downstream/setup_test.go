@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -129,7 +130,7 @@ func newGateway(t *testing.T, b *backend) *gateway.Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := gateway.New(gateway.Options{Config: c, Rules: rules.All(), Book: book, Audit: trail, Version: "test"})
+	g, err := gateway.New(gateway.Options{Config: c, Rules: rules.All(), Book: book, Audit: trail, Log: slog.New(slog.DiscardHandler), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
