@@ -28,6 +28,9 @@ type Config struct {
 	Rules   map[string]string // rule id → Enforce or Report; a rule that is absent is enforced
 	Audit   Audit
 	Limits  Limits
+
+	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
+
 	Servers []Server // at least one, sorted by ID
 
 	warnings []string
@@ -89,6 +92,7 @@ type Server struct {
 	// A Streamable HTTP endpoint.
 	URL             string
 	Headers         map[string]Secret // by canonical header name
+	Auth            *Auth             // how to get a token for it; nil if nothing is said
 	UnsafePlainHTTP bool              // plain http to a host that is not this machine
 
 	Approve string // FirstUse or Explicit

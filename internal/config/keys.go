@@ -60,6 +60,7 @@ func configKeys(c *Config, servers **node) []key {
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
 		),
+		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}
 }
