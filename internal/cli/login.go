@@ -169,7 +169,9 @@ func (o *tokenOptions) browser(s config.Server, stdin io.Reader, stdout io.Write
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Show = func(url string) { o.show(stdout, url, "and allow Gatehouse there. Waiting for the browser to come back …") }
+	l.Show = func(url string) {
+		o.show(stdout, url, "and allow Gatehouse there. Waiting for the browser to come back …")
+	}
 	return l, l.Close, nil
 }
 
@@ -222,6 +224,8 @@ func printStatuses(w io.Writer, list []oauth.Status) {
 	for _, s := range list {
 		until := "unknown"
 		switch {
+		case !s.Granted:
+			until = "waits for a login"
 		case s.Renews:
 			until = "renewed by itself"
 		case s.Expires != nil:

@@ -9,6 +9,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -202,6 +203,7 @@ func (c *Client) gaveUp() {
 // renew gets a new access token in the place of one that is no longer good.
 func (c *Client) renew(ctx context.Context, ch challenge, g *Grant) error {
 	if c.auth.Type == config.OAuth && (g == nil || g.Refresh.IsZero()) {
+		c.remember(ch, g)
 		return c.needLogin(nil) // without a person nothing can be done
 	}
 	p, err := c.discover(ctx, ch)
@@ -210,6 +212,7 @@ func (c *Client) renew(ctx context.Context, ch challenge, g *Grant) error {
 	}
 	if g != nil && g.Issuer != p.server.issuer {
 		if c.auth.Type == config.OAuth {
+			c.remember(ch, g)
 			return c.needLogin(fmt.Errorf("the server moved from %.200q to %.200q", g.Issuer, p.server.issuer))
 		}
 		g = nil // nothing of the other authorization server counts here
@@ -235,11 +238,7 @@ func (c *Client) stepUp(ctx context.Context, ch challenge, g *Grant) error {
 		if g == nil {
 			return c.needLogin(nil)
 		}
-		next := *g
-		next.Wanted = union(g.Wanted, ch.scopes)
-		if err := c.save(&next); err != nil {
-			c.log.Error("what the server wants is not remembered", "error", err)
-		}
+		c.remember(ch, g)
 		return c.refusal(nil, "it wants more rights than were granted; run `gatehouse login %s` to grant them", c.server.ID)
 	}
 	p, err := c.discover(ctx, ch)
@@ -253,6 +252,23 @@ func (c *Client) stepUp(ctx context.Context, ch challenge, g *Grant) error {
 	return c.machine(ctx, p, union(asked, ch.scopes))
 }
 
+// remember keeps what a challenge says for the login that has to follow. Many servers
+// refuse only what needs a token, which is not what a login begins with.
+func (c *Client) remember(ch challenge, g *Grant) {
+	next := Grant{Principal: c.principal, Server: c.server.ID, URL: c.server.URL}
+	if g != nil {
+		next = *g
+	}
+	next.Wanted = union(next.Wanted, ch.scopes)
+	next.Metadata = cmp.Or(ch.metadata, next.Metadata)
+	if g != nil && len(next.Wanted) == len(g.Wanted) && next.Metadata == g.Metadata || len(next.Wanted) > maxScopes {
+		return
+	}
+	if err := c.save(&next); err != nil {
+		c.log.Error("what the server wants is not remembered", "error", err)
+	}
+}
+
 // scopes to ask for: those of the configuration; else those of the challenge, which
 // is authoritative; else those that the server lists; else none. What was asked for
 // before at the same authorization server is asked for again.
@@ -264,7 +280,7 @@ func (c *Client) scopes(ch challenge, p place, g *Grant) []string {
 	case len(wanted) == 0:
 		wanted = p.scopes
 	}
-	if g != nil && g.Issuer == p.server.issuer {
+	if g != nil && (g.Issuer == p.server.issuer || g.Issuer == "") {
 		wanted = union(wanted, g.Requested, g.Wanted)
 	}
 	return wanted
@@ -379,14 +395,15 @@ type Status struct {
 	Scopes    []string   `json:"scopes"`
 	Wanted    []string   `json:"wanted,omitempty"` // that the server asked for since
 	Expires   *time.Time `json:"expires,omitempty"`
-	Renews    bool       `json:"renews"` // without another login
+	Granted   bool       `json:"granted"` // false if a login has yet to come
+	Renews    bool       `json:"renews"`  // without another login
 }
 
 // Status says what was granted, without any secret.
 func (g *Grant) Status() Status {
 	s := Status{
 		Server: g.Server, Principal: g.Principal, URL: g.URL, Issuer: g.Issuer, Scopes: append([]string{}, g.Scopes...),
-		Renews: !g.Refresh.IsZero(),
+		Granted: !g.Access.IsZero(), Renews: !g.Refresh.IsZero(),
 	}
 	for _, scope := range g.Wanted {
 		if !slices.Contains(g.Requested, scope) {

@@ -40,9 +40,19 @@ func (c *Client) Login(ctx context.Context, base http.RoundTripper, browser Brow
 	if c.auth.Type != config.OAuth {
 		return nil, fmt.Errorf("server %s has auth.type %s: the gateway gets its tokens without a login", c.server.ID, c.auth.Type)
 	}
+	before, err := c.current(true)
+	if err != nil {
+		return nil, fmt.Errorf("%w; run `gatehouse logout %s` first", err, c.server.ID)
+	}
 	ch, asked, err := c.probe(ctx, base)
 	if err != nil {
 		return nil, err
+	}
+	if !asked && before != nil { // it refused something else before
+		ch, asked = challenge{metadata: before.Metadata}, true
+		if before.Access.IsZero() {
+			ch.scopes = before.Wanted
+		}
 	}
 	p, err := c.discover(ctx, ch)
 	if err != nil {
@@ -59,10 +69,6 @@ func (c *Client) Login(ctx context.Context, base http.RoundTripper, browser Brow
 	// metadata cannot say; PKCE is used all the same.
 	if !p.server.guessed && !slices.Contains(p.server.pkce, "S256") {
 		return nil, fmt.Errorf("the authorization server %.200q does not offer PKCE with S256", p.server.issuer)
-	}
-	before, err := c.current(true)
-	if err != nil {
-		return nil, fmt.Errorf("%w; run `gatehouse logout %s` first", err, c.server.ID)
 	}
 	who, err := c.identify(ctx, p.server, browser.RedirectURI())
 	if err != nil {

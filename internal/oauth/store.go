@@ -44,6 +44,10 @@ type Grant struct {
 	Requested []string // scopes that were ever asked for
 	Scopes    []string // that were granted
 	Wanted    []string // that the server asked for since; the next login asks for them
+
+	// Metadata is where the server said, when it last refused a request, that its
+	// metadata is. A login that is not refused itself needs it.
+	Metadata string
 }
 
 // registration is what an authorization server knows the gateway by. It belongs to
