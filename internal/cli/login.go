@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/internal/config"
+	"gatehouse/internal/egress"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/oauth"
 	"gatehouse/internal/upstream"
@@ -130,6 +131,8 @@ func (o *tokenOptions) login(cmd *cobra.Command, c *config.Config, id string) er
 			return nil
 		}
 		return json.NewEncoder(stdout).Encode(map[string]any{"server": id, "needed": false})
+	case errors.Is(err, egress.ErrRefused):
+		return exitWith(exitIncomplete, fmt.Errorf("%w\nIf you trust that place, name it under servers.%s.auth.unsafe_addresses", err, id))
 	case err != nil:
 		return exitWith(exitIncomplete, err)
 	case o.json:

@@ -67,6 +67,9 @@ type live struct {
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
 	reporting map[string]bool
+
+	tokens     *oauth.Store // nil if there is none
+	withTokens atomic.Pointer[knownTokens]
 }
 
 // reports tells a rule that only reports.
@@ -111,7 +114,7 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if err := c.CheckRules(ids); err != nil {
 		return nil, err
 	}
-	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}}
+	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}, tokens: g.tokens}
 	for id, mode := range c.Rules {
 		next.reporting[id] = mode == config.Report
 	}

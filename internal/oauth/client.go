@@ -102,6 +102,7 @@ func (c *Client) current(fresh bool) (*Grant, error) {
 			return nil, err
 		}
 		c.grant, c.version, c.useless = grant, version, time.Time{}
+		c.store.use(c.fileName(), grant)
 	}
 	c.looked = time.Now()
 	return c.grant, nil
@@ -126,6 +127,7 @@ func (c *Client) save(g *Grant) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.grant, c.version, c.looked = g, c.fileVersion(), time.Now()
+	c.store.use(c.fileName(), g)
 	return err
 }
 

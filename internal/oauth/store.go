@@ -14,11 +14,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/config"
@@ -67,8 +69,48 @@ type Store struct {
 	dir string
 	key config.Secret
 
-	mu   sync.Mutex // guards what follows
-	aead cipher.AEAD
+	mu    sync.Mutex // guards what follows
+	aead  cipher.AEAD
+	inUse map[string][]string // tokens by the file they are from
+
+	secrets atomic.Pointer[[]string]
+}
+
+// Secrets are the tokens that clients of this Store use now, so that they can be
+// looked for in what passes. The slice is another one when they have changed, and
+// must not be changed.
+func (s *Store) Secrets() []string {
+	if list := s.secrets.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// shortestSecret is the length from which a token is looked for; a shorter one would
+// be found in ordinary text.
+const shortestSecret = 8
+
+// use notes the tokens of one file.
+func (s *Store) use(name string, g *Grant) {
+	var tokens []string
+	if g != nil {
+		for _, t := range []config.Secret{g.Access, g.Refresh, g.Client} {
+			if text := open(t); len(text) >= shortestSecret {
+				tokens = append(tokens, text)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Equal(s.inUse[name], tokens) {
+		return
+	}
+	if s.inUse == nil {
+		s.inUse = map[string][]string{}
+	}
+	s.inUse[name] = tokens
+	all := slices.Concat(slices.Collect(maps.Values(s.inUse))...)
+	s.secrets.Store(&all)
 }
 
 const (
