@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -278,12 +277,4 @@ func (w *world) call(rt http.RoundTripper, body string) (int, error) {
 	}
 	defer resp.Body.Close()
 	return resp.StatusCode, nil
-}
-
-func (w *world) asked(path string) int {
-	n := 0
-	w.with(func() {
-		n = len(slices.DeleteFunc(slices.Clone(w.seen), func(p string) bool { return p != path }))
-	})
-	return n
 }
