@@ -106,6 +106,10 @@ func TestDialContext_checks_every_address_and_dials_only_what_it_checked(t *test
 	if err := dial(g, "here.example:"+targetPort); err != nil {
 		t.Errorf("an allowed address: %v", err)
 	}
+	g = &Guard{UnsafePrefixes: prefixes("127.0.0.0/8"), Resolver: &names{answers: [][]netip.Addr{addresses("::ffff:127.0.0.1")}}}
+	if err := dial(g, "here.example:"+targetPort); err != nil {
+		t.Errorf("an allowed address, as some resolvers write it: %v", err)
+	}
 	if err := dial(&Guard{Resolver: &names{answers: [][]netip.Addr{nil}}}, "none.example:80"); err == nil {
 		t.Error("a name without an address was dialled")
 	}
@@ -257,6 +261,9 @@ func TestClient_bounds_answers(t *testing.T) {
 			}))
 			resp, err := Client(&Guard{UnsafePrefixes: prefixes("127.0.0.0/8")}, nil).Get(server.URL)
 			var got []byte
+			if size > MaxBodyBytes && !chunked && err == nil {
+				t.Errorf("%d bytes were announced and awaited", size)
+			}
 			if err == nil {
 				got, err = io.ReadAll(resp.Body)
 				resp.Body.Close()

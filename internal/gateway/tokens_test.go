@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +27,9 @@ const ownToken = "gatehouse-upstream-token-5b1e"
 
 // guarded is a server that wants ownToken and whose tool repeats it.
 type guarded struct {
-	mu   sync.Mutex
-	seen []string // Authorization headers
+	mu      sync.Mutex
+	seen    []string // Authorization headers
+	refused []string // methods
 }
 
 func (s *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -35,6 +37,12 @@ func (s *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.seen = append(s.seen, r.Header.Get("Authorization"))
 	s.mu.Unlock()
 	if r.Header.Get("Authorization") != "Bearer "+ownToken {
+		raw, _ := io.ReadAll(r.Body)
+		if m, err := wire.Parse(raw, wire.Limits{}); err == nil {
+			s.mu.Lock()
+			s.refused = append(s.refused, m.Method)
+			s.mu.Unlock()
+		}
 		w.Header().Set("WWW-Authenticate", `Bearer scope="read"`)
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -105,6 +113,10 @@ func TestTokens_a_server_that_wants_one(t *testing.T) {
 		if body := call(); !strings.Contains(body, "run `gatehouse login stub`") || !strings.Contains(body, "upstream-auth") {
 			t.Fatalf("without a token: %s", body)
 		}
+	}
+	// To refuse is not to speak the other era.
+	if slices.Contains(s.refused, wire.MethodInitialize) {
+		t.Errorf("the server was asked %q", s.refused)
 	}
 	grant := &oauth.Grant{Principal: LocalPrincipal(), Server: "stub", URL: c.Servers[0].URL, Access: config.NewSecret(ownToken)}
 	if err := store.Save(grant); err != nil {

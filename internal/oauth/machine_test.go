@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"gatehouse/internal/config"
+	"gatehouse/internal/wire"
 )
 
 func pemOf(t *testing.T, key any) string {
@@ -38,6 +39,9 @@ func TestClientCredentials(t *testing.T) {
 	form := w.tokens[0]
 	if form.Get("grant_type") != "client_credentials" || form.Get("resource") != w.url() || form.Get("scope") != "read" || !strings.HasPrefix(w.basic[0], "Basic ") {
 		t.Errorf("asked by %v with %q", form, w.basic[0])
+	}
+	if g, err := c.current(true); err != nil || !g.Refresh.IsZero() || g.Issuer != w.issuer.URL {
+		t.Errorf("stored %+v, %v, want no refresh token", g, err)
 	}
 	w.expire()
 	if status, err := w.call(rt, "x"); status != http.StatusOK || err != nil || w.tokens[1].Get("grant_type") != "client_credentials" {
@@ -185,5 +189,39 @@ func TestEnterprise(t *testing.T) {
 				t.Errorf("the assertion was traded by %v", form)
 			}
 		})
+	}
+}
+
+func TestReadTokens(t *testing.T) {
+	long := strings.Repeat("a", maxTokenBytes+1)
+	for text, good := range map[string]bool{
+		`{"access_token":"a","token_type":"Bearer"}`:                                 true,
+		`{"access_token":"a","token_type":"bearer","expires_in":3600,"scope":"x y"}`: true,
+		`{"access_token":"a","token_type":"Bearer","expires_in":99999999999999}`:     true,
+		`{"access_token":"a","token_type":"DPoP"}`:                                   false,
+		`{"access_token":"a","token_type":"mac"}`:                                    false,
+		`{"access_token":"a"}`:                                                       false,
+		`{"token_type":"Bearer"}`:                                                    false,
+		`{"access_token":"","token_type":"Bearer"}`:                                  false,
+		`{"access_token":7,"token_type":"Bearer"}`:                                   false,
+		`{"access_token":"a b","token_type":"Bearer"}`:                               false,
+		`{"access_token":"a\r\nX: y","token_type":"Bearer"}`:                         false,
+		`{"access_token":"` + long + `","token_type":"Bearer"}`:                      false,
+		`{"access_token":"a","token_type":"Bearer","refresh_token":"\u0000"}`:        false,
+	} {
+		doc, err := wire.Scan([]byte(text), documentLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readTokens(doc.Root, grantCode)
+		if (err == nil) != good {
+			t.Errorf("%.80s: %v", text, err)
+		}
+		if strings.Contains(text, "3600") && (got.expires.IsZero() || len(got.scopes) != 2) {
+			t.Errorf("%s: %+v", text, got)
+		}
+		if strings.Contains(text, "9999") && !got.expires.IsZero() {
+			t.Errorf("%s: expires %v", text, got.expires)
+		}
 	}
 }

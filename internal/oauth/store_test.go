@@ -167,6 +167,12 @@ func TestStore_with_a_configured_key(t *testing.T) {
 	}
 }
 
+func TestStore_refuses_a_short_key(t *testing.T) {
+	if err := NewStore(t.TempDir(), config.NewSecret("fifteen letters")).Save(aGrant()); err == nil || strings.Contains(err.Error(), "fifteen") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestStore_makes_one_key_for_all_processes(t *testing.T) {
 	dir := t.TempDir()
 	var all sync.WaitGroup

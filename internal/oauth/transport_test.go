@@ -174,9 +174,6 @@ func TestTransport_asks_for_a_login_when_renewing_does_not_help(t *testing.T) {
 	}{
 		{"the refresh token is no good", func(w *world) { w.refresh = map[string][]string{} }, "run `gatehouse login up`", 2},
 		{"the server refuses every token", func(w *world) { w.lifeless = true }, "run `gatehouse login up`", 2},
-		{"the authorization server is another one now", func(w *world) {
-			w.resource["authorization_servers"] = []string{newWorld(w.t).issuer.URL}
-		}, "run `gatehouse login up`", 0},
 		{"the metadata points into the machine's network", func(w *world) { w.metadata["token_endpoint"] = "https://10.0.0.1/token" }, "unsafe_addresses", 0},
 		{"the authorization server fails", func(w *world) { w.metadata["token_endpoint"] = w.issuer.URL + "/nothing" }, "cannot be used now", 0},
 	} {
@@ -196,6 +193,20 @@ func TestTransport_asks_for_a_login_when_renewing_does_not_help(t *testing.T) {
 				t.Errorf("%d token requests in two calls, want at most %d", got, test.tokens)
 			}
 		})
+	}
+}
+
+// "Clients MUST NOT reuse" at one authorization server what another one gave.
+func TestTransport_takes_nothing_to_another_authorization_server(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	c, _ := w.client(config.Auth{})
+	w.login(c)
+	w.expire()
+	w.with(func() { w.resource["authorization_servers"] = []string{other.issuer.URL} })
+	_, err := w.call(c.Transport(http.DefaultTransport), "x")
+	wantAuth(t, err, "run `gatehouse login up`")
+	if len(w.tokens) != 1 || len(other.tokens) > 0 {
+		t.Errorf("%d token requests at the first authorization server and %d at the other, want the login's only", len(w.tokens), len(other.tokens))
 	}
 }
 
