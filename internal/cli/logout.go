@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -29,23 +30,30 @@ token could not be removed.`,
 				return err
 			}
 			removed, told, err := client.Logout(cmd.Context())
+			if e := o.printLogout(cmd.OutOrStdout(), args[0], removed, told); e != nil {
+				return e
+			}
 			if err != nil {
 				return exitWith(exitIncomplete, err)
-			}
-			if o.json {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"server": args[0], "removed": removed, "revoked": told})
-			}
-			switch {
-			case removed == 0:
-				fmt.Fprintf(cmd.OutOrStdout(), "There was no token for server %s.\n", args[0])
-			case told:
-				fmt.Fprintf(cmd.OutOrStdout(), "The token for server %s is removed, and its authorization server knows.\n", args[0])
-			default:
-				fmt.Fprintf(cmd.OutOrStdout(), "The token for server %s is removed here. Its authorization server was not told; it stays good there until it expires.\n", args[0])
 			}
 			return nil
 		},
 	}
 	o.flags(cmd)
 	return cmd
+}
+
+func (o *tokenOptions) printLogout(w io.Writer, id string, removed int, told bool) error {
+	if o.json {
+		return json.NewEncoder(w).Encode(map[string]any{"server": id, "removed": removed, "revoked": told})
+	}
+	text := "The token for server %s is removed here. Its authorization server was not told; it stays good there until it expires.\n"
+	switch {
+	case removed == 0:
+		text = "There was no token for server %s.\n"
+	case told:
+		text = "The token for server %s is removed, and its authorization server knows.\n"
+	}
+	_, err := fmt.Fprintf(w, text, id)
+	return err
 }

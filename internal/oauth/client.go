@@ -42,17 +42,11 @@ type Client struct {
 
 	renewing chan struct{} // holds one value while a token is being renewed
 
-	mu      sync.Mutex // guards what follows
-	grant   *Grant     // as last read; nil if there is none
-	version fileVersion
-	looked  time.Time // when the file was last looked at
-	useless time.Time // until then a renewal is not tried again
-}
-
-// fileVersion changes when the file of a grant does.
-type fileVersion struct {
-	changed time.Time
-	size    int64
+	mu      sync.Mutex  // guards what follows
+	grant   *Grant      // as last read; nil if there is none
+	file    os.FileInfo // that it was read from; nil if there was none
+	looked  time.Time   // when the file was last looked at
+	useless time.Time   // until then a renewal is not tried again
 }
 
 const (
@@ -95,25 +89,34 @@ func (c *Client) current(fresh bool) (*Grant, error) {
 	if !fresh && time.Since(c.looked) < lookEvery {
 		return c.grant, nil
 	}
-	version := c.fileVersion()
-	if c.looked.IsZero() || version != c.version {
+	file := c.stat()
+	if c.looked.IsZero() || !sameFile(file, c.file) {
 		grant, err := c.store.Grant(c.principal, c.server.ID, c.server.URL)
 		if err != nil {
 			return nil, err
 		}
-		c.grant, c.version, c.useless = grant, version, time.Time{}
+		c.grant, c.file, c.useless = grant, file, time.Time{}
 		c.store.use(c.fileName(), grant)
 	}
 	c.looked = time.Now()
 	return c.grant, nil
 }
 
-func (c *Client) fileVersion() fileVersion {
+func (c *Client) stat() os.FileInfo {
 	info, err := os.Stat(filepath.Join(c.store.dir, c.fileName()))
 	if err != nil {
-		return fileVersion{}
+		return nil
 	}
-	return fileVersion{info.ModTime(), info.Size()}
+	return info
+}
+
+// sameFile tells whether a file was written anew. It is then another file under the
+// same name, even if its size and, on a coarse clock, its time are the same.
+func sameFile(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 func (c *Client) fileName() string {
@@ -126,7 +129,7 @@ func (c *Client) save(g *Grant) error {
 	err := c.store.Save(g)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.grant, c.version, c.looked = g, c.fileVersion(), time.Now()
+	c.grant, c.file, c.looked = g, c.stat(), time.Now()
 	c.store.use(c.fileName(), g)
 	return err
 }

@@ -90,6 +90,12 @@ func (c *Client) Login(ctx context.Context, base http.RoundTripper, browser Brow
 		g.Client = who.secret
 	}
 	g.take(t)
+	// A gateway that is just renewing the old token must not write it over this one.
+	unlock, err := c.store.lock(ctx, c.fileName())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	return g, c.save(g)
 }
 
@@ -276,11 +282,15 @@ const revokeTimeout = 5 * time.Second
 // Logout forgets the grant, and tells the authorization server if it takes that
 // (RFC 7009). told is false if it does not, or could not be reached.
 func (c *Client) Logout(ctx context.Context) (removed int, told bool, err error) {
-	g, err := c.current(true)
-	if err == nil && g != nil {
+	unlock, err := c.store.lock(ctx, c.fileName())
+	if err != nil {
+		return 0, false, err
+	}
+	defer unlock()
+	if g, err := c.current(true); err == nil && g != nil && !g.Access.IsZero() {
 		told = c.revoke(ctx, g)
 	}
-	removed, err = c.store.Forget(c.principal, c.server.ID)
+	removed, err = c.store.Forget(c.principal, c.server.ID, c.server.URL)
 	return removed, told, err
 }
 

@@ -359,21 +359,27 @@ func (s *Store) Grants() ([]*Grant, error) {
 	return list, errors.Join(problems...)
 }
 
-// Forget removes what the principal was granted for a server, under every URL it
-// ever had.
-func (s *Store) Forget(principal, server string) (removed int, err error) {
-	grants, err := s.Grants()
-	for _, g := range grants {
-		if g.Principal != principal || g.Server != server {
-			continue
-		}
-		if e := os.Remove(filepath.Join(s.dir, s.grantName(g.Principal, g.Server, g.URL))); e != nil {
+// Forget removes what the principal was granted for a server: under this URL, even if
+// it cannot be read, and under every other URL that the server had before. What else
+// cannot be read is an error, since it may be one of those.
+func (s *Store) Forget(principal, server, url string) (removed int, err error) {
+	remove := func(name string) {
+		e := os.Remove(filepath.Join(s.dir, name))
+		switch {
+		case e == nil:
+			removed++
+		case !errors.Is(e, fs.ErrNotExist):
 			err = errors.Join(err, fmt.Errorf("removing a stored token: %w", e))
-			continue
 		}
-		removed++
 	}
-	return removed, err
+	remove(s.grantName(principal, server, url))
+	grants, problems := s.Grants()
+	for _, g := range grants {
+		if g.Principal == principal && g.Server == server {
+			remove(s.grantName(g.Principal, g.Server, g.URL))
+		}
+	}
+	return removed, errors.Join(err, problems)
 }
 
 type storedRegistration struct {

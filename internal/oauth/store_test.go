@@ -53,10 +53,10 @@ func TestStore_keeps_grants(t *testing.T) {
 			t.Errorf("%v got %+v, %v", other, g, err)
 		}
 	}
-	if n, err := again.Forget("local:other", want.Server); n != 0 || err != nil {
+	if n, err := again.Forget("local:other", want.Server, want.URL); n != 0 || err != nil {
 		t.Errorf("another principal removed %d, %v", n, err)
 	}
-	if n, err := again.Forget(want.Principal, want.Server); n != 1 || err != nil {
+	if n, err := again.Forget(want.Principal, want.Server, "https://mcp.example.com/later"); n != 1 || err != nil {
 		t.Errorf("removed %d, %v", n, err)
 	}
 }
@@ -144,6 +144,9 @@ func TestStore_refuses_what_was_tampered_with(t *testing.T) {
 			}
 			if _, err := again.Grants(); err == nil {
 				t.Error("the list does not say that something cannot be read")
+			}
+			if n, err := again.Forget(g.Principal, g.Server, g.URL); n != 1 || err != nil {
+				t.Errorf("removed %d, %v", n, err)
 			}
 		})
 	}
