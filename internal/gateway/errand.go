@@ -68,7 +68,7 @@ func (g *Gateway) takeUp(ex *exchange) error {
 	if !mayAsk(ex.msg.Method) {
 		return decision.Refuse(decision.InvalidArguments, "requestState does not belong to %s", printable(ex.msg.Method))
 	}
-	known, err := g.seal.open(state.Text(), ex.principal, requestDigest(ex.server.id, ex.out))
+	known, err := g.live.Load().seal.open(state.Text(), ex.principal, requestDigest(ex.server.id, ex.out))
 	if err != nil {
 		return err
 	}
@@ -293,7 +293,7 @@ func (e *errand) inputRequired(ex *exchange, asked []*question) (upstream.Answer
 func (g *Gateway) inputRequired(ex *exchange, requests []byte, state *callState) (upstream.Answer, error) {
 	state.Principal, state.Request = ex.principal, requestDigest(ex.server.id, ex.out)
 	state.Expires = time.Now().Add(g.thinkingTime()).Unix()
-	sealed, err := g.seal.seal(state)
+	sealed, err := g.live.Load().seal.seal(state)
 	if err != nil {
 		return upstream.Answer{}, err
 	}

@@ -52,7 +52,6 @@ type Gateway struct {
 	live     atomic.Pointer[live]
 	sessions sessions
 	errands  errands
-	seal     sealer
 	inFlight atomic.Int64
 	ownCalls atomic.Int64
 }
@@ -65,6 +64,7 @@ type live struct {
 	inspector *inspect.Inspector
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
+	seal      sealer
 	reporting map[string]bool
 }
 
@@ -76,10 +76,6 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version,
 		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
-	}
-	var err error
-	if g.seal, err = newSealer(""); err != nil {
-		return nil, err
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	next, err := g.build(o.Config, nil)
@@ -117,6 +113,16 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}}
 	for id, mode := range c.Rules {
 		next.reporting[id] = mode == config.Report
+	}
+	key, err := c.RequestStateKey.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	if key == "" {
+		key = ownPrefix
+	}
+	if next.seal, err = newSealer(key); err != nil {
+		return nil, err
 	}
 	next.inspector = inspect.New(g.rules, next.reporting)
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {

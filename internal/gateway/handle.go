@@ -423,5 +423,12 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	if ex.meta.answer == 0 {
 		return nil // of a ping, made here
 	}
+	if questions := ex.answer.Result.Get("inputRequests"); questions.Exists() {
+		// What a server asks for by its answer is a question to the client.
+		if err := g.inspectValue(ex, &ex.answer, questions, rule.ClientRequest); err != nil {
+			return err
+		}
+		return g.inspect(ex, &ex.answer, ex.meta.answer, idOf(ex.answer), ex.answer.Result.Get("inputRequests"))
+	}
 	return g.inspect(ex, &ex.answer, ex.meta.answer, idOf(ex.answer))
 }

@@ -244,12 +244,12 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 			return upstream.Answer{}, err
 		}
 		result := wire.AppendString([]byte(`{"protocolVersion":`), legacyVersion(ex.msg))
-		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx)...)
 		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, '}'))
 	case wire.MethodDiscover:
-		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["`), wire.ModernVersion...)
-		result = append(append(result, `"],"capabilities":`...), g.capabilities(ctx, ex)...)
+		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":`), supportedVersions()...)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx)...)
 		result = append(append(result, `,"_meta":{"`+wire.MetaServerInfo+`":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, `}}`...))
 	case wire.MethodListen:
@@ -279,7 +279,7 @@ func localAnswer(ex *exchange, result []byte) (upstream.Answer, error) {
 // capabilities are what any admitted server offers. Servers
 // that are not ready when a client asks are awaited for as long as starting one
 // may take.
-func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
+func (g *Gateway) capabilities(ctx context.Context) []byte {
 	offered := map[string]bool{}
 	each, stop := g.forEach(ctx)
 	defer stop()

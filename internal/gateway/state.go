@@ -4,11 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"gatehouse/internal/decision"
@@ -29,15 +29,9 @@ type callState struct {
 // sealer seals call states with AES-256-GCM.
 type sealer struct{ aead cipher.AEAD }
 
-// newSealer derives its key from a secret, so that a state survives a restart;
-// without one the key lives as long as the program.
+// newSealer derives its key from a secret.
 func newSealer(secret string) (sealer, error) {
-	material := []byte(secret)
-	if secret == "" {
-		material = make([]byte, 32)
-		_, _ = rand.Read(material) // never fails (crypto/rand)
-	}
-	key, err := hkdf.Key(sha256.New, material, nil, "gatehouse request state 1", 32)
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "gatehouse request state 1", 32)
 	if err != nil {
 		return sealer{}, err
 	}
@@ -63,7 +57,8 @@ const maxState = 64 << 10
 // open reads a state that this gateway sealed for this principal and request and
 // that has not expired. Whatever is wrong with another one is not told.
 func (s sealer) open(text, principal, request string) (*callState, error) {
-	invalid := decision.Refuse(decision.InvalidArguments, "requestState is not one of this call, or has expired; call again without it")
+	invalid := &protocolError{code: wire.CodeInvalidParams, status: http.StatusOK, refusal: decision.Refuse(decision.InvalidArguments,
+		"requestState is not one of this call, or has expired; call again without it")}
 	if len(text) > maxState {
 		return nil, invalid
 	}
