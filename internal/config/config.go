@@ -30,6 +30,10 @@ type Config struct {
 	Limits  Limits
 	Servers []Server // at least one, sorted by ID
 
+	// RequestStateKey seals what clients without sessions carry from one try of a
+	// call to the next; the empty one lives as long as the program.
+	RequestStateKey Secret
+
 	warnings []string
 	rulesAt  map[string]position
 }
