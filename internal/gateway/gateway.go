@@ -66,6 +66,9 @@ type live struct {
 	secrets   []string           // that the configuration gives to servers
 	seal      sealer
 	reporting map[string]bool
+
+	cleanTexts memo // texts in which the redactor found nothing
+	clients    memo // names of clients, by what they say of themselves
 }
 
 // reports tells a rule that only reports.
