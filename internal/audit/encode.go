@@ -106,7 +106,7 @@ func appendNumber(b []byte, name string, value int64) []byte {
 // whatever else is not strict JSON, becomes a JSON string: no bytes of a client or
 // server can make a line unreadable.
 func appendRaw(b []byte, name string, value json.RawMessage, wasCut bool) []byte {
-	if len(value) == 0 {
+	if len(value) == 0 && !wasCut {
 		return b
 	}
 	b = appendName(b, name)
