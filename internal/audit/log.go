@@ -186,7 +186,10 @@ func (l *Log) accept(lines []byte, end position) error {
 	}
 	if !l.each && !l.unsynced {
 		l.unsynced = true
-		l.dirty <- struct{}{}
+		select {
+		case l.dirty <- struct{}{}:
+		default: // it was told before and has not looked yet
+		}
 	}
 	return nil
 }
