@@ -55,6 +55,11 @@ conformance: tools ## run the official MCP suite directly and through the gatewa
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
 	$(GO) run ./test/bench
 
+.PHONY: chaos
+chaos: tools ## kill a thousand servers under load, and open and end a thousand sessions
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -timeout 30m -run TestChaos ./test/integration -chaos 1000
+	$(GO) test -count=1 -v -timeout 30m -run TestSoak ./internal/gateway -cycles 1000
+
 .PHONY: lint
 lint: $(TOOLS_STAMP) ## check format, vet, staticcheck, modules and generated files
 	@echo gofmt
