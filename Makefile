@@ -60,6 +60,10 @@ chaos: tools ## kill a thousand servers under load, and open and end a thousand 
 	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -timeout 30m -run TestChaos ./test/integration -chaos 1000
 	$(GO) test -count=1 -v -timeout 30m -run TestSoak ./internal/gateway -cycles 1000
 
+.PHONY: soak
+soak: tools build ## let 64 sessions call for ten minutes; watch errors and memory
+	$(GO) run ./test/bench -soak 10m
+
 .PHONY: lint
 lint: $(TOOLS_STAMP) ## check format, vet, staticcheck, modules and generated files
 	@echo gofmt
