@@ -49,7 +49,7 @@ test: tools build ## run every test, conformance included
 
 .PHONY: conformance
 conformance: tools ## run the official MCP suite directly and through the gateway
-	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run TestConformance ./test/conformance
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run TestConformance ./test/conformance -update
 
 .PHONY: bench
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
