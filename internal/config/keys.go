@@ -60,6 +60,7 @@ func configKeys(c *Config, servers **node) []key {
 			count("in_flight", "Exchanges at once.", &l.InFlight, 100_000),
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
+			count("processes", "Server processes alive at once.", &l.Processes, 100_000),
 		),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}

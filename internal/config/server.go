@@ -40,6 +40,7 @@ func serverKeys(s *Server) []key {
 		oneOf("approve", "Overrides approve for this server.", &s.Approve, FirstUse, Explicit),
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
 		duration("timeout", "Overrides limits.timeout for this server.", &s.Timeout),
+		duration("idle_stop", "Ends the process when nobody used it for so long; the next call starts it again.", &s.IdleStop),
 	}
 }
 

@@ -53,7 +53,9 @@ type Gateway struct {
 	sessions sessions
 	errands  errands
 	inFlight atomic.Int64
-	ownCalls atomic.Int64
+	// processes of servers that run now.
+	processes atomic.Int64
+	ownCalls  atomic.Int64
 }
 
 // live is everything that a configuration decides, swapped as a whole.
@@ -251,13 +253,11 @@ const sweepEvery = 30 * time.Second
 
 // sweep ends sessions that nobody uses any more.
 func (g *Gateway) sweep() {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
 	for {
 		select {
 		case <-g.ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(g.live.Load().sweepInterval()):
 		}
 		upstream.ReapAdopted()
 		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
@@ -266,6 +266,7 @@ func (g *Gateway) sweep() {
 		}
 		for _, s := range g.live.Load().order {
 			s.pool.sweep(oldest)
+			s.stopIdle(time.Now())
 		}
 	}
 }
