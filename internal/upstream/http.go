@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -24,8 +24,9 @@ type Endpoint struct {
 }
 
 const (
-	headerSession = "Mcp-Session-Id"
-	headerVersion = "Mcp-Protocol-Version"
+	headerSession   = "Mcp-Session-Id"
+	headerVersion   = "Mcp-Protocol-Version"
+	headerLastEvent = "Last-Event-Id"
 	// maxErrorBytes of the body of an HTTP error are read, in case it is a
 	// JSON-RPC error.
 	maxErrorBytes = 64 << 10
@@ -35,46 +36,102 @@ const (
 	endGrace              = time.Second
 )
 
-// NewTransport is the HTTP client side shared by all connections to one server.
-func NewTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConnsPerHost:    256,
-		IdleConnTimeout:        90 * time.Second,
-		DisableCompression:     true, // a small body must not unfold into a large one
-		MaxResponseHeaderBytes: 64 << 10,
-		WriteBufferSize:        32 << 10,
-		ReadBufferSize:         32 << 10,
-	}
-}
-
 // Client is a connection to an Endpoint: one session of the initialize-based
 // revisions, or no session at all.
 type Client struct {
-	endpoint  Endpoint
-	transport http.RoundTripper
-	limits    Limits
-	inbound   Inbound
-	log       *slog.Logger
-	ctx       context.Context // ends with Close; for the standing stream
-	end       context.CancelFunc
-	done      chan struct{}
-	closing   sync.Once
-	streams   sync.WaitGroup
+	endpoint Endpoint
+	to       address
+	limits   Limits
+	inbound  Inbound
+	log      *slog.Logger
+	ctx      context.Context // ends with Close; for the standing stream
+	end      context.CancelFunc
+	done     chan struct{}
+	closing  sync.Once
+	streams  sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
 	session string
-	version string
+	post    http.Header // of every POST; never changed, only replaced
+	get     http.Header // of every GET
 }
 
 // Dial makes a Client. Nothing is sent before the first Call.
 func Dial(e Endpoint, t http.RoundTripper, limits Limits, log *slog.Logger, inbound Inbound) *Client {
-	c := &Client{endpoint: e, transport: t, limits: limits, inbound: inbound, log: log, done: make(chan struct{})}
+	c := &Client{endpoint: e, to: newAddress(e.URL, t), limits: limits, inbound: inbound, log: log, done: make(chan struct{})}
 	c.ctx, c.end = context.WithCancel(context.Background())
+	c.setHeaders("")
 	return c
 }
+
+// setHeaders prepares the headers of all requests; the caller holds mu, or is the
+// only one to know c.
+func (c *Client) setHeaders(version string) {
+	common := http.Header{"User-Agent": {"gatehouse"}}
+	maps.Copy(common, c.endpoint.Header)
+	if !c.endpoint.Modern { // where the version is one of the headers of the request
+		if c.session != "" {
+			common[headerSession] = []string{c.session}
+		}
+		if version != "" {
+			common[headerVersion] = []string{version}
+		}
+	}
+	c.get, c.post = maps.Clone(common), common
+	c.get["Accept"] = []string{"text/event-stream"}
+	c.post["Accept"] = []string{"application/json, text/event-stream"}
+	c.post["Content-Type"] = []string{"application/json"}
+}
+
+// headers are those of a POST and of a GET. They are not to be changed.
+func (c *Client) headers() (post, get http.Header) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.post, c.get
+}
+
+// address is where requests go.
+type address struct {
+	transport http.RoundTripper
+	request   *http.Request // what all of them have in common
+	err       error         // why there are none
+}
+
+func newAddress(url string, t http.RoundTripper) address {
+	request, err := http.NewRequest(http.MethodPost, url, nil)
+	return address{t, request, err}
+}
+
+// send sends one request, with a body if there is one.
+func (a address) send(ctx context.Context, method string, header http.Header, raw []byte) (*http.Response, error) {
+	if a.err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, a.err)
+	}
+	req := a.request.WithContext(ctx)
+	req.Method, req.Header = method, header
+	if raw != nil {
+		req.Body, req.ContentLength = newContent(raw), int64(len(raw))
+		req.GetBody = func() (io.ReadCloser, error) { return newContent(raw), nil }
+	}
+	// RoundTrip and not Client.Do: a redirect would carry the request, and its
+	// credentials, to a place that nobody configured.
+	resp, err := a.transport.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return resp, nil
+}
+
+// content is the body of a request.
+type content struct{ bytes.Reader }
+
+func newContent(raw []byte) *content {
+	c := &content{}
+	c.Reset(raw)
+	return c
+}
+
+func (*content) Close() error { return nil }
 
 // Done is closed by Close and when the server has given up the session.
 func (c *Client) Done() <-chan struct{} { return c.done }
@@ -104,7 +161,8 @@ func (c *Client) cancel(id wire.ID) {
 }
 
 func (c *Client) call(ctx context.Context, r Request) (Answer, error) {
-	resp, err := c.post(ctx, r.Message.Raw, r.Header)
+	header, _ := c.headers()
+	resp, err := c.to.send(ctx, http.MethodPost, withExtra(header, r.Header), r.Message.Raw)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -115,7 +173,7 @@ func (c *Client) call(ctx context.Context, r Request) (Answer, error) {
 	var message *wire.Message
 	switch mediaType(resp.Header) {
 	case "application/json":
-		message, err = c.readJSON(resp.Body)
+		message, err = c.readJSON(resp)
 	case "text/event-stream":
 		message, err = c.readStream(ctx, resp.Body, r)
 	default:
@@ -136,12 +194,26 @@ func (c *Client) call(ctx context.Context, r Request) (Answer, error) {
 func (c *Client) began(session string, m *wire.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session, c.version = session, m.Result.Get("protocolVersion").Text()
+	c.session = session
+	c.setHeaders(m.Result.Get("protocolVersion").Text())
+}
+
+// withExtra adds the headers of one request. Ours are not replaced: no client's
+// credentials instead of those that are configured.
+func withExtra(header, extra http.Header) http.Header {
+	if len(extra) == 0 {
+		return header
+	}
+	all := make(http.Header, len(header)+len(extra))
+	maps.Copy(all, extra)
+	maps.Copy(all, header)
+	return all
 }
 
 // Send posts a notification or a response.
 func (c *Client) Send(ctx context.Context, raw []byte) error {
-	resp, err := c.post(ctx, raw, nil)
+	header, _ := c.headers()
+	resp, err := c.to.send(ctx, http.MethodPost, header, raw)
 	if err != nil {
 		return err
 	}
@@ -179,13 +251,8 @@ func (c *Client) Listen() {
 }
 
 func (c *Client) listenOnce() (again bool) {
-	req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, c.endpoint.URL, nil)
-	if err != nil {
-		return false
-	}
-	c.setHeader(req, nil)
-	req.Header.Set("Accept", "text/event-stream")
-	resp, err := c.transport.RoundTrip(req)
+	_, header := c.headers()
+	resp, err := c.to.send(c.ctx, http.MethodGet, header, nil)
 	if err != nil {
 		return true
 	}
@@ -221,11 +288,9 @@ func (c *Client) Close() {
 		if c.hasSession() {
 			ctx, stop := context.WithTimeout(context.Background(), endGrace)
 			defer stop()
-			if req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.endpoint.URL, nil); err == nil {
-				c.setHeader(req, nil)
-				if resp, err := c.transport.RoundTrip(req); err == nil {
-					resp.Body.Close()
-				}
+			_, header := c.headers()
+			if resp, err := c.to.send(ctx, http.MethodDelete, header, nil); err == nil {
+				resp.Body.Close()
 			}
 		}
 		c.end()
@@ -240,50 +305,10 @@ func (c *Client) hasSession() bool {
 	return c.session != ""
 }
 
-func (c *Client) post(ctx context.Context, raw []byte, extra http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.URL, bytes.NewReader(raw))
+func (c *Client) readJSON(resp *http.Response) (*wire.Message, error) {
+	raw, err := readAll(resp.Body, resp.ContentLength, c.limits.MessageBytes)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	c.setHeader(req, extra)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json, text/event-stream")
-	// RoundTrip and not Client.Do: a redirect would carry the request, and its
-	// credentials, to a place that nobody configured.
-	resp, err := c.transport.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return resp, nil
-}
-
-func (c *Client) setHeader(req *http.Request, extra http.Header) {
-	for name, values := range extra {
-		req.Header[name] = values
-	}
-	for name, values := range c.endpoint.Header {
-		req.Header[name] = values
-	}
-	if c.endpoint.Modern {
-		return // the version is one of the extra headers
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session != "" {
-		req.Header.Set(headerSession, c.session)
-	}
-	if c.version != "" {
-		req.Header.Set(headerVersion, c.version)
-	}
-}
-
-func (c *Client) readJSON(body io.Reader) (*wire.Message, error) {
-	raw, err := io.ReadAll(io.LimitReader(body, int64(c.limits.MessageBytes)+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEnded, err)
-	}
-	if len(raw) > c.limits.MessageBytes {
-		return nil, fmt.Errorf("%w of %d bytes", ErrTooLarge, c.limits.MessageBytes)
+		return nil, err
 	}
 	return c.parse(raw)
 }
@@ -350,16 +375,10 @@ func (c *Client) untilAnswer(ctx context.Context, events *eventReader, r Request
 }
 
 func (c *Client) resume(ctx context.Context, lastID string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint.URL, nil)
+	_, header := c.headers()
+	resp, err := c.to.send(ctx, http.MethodGet, withExtra(header, http.Header{headerLastEvent: {lastID}}), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	c.setHeader(req, nil)
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("Last-Event-ID", lastID)
-	resp, err := c.transport.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK || mediaType(resp.Header) != "text/event-stream" {
 		resp.Body.Close()
@@ -395,6 +414,10 @@ func (c *Client) httpError(resp *http.Response, r Request) (Answer, error) {
 }
 
 func mediaType(h http.Header) string {
+	switch plain := h.Get("Content-Type"); plain {
+	case "application/json", "text/event-stream":
+		return plain
+	}
 	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil {
 		return ""
