@@ -33,7 +33,9 @@ const (
 	// The stream for messages outside of calls is opened again after these
 	// waits, the last one for as long as the session lives.
 	firstRetry, lastRetry = time.Second, 30 * time.Second
-	endGrace              = time.Second
+	// minRetry is the shortest of these waits, whatever the server asks for.
+	minRetry = 100 * time.Millisecond
+	endGrace = time.Second
 )
 
 // Client is a connection to an Endpoint: one session of the initialize-based
@@ -231,45 +233,71 @@ func (c *Client) Send(ctx context.Context, raw []byte) error {
 // Listen holds the stream open on which a legacy server sends what belongs to no
 // call. Servers without one answer 405, and that ends it.
 func (c *Client) Listen() {
-	c.streams.Add(1)
-	go func() {
-		defer c.streams.Done()
-		for wait := firstRetry; c.ctx.Err() == nil; wait = min(2*wait, lastRetry) {
+	c.streams.Go(func() {
+		var s standing
+		var wait time.Duration
+		for c.ctx.Err() == nil {
 			began := time.Now()
-			if !c.listenOnce() {
+			again, opened := c.listenOnce(&s)
+			switch {
+			case !again:
 				return
-			}
-			if time.Since(began) > lastRetry {
-				wait = firstRetry // it stood; it was closed as servers do now and then
+			case opened && s.paced:
+				// "The client MUST respect the retry field, waiting the given number of
+				// milliseconds before attempting to reconnect."
+				wait = max(s.retry, minRetry)
+			case wait == 0 || time.Since(began) > lastRetry: // it stood; it was closed as servers do now and then
+				wait = firstRetry
+			default:
+				wait = min(max(2*wait, firstRetry), lastRetry)
 			}
 			select {
 			case <-c.ctx.Done():
 			case <-time.After(wait):
 			}
 		}
-	}()
+	})
 }
 
-func (c *Client) listenOnce() (again bool) {
+// standing is what is known of the standing stream when it is opened again.
+type standing struct {
+	lastID string        // of the last event that was passed on
+	retry  time.Duration // what the server asked for
+	paced  bool          // it did
+}
+
+// listenOnce reads the stream until it ends. It says whether to open it again, and
+// whether it was open.
+func (c *Client) listenOnce(s *standing) (again, opened bool) {
 	_, header := c.headers()
+	if s.lastID != "" {
+		// "the client SHOULD issue an HTTP GET … and include the Last-Event-ID header":
+		// the server then sends what was missed.
+		header = withExtra(header, http.Header{headerLastEvent: {s.lastID}})
+	}
 	resp, err := c.to.send(c.ctx, http.MethodGet, header, nil)
 	if err != nil {
-		return true
+		return true, false
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || mediaType(resp.Header) != "text/event-stream" {
-		return resp.StatusCode >= 500
+		return c.listenAgain(resp.StatusCode, s), false
 	}
 	events := newEventReader(resp.Body, c.limits.MessageBytes)
+	defer events.release()
+	events.lastID, events.retry, events.paced = s.lastID, s.retry, s.paced
 	for count := 0; ; count++ {
 		data, err := events.next()
+		s.retry, s.paced = events.retry, events.paced
 		if err != nil {
-			return !errors.Is(err, ErrTooLarge)
+			s.lastID = events.lastID // one without data may have come behind the last message
+			return !errors.Is(err, ErrTooLarge), true
 		}
 		if count >= maxUnasked {
 			c.log.Warn("the stream was closed for a while", "error", fmt.Errorf("%w: over %d messages that belong to no call", ErrFlood, maxUnasked))
-			return true
+			return true, true
 		}
+		s.lastID = events.lastID
 		m, err := wire.Parse(data, c.limits.wireLimits())
 		if err != nil {
 			c.log.Warn("a message that is not valid was dropped", "error", err)
@@ -279,6 +307,21 @@ func (c *Client) listenOnce() (again bool) {
 			c.inbound(m, nil)
 		}
 	}
+}
+
+// listenAgain says whether the stream is tried again after a refusal.
+func (c *Client) listenAgain(status int, s *standing) bool {
+	switch {
+	case status >= 500 || status == http.StatusTooManyRequests:
+		return true
+	case status == http.StatusConflict: // servers allow one stream, and take the one that broke for open
+		return true
+	case s.lastID != "" && status != http.StatusNotFound && status != http.StatusMethodNotAllowed:
+		c.log.Warn("the server cannot go on after the last message of its stream; messages may be missing", "status", status)
+		*s = standing{}
+		return true
+	}
+	return false
 }
 
 // Close ends the session: "Clients that no longer need a particular session
@@ -326,6 +369,7 @@ func (c *Client) parse(raw []byte) (*wire.Message, error) {
 // again (2025-11-25, "resumability and redelivery").
 func (c *Client) readStream(ctx context.Context, body io.Reader, r Request) (*wire.Message, error) {
 	events := newEventReader(body, c.limits.MessageBytes)
+	defer func() { events.release() }()
 	count := 0
 	for resumed := 0; ; resumed++ {
 		m, err := c.untilAnswer(ctx, events, r, &count)
@@ -344,6 +388,7 @@ func (c *Client) readStream(ctx context.Context, body io.Reader, r Request) (*wi
 		defer resp.Body.Close() // at the end of the call; there are at most maxResumed
 		next := newEventReader(resp.Body, c.limits.MessageBytes)
 		next.lastID, next.retry = events.lastID, events.retry
+		events.release()
 		events = next
 	}
 }
