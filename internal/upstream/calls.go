@@ -150,10 +150,13 @@ func (c *calls) take(raw []byte) (*wire.Message, any, error) {
 		return nil, nil, c.answer(m)
 	}
 	m, tag, err := c.attribute(m)
-	if m == nil && err == nil {
-		err = c.useless()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case m == nil:
+		return nil, nil, c.useless()
 	}
-	return m, tag, err
+	return m, tag, nil
 }
 
 func (c *calls) answer(m *wire.Message) error {

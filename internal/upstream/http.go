@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/wire"
@@ -41,16 +42,18 @@ const (
 // Client is a connection to an Endpoint: one session of the initialize-based
 // revisions, or no session at all.
 type Client struct {
-	endpoint Endpoint
-	to       address
-	limits   Limits
-	inbound  Inbound
-	log      *slog.Logger
-	ctx      context.Context // ends with Close; for the standing stream
-	end      context.CancelFunc
-	done     chan struct{}
-	closing  sync.Once
-	streams  sync.WaitGroup
+	endpoint  Endpoint
+	to        address
+	limits    Limits
+	inbound   Inbound
+	log       *slog.Logger
+	ctx       context.Context // ends with Close; for the standing stream
+	end       context.CancelFunc
+	done      chan struct{}
+	closing   sync.Once
+	finishing sync.Once
+	streams   sync.WaitGroup
+	sse       atomic.Pointer[sse2024] // what c has become, if the server is of 2024-11-05
 
 	mu      sync.Mutex // guards what follows
 	session string
@@ -143,6 +146,9 @@ func (c *Client) Call(ctx context.Context, r Request) (Answer, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer context.AfterFunc(c.ctx, func() { stop(ErrEnded) })()
+	if s := c.sse.Load(); s != nil {
+		return s.call(ctx, r, s.send)
+	}
 	answer, err := c.call(ctx, r)
 	if err != nil && ctx.Err() != nil {
 		if !c.endpoint.Modern && r.Message.Method != wire.MethodInitialize {
@@ -170,7 +176,7 @@ func (c *Client) call(ctx context.Context, r Request) (Answer, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return c.httpError(resp, r)
+		return c.httpError(ctx, resp, r)
 	}
 	var message *wire.Message
 	switch mediaType(resp.Header) {
@@ -214,6 +220,9 @@ func withExtra(header, extra http.Header) http.Header {
 
 // Send posts a notification or a response.
 func (c *Client) Send(ctx context.Context, raw []byte) error {
+	if s := c.sse.Load(); s != nil {
+		return s.send(ctx, raw)
+	}
 	header, _ := c.headers()
 	resp, err := c.to.send(ctx, http.MethodPost, header, raw)
 	if err != nil {
@@ -233,6 +242,9 @@ func (c *Client) Send(ctx context.Context, raw []byte) error {
 // Listen holds the stream open on which a legacy server sends what belongs to no
 // call. Servers without one answer 405, and that ends it.
 func (c *Client) Listen() {
+	if c.sse.Load() != nil {
+		return // it has only that stream
+	}
 	c.streams.Go(func() {
 		var s standing
 		var wait time.Duration
@@ -336,11 +348,19 @@ func (c *Client) Close() {
 				resp.Body.Close()
 			}
 		}
+		if s := c.sse.Load(); s != nil {
+			s.end(ErrEnded)
+		}
 		c.end()
-		close(c.done)
+		c.finish()
 	})
 	c.streams.Wait()
+	if s := c.sse.Load(); s != nil {
+		<-s.done
+	}
 }
+
+func (c *Client) finish() { c.finishing.Do(func() { close(c.done) }) }
 
 func (c *Client) hasSession() bool {
 	c.mu.Lock()
@@ -438,7 +458,7 @@ func unbounded(method string) bool { return method == wire.MethodListen }
 // httpError makes the most of a status that is no success: a JSON-RPC error is
 // the server's answer (2026-07-28 sends some of them with 400 and 404), anything
 // else an error of the connection.
-func (c *Client) httpError(resp *http.Response, r Request) (Answer, error) {
+func (c *Client) httpError(ctx context.Context, resp *http.Response, r Request) (Answer, error) {
 	if resp.StatusCode == http.StatusNotFound && c.hasSession() {
 		// "When a client receives HTTP 404 in response to a request containing an
 		// Mcp-Session-Id, it MUST start a new session", whatever the body says.
@@ -448,14 +468,26 @@ func (c *Client) httpError(resp *http.Response, r Request) (Answer, error) {
 	if m, err := wire.Parse(raw, c.limits.wireLimits()); err == nil && m.Kind == wire.Response && m.ID == r.Message.ID {
 		return Answer{Message: m, Status: resp.StatusCode}, nil
 	}
-	switch {
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		return Answer{}, fmt.Errorf("%w: it wants other credentials (HTTP status %d)", ErrUnavailable, resp.StatusCode)
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return Answer{}, fmt.Errorf("%w: it redirects (HTTP status %d), which is not followed; configure the final URL", ErrUnavailable, resp.StatusCode)
-	default:
-		return Answer{}, fmt.Errorf("%w: HTTP status %d", ErrUnavailable, resp.StatusCode)
+	failure := statusError(resp.StatusCode)
+	if !c.old(resp.StatusCode, r) {
+		return Answer{}, failure
 	}
+	s, err := c.open2024(ctx)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%w; as a server of 2024-11-05: %w", failure, err)
+	}
+	return s.call(ctx, r, s.send)
+}
+
+// statusError says what a status that is no success means.
+func statusError(status int) error {
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return fmt.Errorf("%w: it wants other credentials (HTTP status %d)", ErrUnavailable, status)
+	case status >= 300 && status < 400:
+		return fmt.Errorf("%w: it redirects (HTTP status %d), which is not followed; configure the final URL", ErrUnavailable, status)
+	}
+	return fmt.Errorf("%w: HTTP status %d", ErrUnavailable, status)
 }
 
 func mediaType(h http.Header) string {
