@@ -418,7 +418,7 @@ const chunksEnd = "\r\n0\r\n\r\n"
 // there yet, somebody else waits for it.
 func (b *body) drain() {
 	rest := *b
-	b.err = errBodyClosed
+	b.c, b.err = nil, errBodyClosed
 	if have, _ := rest.c.r.Peek(rest.c.r.Buffered()); string(have) == chunksEnd {
 		_, _ = rest.Read(make([]byte, 1))
 		return
