@@ -355,7 +355,6 @@ func Test_a_connection_is_used_again(t *testing.T) {
 // principal's.
 func Test_bytes_behind_an_answer_never_answer_the_next_request(t *testing.T) {
 	const injected = "injected"
-	later := make(chan func(), 1)
 	for name, first := range map[string]func(c net.Conn){
 		"two answers":          func(c net.Conn) { io.WriteString(c, answerWith("1")+answerWith(injected)) },
 		"a length too short":   func(c net.Conn) { io.WriteString(c, answerWith("1")+" trailing") },
@@ -368,10 +367,6 @@ func Test_bytes_behind_an_answer_never_answer_the_next_request(t *testing.T) {
 		},
 		"an answer of HTTP/1.0": func(c net.Conn) {
 			io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n1"+answerWith(injected))
-		},
-		"an answer that comes later": func(c net.Conn) {
-			io.WriteString(c, answerWith("1"))
-			later <- func() { io.WriteString(c, answerWith(injected)) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -391,21 +386,38 @@ func Test_bytes_behind_an_answer_never_answer_the_next_request(t *testing.T) {
 			if _, err := transport.post(t.Context(), s.url); err != nil {
 				t.Fatal(err)
 			}
-			select {
-			case send := <-later:
-				send()
-				waitFor(t, "the bytes", func() bool {
-					transport.mu.Lock()
-					defer transport.mu.Unlock()
-					return len(transport.idle) == 1 && !transport.idle[0].silent()
-				})
-			default:
-			}
 			if got, err := transport.post(t.Context(), s.url); err != nil || got != "right" {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
 	}
+	t.Run("an answer that comes later", func(t *testing.T) {
+		conns := make(chan net.Conn, 1)
+		s := serveRaw(t, func(c net.Conn, n int) bool {
+			io.WriteString(c, answerWith("right"))
+			conns <- c
+			return true
+		})
+		transport := newTestTransport(t)
+		if _, err := transport.post(t.Context(), s.url); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(<-conns, answerWith(injected))
+		waitFor(t, "the bytes", transport.stirred)
+		if got, err := transport.post(t.Context(), s.url); err != nil || got != "right" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if n := s.accepted.Load(); n != 2 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}
+
+// stirred tells that something has come on the one idle connection.
+func (t *Transport) stirred() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.idle) == 1 && !t.idle[0].silent()
 }
 
 func Test_a_connection_that_the_server_closed_is_not_used(t *testing.T) {
@@ -421,11 +433,7 @@ func Test_a_connection_that_the_server_closed_is_not_used(t *testing.T) {
 			t.Fatal(err)
 		}
 		(<-closed).Close()
-		waitFor(t, "the end", func() bool {
-			transport.mu.Lock()
-			defer transport.mu.Unlock()
-			return !transport.idle[0].silent()
-		})
+		waitFor(t, "the end", transport.stirred)
 	}
 	if accepted, requests := s.accepted.Load(), s.requests.Load(); accepted != 3 || requests != 3 {
 		t.Errorf("%d requests over %d connections", requests, accepted)

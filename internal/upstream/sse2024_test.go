@@ -473,9 +473,8 @@ func Test_a_standing_stream_goes_on_where_it_ended(t *testing.T) {
 		},
 		func(w http.ResponseWriter) { w.WriteHeader(503) },
 		func(w http.ResponseWriter) { writeEvents(w, "id: c\n"+messageEvent(fmt.Sprintf(note, 2))) },
-		func(w http.ResponseWriter) { w.WriteHeader(409) },
 		func(w http.ResponseWriter) { w.WriteHeader(400) }, // it does not know the id
-		func(w http.ResponseWriter) { writeEvents(w, messageEvent(fmt.Sprintf(note, 3))) },
+		func(w http.ResponseWriter) { writeEvents(w, "retry: 0\n"+messageEvent(fmt.Sprintf(note, 3))) },
 		func(w http.ResponseWriter) { w.WriteHeader(400) },
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -492,7 +491,7 @@ func Test_a_standing_stream_goes_on_where_it_ended(t *testing.T) {
 	c := dial(t, Endpoint{URL: s.URL}, testLimits, box.inbound)
 	c.Listen()
 	c.streams.Wait() // a second refusal ends it
-	if diff := cmp.Diff([]string{"", "b", "b", "c", "c", "", ""}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"", "b", "b", "c", "", ""}, asked); diff != "" {
 		t.Errorf("Last-Event-ID (-want +got):\n%s", diff)
 	}
 	want := []tagged{{fmt.Sprintf(note, 1), nil}, {fmt.Sprintf(note, 2), nil}, {fmt.Sprintf(note, 3), nil}}
@@ -506,5 +505,26 @@ func Test_a_standing_stream_goes_on_where_it_ended(t *testing.T) {
 	}
 	if wait := when[1].Sub(when[0]); wait > firstRetry {
 		t.Errorf("it asked again after %s, the server said 150 ms", wait)
+	}
+	if wait := when[5].Sub(when[4]); wait < minRetry {
+		t.Errorf("it asked again after %s", wait)
+	}
+}
+
+func Test_which_refusals_end_a_standing_stream(t *testing.T) {
+	c := dial(t, Endpoint{URL: "http://server.example"}, testLimits, nil)
+	for _, tt := range []struct {
+		status int
+		lastID string
+		again  bool
+		keepID bool
+	}{
+		{405, "", false, false}, {405, "a", false, true}, {404, "a", false, true}, {400, "", false, false}, {400, "a", true, false},
+		{200, "", false, false}, {503, "a", true, true}, {429, "a", true, true}, {409, "a", true, true},
+	} {
+		s := standing{lastID: tt.lastID}
+		if again := c.listenAgain(tt.status, &s); again != tt.again || (s.lastID != "") != tt.keepID {
+			t.Errorf("%d with id %q: again is %v, then the id is %q", tt.status, tt.lastID, again, s.lastID)
+		}
 	}
 }
