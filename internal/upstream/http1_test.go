@@ -692,6 +692,51 @@ func Test_a_context_that_ends_after_the_answer_does_not_harm_the_connection(t *t
 	}
 }
 
+// abortable is a connection that tells when its deadline was set.
+type abortable struct {
+	*net.TCPConn
+	set chan bool
+}
+
+func (a abortable) SetDeadline(d time.Time) error {
+	defer func() { a.set <- true }()
+	return a.TCPConn.SetDeadline(d)
+}
+
+// The context ended while the rest of the answer was here already: the answer is
+// whole, but the connection has a deadline that has passed.
+func Test_a_context_that_ends_before_the_body_was_read_costs_the_connection(t *testing.T) {
+	s := serveRaw(t, func(c net.Conn, n int) bool {
+		io.WriteString(c, answerWith("12345"))
+		return true
+	})
+	transport := newTestTransport(t)
+	plain, set := transport.DialContext, make(chan bool, 1)
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := plain(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return abortable{c.(*net.TCPConn), set}, nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	resp, err := transport.RoundTrip(plainRequest(t, s.url, "{}").WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-set
+	if body, err := io.ReadAll(resp.Body); string(body) != "12345" || err != nil {
+		t.Errorf("got %q, %v", body, err)
+	}
+	if n := transport.idleCount(); n != 0 {
+		t.Errorf("%d connections are kept", n)
+	}
+	if got, err := transport.post(t.Context(), s.url); got != "12345" || err != nil {
+		t.Errorf("the next request: %q, %v", got, err)
+	}
+}
+
 func Test_only_a_body_that_was_read_gives_its_connection_back(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string
