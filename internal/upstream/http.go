@@ -138,7 +138,8 @@ func newContent(raw []byte) *content {
 
 func (*content) Close() error { return nil }
 
-// Done is closed by Close and when the server has given up the session.
+// Done is closed by Close, and when the one stream of a server of 2024-11-05 has
+// ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Call posts one request and reads the answer, plain or at the end of a stream.

@@ -50,6 +50,8 @@ const (
 	// maxPooledRequest is the largest buffer that is kept for the next request.
 	maxPooledRequest = 64 << 10
 	readBufferSize   = 32 << 10
+	// streamBufferSize is also the longest line of a head that answers a GET.
+	streamBufferSize = 8 << 10
 	// drainTimeout and maxDrained bound the wait for the end of a stream whose
 	// answer has been read already. It mostly comes at once.
 	drainTimeout = 50 * time.Millisecond
@@ -220,10 +222,11 @@ type conn struct {
 	raw       syscall.RawConn // nil if it cannot be looked at
 	abort     func()          // makes reading and writing fail
 
-	ctx   context.Context // of the request
-	stop  func() bool     // keeps abort from being called when ctx ends
-	r     *bufio.Reader
-	until time.Time // end of being idle
+	ctx     context.Context // of the request
+	stop    func() bool     // keeps abort from being called when ctx ends
+	r       *bufio.Reader
+	readers *sync.Pool // where r comes from
+	until   time.Time  // end of being idle
 }
 
 // longAgo is a deadline that has passed.
@@ -327,15 +330,23 @@ func (t *Transport) CloseIdleConnections() {
 // errNothingWritten says that the system took no byte of the request.
 var errNothingWritten = errors.New("the connection was closed before the request")
 
-// readers holds *bufio.Reader. Connections have one only while they are in use.
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSize) }}
+// readers and streamReaders hold *bufio.Reader. Connections have one only while
+// they are in use. A GET is answered by a stream of small events that may stand for
+// as long as a client's session, of which there may be many.
+var (
+	readers       = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSize) }}
+	streamReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, streamBufferSize) }}
+)
 
 // exchange writes a request and reads the head of the response. After an error the
 // connection is closed.
 func (c *conn) exchange(req *http.Request, out []byte) (*http.Response, error) {
 	c.ctx = req.Context()
 	c.stop = context.AfterFunc(c.ctx, c.abort)
-	c.r = readers.Get().(*bufio.Reader)
+	if c.readers = &readers; req.Method == http.MethodGet {
+		c.readers = &streamReaders
+	}
+	c.r = c.readers.Get().(*bufio.Reader)
 	c.r.Reset(c.Conn)
 	n, unsent := c.Write(out)
 	if unsent != nil && n == 0 {
@@ -368,7 +379,7 @@ func (c *conn) fail(err error) error {
 func (c *conn) release() bool {
 	clean := c.r.Buffered() == 0
 	c.r.Reset(nil)
-	readers.Put(c.r)
+	c.readers.Put(c.r)
 	c.r = nil
 	return c.stop() && clean
 }

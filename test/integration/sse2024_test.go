@@ -87,6 +87,11 @@ func TestGateway_server_of_2024(t *testing.T) {
 		t.Errorf("answered %d %s", r.status, r.raw)
 	}
 
+	// A client without sessions reaches it too.
+	if r := g.modern("old").call("echo", object{"message": "modern"}); r.text() != "Echo: modern" {
+		t.Errorf("answered %d %s", r.status, r.raw)
+	}
+
 	// The session of the client outlives the server.
 	_ = server.Process.Kill()
 	_ = server.Wait()
