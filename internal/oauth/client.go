@@ -55,6 +55,9 @@ const (
 	// uselessFor keeps a server that refuses every token from making the gateway ask
 	// for a new one at every request.
 	uselessFor = 30 * time.Second
+	// renewTimeout bounds one renewal: two documents and at most two token requests,
+	// of which each is usually far below a second.
+	renewTimeout = 45 * time.Second
 )
 
 // NewClient makes a Client for a server that is reached over HTTP.
@@ -163,13 +166,31 @@ func (c *Client) needLogin(err error) error {
 // answer meets a challenge without a person, if that can be done: nil means that the
 // request may be sent again. used is the token that the server refused, "" if none
 // was sent.
+//
+// A renewal that has begun goes on when its request is withdrawn: a refresh token
+// that was spent without reading the answer would cost a person another login.
 func (c *Client) answer(ctx context.Context, ch challenge, used string) error {
 	select {
 	case c.renewing <- struct{}{}:
-		defer func() { <-c.renewing }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	met := make(chan error, 1)
+	go func() {
+		defer func() { <-c.renewing }()
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), renewTimeout)
+		defer stop()
+		met <- c.meet(ctx, ch, used)
+	}()
+	select {
+	case err := <-met:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Client) meet(ctx context.Context, ch challenge, used string) error {
 	unlock, err := c.store.lock(ctx, c.fileName())
 	if err != nil {
 		return c.refusal(err, "the stored tokens cannot be used; the log of the gateway says why")

@@ -36,6 +36,7 @@ type world struct {
 	refuse    string         // error code of the token endpoint
 	lifeless  bool           // tokens that are no good
 	noRefresh bool
+	onToken   func() // called before a token request is answered
 
 	issued  map[string][]string // access token → scopes
 	refresh map[string][]string // refresh token → scopes
@@ -149,6 +150,9 @@ func (w *world) authorizationServer(rw http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
 		w.tokens = append(w.tokens, r.PostForm)
 		w.basic = append(w.basic, r.Header.Get("Authorization"))
+		if w.onToken != nil {
+			w.onToken()
+		}
 		w.token(rw, r.PostForm)
 	case "/revoke":
 		r.ParseForm()

@@ -308,6 +308,34 @@ func TestTransport_ends_with_its_request(t *testing.T) {
 	}
 }
 
+func TestTransport_ends_a_renewal_that_it_began(t *testing.T) {
+	w := newWorld(t)
+	c, _ := w.client(config.Auth{})
+	w.login(c)
+	w.expire()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gone, proceed := errors.New("the client is gone"), make(chan struct{})
+	w.with(func() {
+		w.onToken = func() {
+			cancel(gone)
+			<-proceed // the request is over before the token comes
+		}
+	})
+	rt := c.Transport(http.DefaultTransport)
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.url(), nil)
+	if _, err := rt.RoundTrip(req); !errors.Is(err, gone) {
+		t.Fatalf("got %v", err)
+	}
+	close(proceed)
+	w.with(func() { w.onToken = nil })
+	if status, err := w.call(rt, "x"); status != http.StatusOK || err != nil {
+		t.Errorf("afterwards: %d, %v", status, err)
+	}
+	if len(w.tokens) != 2 {
+		t.Errorf("%d token requests, want the login's and one renewal", len(w.tokens))
+	}
+}
+
 func TestTransport_refuses_when_the_store_cannot_be_read(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.client(config.Auth{})
