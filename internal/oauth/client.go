@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -191,6 +192,9 @@ func (c *Client) answer(ctx context.Context, ch challenge, used string) error {
 }
 
 func (c *Client) meet(ctx context.Context, ch challenge, used string) error {
+	if !c.private() {
+		return c.refusal(nil, "%v", errPlain)
+	}
 	unlock, err := c.store.lock(ctx, c.fileName())
 	if err != nil {
 		return c.refusal(err, "the stored tokens cannot be used; the log of the gateway says why")
@@ -210,6 +214,19 @@ func (c *Client) meet(ctx context.Context, ch challenge, used string) error {
 		return c.needLogin(nil)
 	}
 	return c.renew(ctx, ch, g)
+}
+
+// errPlain answers a server with unsafe_plain_http. RFC 6750, section 5.3: "Clients MUST
+// always use TLS … when making requests with bearer tokens".
+var errPlain = errors.New("its url is plain http, over which no token is sent")
+
+// private reports whether nobody on the way can read what is sent to the server.
+func (c *Client) private() bool {
+	if c.url.Scheme == "https" || c.url.Hostname() == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(c.url.Hostname())
+	return err == nil && a.IsLoopback()
 }
 
 // uselessNow reports that the last token was refused as soon as it was new.

@@ -40,6 +40,9 @@ func (c *Client) Login(ctx context.Context, base http.RoundTripper, browser Brow
 	if c.auth.Type != config.OAuth {
 		return nil, fmt.Errorf("server %s has auth.type %s: the gateway gets its tokens without a login", c.server.ID, c.auth.Type)
 	}
+	if !c.private() {
+		return nil, fmt.Errorf("server %s: %w", c.server.ID, errPlain)
+	}
 	before, err := c.current(true)
 	if err != nil {
 		return nil, fmt.Errorf("%w; run `gatehouse logout %s` first", err, c.server.ID)

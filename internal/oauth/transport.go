@@ -3,6 +3,7 @@ package oauth
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 
 	"gatehouse/internal/egress"
@@ -65,9 +66,14 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// send sends a copy of the request: a RoundTripper "should not modify the request".
+// send sends the request, or, where anything is added to it, a copy of it: a
+// RoundTripper "should not modify the request".
 func (t *transport) send(req *http.Request, token string, round int) (*http.Response, error) {
-	attempt := req.Clone(req.Context())
+	if token == "" && round == 0 {
+		return t.base.RoundTrip(req)
+	}
+	attempt := *req
+	attempt.Header = maps.Clone(req.Header)
 	if round > 0 && req.Body != nil {
 		if req.GetBody == nil {
 			return nil, t.client.refusal(nil, "the request cannot be sent twice")
@@ -81,7 +87,7 @@ func (t *transport) send(req *http.Request, token string, round int) (*http.Resp
 	if token != "" {
 		attempt.Header.Set("Authorization", "Bearer "+token)
 	}
-	return t.base.RoundTrip(attempt)
+	return t.base.RoundTrip(&attempt)
 }
 
 func closeBody(req *http.Request) {

@@ -108,6 +108,25 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+func TestTransport_sends_no_token_over_plain_http(t *testing.T) {
+	refusing := roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusUnauthorized, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+	})
+	for _, auth := range []*config.Auth{nil, {Type: config.ClientCredentials, ClientID: "c", ClientSecret: config.NewSecret("s")}} {
+		c, err := NewClient(config.Server{ID: "up", URL: "http://mcp.example.com/mcp", UnsafePlainHTTP: true, Auth: auth}, "p", NewStore(t.TempDir(), config.Secret{}), discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Transport(refusing).RoundTrip(httptest.NewRequest(http.MethodGet, "http://mcp.example.com/mcp", nil))
+		wantAuth(t, err, "plain http")
+		if auth == nil {
+			if _, err := c.Login(t.Context(), refusing, &browser{}); !errors.Is(err, errPlain) {
+				t.Errorf("login: %v", err)
+			}
+		}
+	}
+}
+
 func TestTransport_does_not_follow_redirects(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.client(config.Auth{})
@@ -349,5 +368,48 @@ func TestTransport_refuses_when_the_store_cannot_be_read(t *testing.T) {
 	wantAuth(t, err, "the stored tokens cannot be used")
 	if sent {
 		t.Error("the request was sent without its token")
+	}
+}
+
+// Every server with url stands behind a Transport, and most of them want no token.
+func TestTransport_costs_nothing_where_no_token_is_wanted(t *testing.T) {
+	w := newWorld(t)
+	c, _ := w.client(config.Auth{})
+	answer := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}}
+	rt := c.Transport(roundTrip(func(*http.Request) (*http.Response, error) { return answer, nil }))
+	req := httptest.NewRequest(http.MethodGet, w.url(), nil)
+	if _, err := rt.RoundTrip(req); err != nil { // looks for a token once
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { rt.RoundTrip(req) }); n > 0 {
+		t.Errorf("%v allocations for each request, want none", n)
+	}
+}
+
+func BenchmarkTransport(b *testing.B) {
+	for _, token := range []string{"", "a-token"} {
+		b.Run("token="+token, func(b *testing.B) {
+			c, err := NewClient(config.Server{ID: "up", URL: "https://mcp.example.com/mcp"}, "p", NewStore(b.TempDir(), config.Secret{}), discard)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if token != "" {
+				if err := c.save(&Grant{Principal: "p", Server: "up", URL: c.server.URL, Access: config.NewSecret(token)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			answer := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}}
+			rt := c.Transport(roundTrip(func(*http.Request) (*http.Response, error) { return answer, nil }))
+			req := httptest.NewRequest(http.MethodPost, c.server.URL, nil)
+			for _, name := range []string{"Content-Type", "Accept", "Mcp-Session-Id", "Mcp-Protocol-Version"} {
+				req.Header.Set(name, "x")
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := rt.RoundTrip(req); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
