@@ -14,28 +14,12 @@ import (
 	"net/url"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"gatehouse/internal/gateway"
 )
 
-const (
-	headerSession = "Mcp-Session-Id"
-	// A client that does not read is given up, so that it cannot hold up a server
-	// that speaks to others as well.
-	writeTimeout = 10 * time.Second
-	// An event holds up what comes behind it from the same server, so it is given
-	// less.
-	eventTimeout = 2 * time.Second
-	// What fits into the buffer of a socket is written without waiting for a client.
-	socketBuffer = 16 << 10
-	// Comments keep an idle stream open through proxies that close silent ones,
-	// commonly after a minute.
-	keepAlive = 25 * time.Second
-)
+const headerSession = "Mcp-Session-Id"
 
 // HTTP serves /mcp, /mcp/{server} and /healthz.
 type HTTP struct {
@@ -164,12 +148,12 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	peer := h.peer(r)
-	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r)}
-	peer.Emit = out.emit
 	ctx, stop := h.lifetime(r, peer)
 	defer stop()
-	reply := h.Gateway.Handle(ctx, raw, peer)
-	out.finish(reply)
+	out := &answer{http: h, w: w, r: r, raw: raw, peer: peer, cancel: stop}
+	peer.Emit = out.emit
+	out.hurry()
+	out.finish(h.Gateway.Handle(ctx, raw, peer))
 }
 
 // lifetime is how long a request may run. "Disconnection SHOULD NOT be
@@ -203,7 +187,7 @@ func acceptsStream(r *http.Request) bool {
 // to no call.
 func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
 	peer := h.peer(r)
-	if peer.SessionID == "" {
+	if peer.SessionID == "" || gateway.ModernHeader(r.Header) {
 		w.Header().Set("Allow", "POST")
 		h.refuse(w, r, "there is no stream without a session", http.StatusMethodNotAllowed)
 		return
@@ -218,28 +202,23 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer session.Attach()()
-	out := &emitter{w: w, control: http.NewResponseController(w), accepts: true}
-	if out.begin() != nil {
+	out := response{w: w, control: http.NewResponseController(w)}
+	if last := r.Header.Get(headerLastEvent); last != "" {
+		out.stream = session.Resume(last, out.cut)
+	} else {
+		out.stream = session.Standing(primes(r.Header), out.cut)
+	}
+	if out.stream == nil {
+		// Not 404: that would tell the client that its session is gone.
+		h.refuse(w, r, "there is nothing to resume behind this Last-Event-ID", http.StatusBadRequest)
 		return
 	}
-	defer out.finish(gateway.Reply{})
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-session.Done():
-			return
-		case raw := <-session.Outbox():
-			if out.emit(raw) != nil {
-				return
-			}
-		}
-	}
+	_ = out.run(r.Context()) // the client that is gone comes back, or does not
 }
 
 func (h *HTTP) end(w http.ResponseWriter, r *http.Request) {
 	peer := h.peer(r)
-	if peer.SessionID == "" {
+	if peer.SessionID == "" || gateway.ModernHeader(r.Header) {
 		w.Header().Set("Allow", "POST")
 		h.refuse(w, r, "there is no session to end", http.StatusMethodNotAllowed)
 		return
@@ -251,132 +230,6 @@ func (h *HTTP) end(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Gateway.EndSession(session)
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// emitter writes the answer to one POST: plain JSON, or a stream as soon as
-// something must be sent ahead of the answer.
-type emitter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	accepts bool
-
-	mu        sync.Mutex // guards what follows and the writing
-	streaming bool
-	closed    bool
-	alive     *time.Timer
-}
-
-var errNoStream = errors.New("the client takes no stream or is gone")
-
-func (e *emitter) emit(raw []byte) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || !e.accepts {
-		return errNoStream
-	}
-	return e.event(raw)
-}
-
-func (e *emitter) begin() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.open(); err != nil {
-		return e.broken()
-	}
-	return nil
-}
-
-// open begins the stream; the caller holds mu.
-func (e *emitter) open() error {
-	if e.streaming {
-		return nil
-	}
-	e.streaming = true
-	head := e.w.Header()
-	head.Set("Content-Type", "text/event-stream")
-	head.Set("Cache-Control", "no-cache, no-transform")
-	head.Set("X-Accel-Buffering", "no")
-	e.w.WriteHeader(http.StatusOK)
-	e.alive = time.AfterFunc(keepAlive, e.comment)
-	return e.control.Flush()
-}
-
-func (e *emitter) event(raw []byte) error {
-	if err := e.open(); err != nil {
-		return e.broken()
-	}
-	// Strict JSON has no raw line breaks but as white space, and an event ends at
-	// one.
-	event := append([]byte("event: message\ndata: "), oneLine(raw)...)
-	return e.write(append(event, '\n', '\n'))
-}
-
-// comment keeps the stream from being taken for dead, for as long as it is open.
-func (e *emitter) comment() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.closed && e.write([]byte(": still here\n\n")) == nil {
-		e.alive.Reset(keepAlive)
-	}
-}
-
-// write sends bytes at once; the caller holds mu.
-func (e *emitter) write(b []byte) error {
-	_ = e.control.SetWriteDeadline(time.Now().Add(eventTimeout))
-	if _, err := e.w.Write(b); err != nil {
-		return e.broken()
-	}
-	if err := e.control.Flush(); err != nil {
-		return e.broken()
-	}
-	return nil
-}
-
-func (e *emitter) broken() error {
-	e.close()
-	return errNoStream
-}
-
-// close ends the use of the stream; the caller holds mu.
-func (e *emitter) close() {
-	e.closed = true
-	if e.alive != nil {
-		e.alive.Stop()
-	}
-}
-
-// finish writes the answer; after it, emit fails.
-func (e *emitter) finish(reply gateway.Reply) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return
-	}
-	defer e.close()
-	if e.streaming {
-		if reply.Body != nil {
-			_ = e.event(reply.Body)
-		}
-		return
-	}
-	if reply.Session != "" {
-		e.w.Header().Set(headerSession, reply.Session)
-	}
-	status := reply.Status
-	if status == 0 {
-		status = http.StatusOK
-	}
-	if reply.Body == nil {
-		e.w.WriteHeader(status)
-		return
-	}
-	if len(reply.Body) > socketBuffer {
-		_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	}
-	e.w.Header().Set("Content-Type", "application/json")
-	e.w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
-	e.w.WriteHeader(status)
-	_, _ = e.w.Write(reply.Body)
 }
 
 func oneLine(raw []byte) []byte {
