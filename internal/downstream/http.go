@@ -52,7 +52,7 @@ func (h *HTTP) Handler() http.Handler {
 	})
 	mux.HandleFunc("/", h.nothing)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !h.ownHost(r.Host) {
+		if !h.ownHost(r) {
 			h.refuse(w, r, "the Host header does not name this machine", http.StatusForbidden)
 			return
 		}
@@ -78,10 +78,14 @@ func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, why string, status
 	http.Error(w, "Gatehouse: "+why, status)
 }
 
-func (h *HTTP) ownHost(host string) bool {
-	name, port, err := net.SplitHostPort(host)
+// ownHost checks Host, or :authority in HTTP/2.
+func (h *HTTP) ownHost(r *http.Request) bool {
+	name, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
-		name, port = strings.Trim(host, "[]"), "80"
+		name, port = strings.Trim(r.Host, "[]"), "80"
+		if r.TLS != nil {
+			port = "443"
+		}
 	}
 	if port != portOf(h.Bound) {
 		return false

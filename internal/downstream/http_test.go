@@ -29,6 +29,14 @@ type front struct {
 	*httptest.Server
 	http    *HTTP
 	backend *backend
+	client  *http.Client // nil: the one of Server
+}
+
+func (f *front) do(req *http.Request) (*http.Response, error) {
+	if f.client != nil {
+		return f.client.Do(req)
+	}
+	return f.Client().Do(req)
 }
 
 func newFront(t *testing.T) *front {
@@ -69,7 +77,7 @@ func (f *front) send(t *testing.T, method, path, body string, headers ...string)
 			req.Header[pair[0]] = strings.Split(pair[1], " AND ")
 		}
 	}
-	resp, err := f.Client().Do(req)
+	resp, err := f.do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}

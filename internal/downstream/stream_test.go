@@ -35,7 +35,7 @@ func (f *front) open(t *testing.T, method, body string, headers ...string) (*str
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := f.Client().Do(req)
+	resp, err := f.do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
