@@ -170,8 +170,9 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 		MaxHeaderBytes:    64 << 10,
 	}
 	failed := make(chan error, 1)
+	plain := &downstream.Server{HTTP: server, Log: r.log}
 	if certificate == nil {
-		go func() { failed <- server.Serve(listener) }()
+		go func() { failed <- plain.Serve(listener) }()
 	} else {
 		watchCertificate(ctx, r, c, certificate)
 		server.TLSConfig = certificate.Config()
@@ -189,8 +190,8 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 	}
 	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
-	if server.Shutdown(grace) != nil {
-		server.Close() // standing streams never end by themselves
+	if plain.Shutdown(grace) != nil {
+		plain.Close() // standing streams never end by themselves
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package downstream
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,18 +27,12 @@ const testBytes = 64 << 10
 // side.
 const smallBuffer = 128 << 10
 
+// front is the gateway as clients reach it.
 type front struct {
-	*httptest.Server
+	URL     string
 	http    *HTTP
 	backend *backend
-	client  *http.Client // nil: the one of Server
-}
-
-func (f *front) do(req *http.Request) (*http.Response, error) {
-	if f.client != nil {
-		return f.client.Do(req)
-	}
-	return f.Client().Do(req)
+	client  *http.Client
 }
 
 func newFront(t *testing.T) *front {
@@ -44,16 +40,42 @@ func newFront(t *testing.T) *front {
 	f := &front{backend: newBackend(t)}
 	f.http = &HTTP{Gateway: newGateway(t, f.backend),
 		Bytes: func() int { return testBytes }, Origins: func() []string { return []string{"https://app.example.com", "https://other.example.com:8443"} }}
-	f.Server = httptest.NewUnstartedServer(f.http.Handler())
-	f.http.Bound = netip.MustParseAddrPort(f.Listener.Addr().String())
-	f.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		_ = c.(*net.TCPConn).SetWriteBuffer(smallBuffer)
-		return ctx
-	}
-	f.Start()
-	t.Cleanup(f.Server.Close)
-	t.Cleanup(f.Server.CloseClientConnections)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	f.client = &http.Client{Transport: transport}
+	server := &Server{HTTP: &http.Server{Handler: f.http.Handler(), IdleTimeout: time.Minute}, Log: slog.New(slog.DiscardHandler)}
+	f.listen(t, "http://", server.Serve, server)
 	return f
+}
+
+// listen serves on a new address until the test ends.
+func (f *front) listen(t *testing.T, scheme string, serve func(net.Listener) error, server io.Closer) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.http.Bound = netip.MustParseAddrPort(l.Addr().String())
+	f.URL = scheme + "localhost:" + f.port()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(narrow{l}) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serving ended with %v", err)
+		}
+	})
+}
+
+// narrow makes the system hold little for a client that does not read.
+type narrow struct{ net.Listener }
+
+func (l narrow) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		_ = c.(*net.TCPConn).SetWriteBuffer(smallBuffer)
+	}
+	return c, err
 }
 
 func (f *front) port() string { return portOf(f.http.Bound) }
@@ -77,7 +99,7 @@ func (f *front) send(t *testing.T, method, path, body string, headers ...string)
 			req.Header[pair[0]] = strings.Split(pair[1], " AND ")
 		}
 	}
-	resp, err := f.do(req)
+	resp, err := f.client.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -233,7 +255,7 @@ func Test_a_body_over_the_bound_is_not_handled(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	r, err := f.Client().Do(req)
+	r, err := f.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (f *front) open(t *testing.T, method, body string, headers ...string) (*str
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := f.do(req)
+	resp, err := f.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func Test_the_end_of_a_legacy_stream_cancels_nothing(t *testing.T) {
 // anybody else who uses that server.
 func Test_a_client_that_does_not_read_holds_up_nobody(t *testing.T) {
 	f := newFront(t)
-	conn, err := net.Dial("tcp", f.Listener.Addr().String())
+	conn, err := net.Dial("tcp", f.http.Bound.String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,15 +67,8 @@ func newSecureFront(t *testing.T, h2 bool) (*front, *Certificate) {
 		t.Fatal(err)
 	}
 	f := newFront(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.http.Bound = netip.MustParseAddrPort(listener.Addr().String())
 	server := &http.Server{Handler: f.http.Handler(), TLSConfig: certificate.Config()}
-	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with Close
-	t.Cleanup(func() { server.Close() })
-	f.URL = "https://localhost:" + f.port()
+	f.listen(t, "https://", func(l net.Listener) error { return server.ServeTLS(l, "", "") }, server)
 	roots := x509.NewCertPool()
 	roots.AddCert(trusted)
 	f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: h2}}
