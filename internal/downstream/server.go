@@ -139,6 +139,7 @@ type conn struct {
 	remote string
 	r      *bufio.Reader
 	w      ownWriter
+	watch  watch
 	busy   atomic.Bool
 }
 
@@ -233,8 +234,7 @@ func (c *conn) answer(r *http.Request) (on bool) {
 	defer cancel()
 	r.RemoteAddr = c.remote
 	c.w.reset()
-	w := watcher{conn: c, gone: cancel}
-	w.timer = time.AfterFunc(watchAfter, w.watch)
+	c.watch.begin(c, cancel)
 	defer func() {
 		if p := recover(); p != nil {
 			on = false
@@ -242,28 +242,41 @@ func (c *conn) answer(r *http.Request) (on bool) {
 				c.server.Log.Error("a request ended in an internal error", "error", fmt.Sprintf("%v\n%s", p, debug.Stack()))
 			}
 		}
-		on = w.stop() && on
+		on = c.watch.end() && on
 	}()
 	c.server.HTTP.Handler.ServeHTTP(&c.w, r.WithContext(ctx))
 	return c.w.finish()
 }
 
-// watcher reads ahead while a request is being answered, to learn that the client
-// is gone.
-type watcher struct {
+// watch reads ahead while a request is being answered, to learn that the client is
+// gone.
+type watch struct {
 	conn  *conn
-	gone  context.CancelFunc
 	timer *time.Timer
 
-	mu      sync.Mutex // guards what follows
-	stopped bool
-	done    chan struct{} // of the reading; nil: it has not begun
-	err     error
+	mu   sync.Mutex         // guards what follows
+	gone context.CancelFunc // of the request; nil: none is being answered
+	done chan struct{}      // of the reading; nil: it has not begun
+	err  error
 }
 
-func (w *watcher) watch() {
+func (w *watch) begin(c *conn, gone context.CancelFunc) {
 	w.mu.Lock()
-	if w.stopped || w.conn.r.Buffered() > 0 || w.conn.SetReadDeadline(time.Time{}) != nil {
+	w.gone = gone
+	w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Reset(watchAfter)
+		return
+	}
+	w.conn = c
+	w.timer = time.AfterFunc(watchAfter, w.look)
+}
+
+// look is run by the timer. One that is late may look for the next request, which
+// does no harm.
+func (w *watch) look() {
+	w.mu.Lock()
+	if w.gone == nil || w.done != nil || w.conn.r.Buffered() > 0 || w.conn.SetReadDeadline(time.Time{}) != nil {
 		w.mu.Unlock()
 		return
 	}
@@ -271,26 +284,22 @@ func (w *watcher) watch() {
 	w.done = done
 	w.mu.Unlock()
 	defer close(done)
-	if _, err := w.conn.r.Peek(1); err != nil {
-		w.mu.Lock()
-		stopped := w.stopped
-		w.mu.Unlock()
-		if !stopped {
-			w.gone()
-		}
-		if !stopped || !isTimeout(err) {
-			w.err = err // read by stop, after done
-		}
+	_, err := w.conn.r.Peek(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil && w.gone != nil {
+		w.gone()
+		w.err = err
+	} else if err != nil && !isTimeout(err) {
+		w.err = err
 	}
 }
 
-// stop ends the watching. It reports whether the client is still there.
-func (w *watcher) stop() bool {
-	if w.timer.Stop() {
-		return true
-	}
+// end ends the watching. It reports whether the client is still there.
+func (w *watch) end() bool {
+	w.timer.Stop()
 	w.mu.Lock()
-	w.stopped = true
+	w.gone = nil
 	done := w.done
 	w.mu.Unlock()
 	if done == nil {
@@ -298,6 +307,9 @@ func (w *watcher) stop() bool {
 	}
 	_ = w.conn.SetReadDeadline(time.Unix(1, 0))
 	<-done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done = nil
 	return w.err == nil
 }
 

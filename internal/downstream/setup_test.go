@@ -32,7 +32,7 @@ type backend struct {
 	news chan string   // for the standing stream
 }
 
-func newBackend(t *testing.T) *backend {
+func newBackend(t testing.TB) *backend {
 	b := &backend{hold: make(chan struct{}), held: make(chan struct{}, 100), gone: make(chan struct{}, 100), news: make(chan string, 10)}
 	b.Server = httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(b.Server.Close)
@@ -138,7 +138,7 @@ func (b *backend) wait(r *http.Request) bool {
 // A flood is more than what sockets buffer, and less than what may wait.
 const floodEvents, floodSize = 100, 30_000
 
-func newGateway(t *testing.T, b *backend) *gateway.Gateway {
+func newGateway(t testing.TB, b *backend) *gateway.Gateway {
 	t.Helper()
 	c := config.Default(filepath.Join(t.TempDir(), "gatehouse.yaml"))
 	c.Servers = []config.Server{{ID: "files", URL: b.URL, Approve: config.FirstUse, Era: config.Auto, Timeout: time.Minute}}

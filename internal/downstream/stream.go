@@ -32,9 +32,9 @@ const (
 	// commonly after a minute.
 	keepAlive = 25 * time.Second
 	// patience is how long an answer may take before a client that can come back is
-	// told where to. Shorter calls are not worth a stream; longer ones cost more than
-	// it does.
-	patience = 50 * time.Millisecond
+	// told where to. Few connections are lost within a second, and what takes longer
+	// costs more than a stream does.
+	patience = time.Second
 	// reconnect is after how long a client should come back, in milliseconds.
 	reconnect = "1000"
 )
@@ -161,8 +161,8 @@ func (a *answer) plain(reply gateway.Reply) {
 		a.w.WriteHeader(status)
 		return
 	}
-	head.Set("Content-Type", "application/json")
-	head.Set("Content-Length", strconv.Itoa(len(reply.Body)))
+	head["Content-Type"] = jsonType
+	head[contentLength] = []string{strconv.Itoa(len(reply.Body))}
 	a.w.WriteHeader(status)
 	if len(reply.Body) <= socketBuffer {
 		_, _ = a.w.Write(reply.Body)
