@@ -84,7 +84,7 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 		result = fmt.Sprintf(`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"backend","version":"1"}}`, m.Params.ProtocolVersion)
 	case "tools/list":
 		var tools []string
-		for _, name := range []string{"echo", "held", "talks", "noisy", "flood"} {
+		for _, name := range []string{"echo", "held", "talks", "noisy", "flood", "torrent"} {
 			tools = append(tools, fmt.Sprintf(`{"name":%q,"inputSchema":{"type":"object"}}`, name))
 		}
 		result = `{"tools":[` + strings.Join(tools, ",") + `]}`
@@ -96,6 +96,15 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 		case "flood":
 			for range floodEvents {
 				events = append(events, fmt.Sprintf(note, strings.Repeat("x", floodSize)))
+			}
+		case "torrent": // says more than may wait for a client, and goes on when it is held
+			w.Header().Set("Content-Type", "text/event-stream")
+			for range 3 * floodEvents {
+				fmt.Fprintf(w, "data: %s\n\n", fmt.Sprintf(note, strings.Repeat("x", floodSize)))
+			}
+			_ = http.NewResponseController(w).Flush()
+			if !b.wait(r) {
+				return
 			}
 		case "talks": // says something and goes on when it is held
 			w.Header().Set("Content-Type", "text/event-stream")

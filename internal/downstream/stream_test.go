@@ -166,11 +166,14 @@ func Test_a_long_call_can_be_resumed_though_nothing_came_ahead(t *testing.T) {
 	again.wantEnd(t)
 }
 
+func modernBody(tool string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":%q,"arguments":{},"_meta":{%q:%q,%q:{},%q:"info"}}}`,
+		tool, wire.MetaVersion, wire.ModernVersion, wire.MetaCapabilities, "io.modelcontextprotocol/logLevel")
+}
+
 func modernCall(t *testing.T, f *front, tool string) (*streamed, context.CancelFunc) {
 	t.Helper()
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":%q,"arguments":{},"_meta":{%q:%q,%q:{},%q:"info"}}}`,
-		tool, wire.MetaVersion, wire.ModernVersion, wire.MetaCapabilities, "io.modelcontextprotocol/logLevel")
-	return f.open(t, "POST", body, headerVersion, wire.ModernVersion, "Mcp-Method", "tools/call", "Mcp-Name", tool)
+	return f.open(t, "POST", modernBody(tool), headerVersion, wire.ModernVersion, "Mcp-Method", "tools/call", "Mcp-Name", tool)
 }
 
 func Test_a_modern_stream_has_no_ids_and_its_end_cancels(t *testing.T) {
@@ -248,5 +251,29 @@ func Test_a_client_that_does_not_read_holds_up_nobody(t *testing.T) {
 	}
 	if got := next(t, stream); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":5,"result"`) {
 		t.Errorf("got %.100s", got)
+	}
+}
+
+// A modern client that does not read cannot come back for what it missed, so its
+// call ends.
+func Test_a_modern_client_that_does_not_read_is_cancelled(t *testing.T) {
+	f := newFront(t)
+	conn, err := net.Dial("tcp", f.http.Bound.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(smallBuffer)
+	body := modernBody("torrent")
+	fmt.Fprintf(conn, "POST /mcp/files HTTP/1.1\r\nHost: localhost:%s\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n"+
+		"Mcp-Protocol-Version: %s\r\nMcp-Method: tools/call\r\nMcp-Name: torrent\r\nContent-Length: %d\r\n\r\n%s", f.port(), wire.ModernVersion, len(body), body)
+	select {
+	case <-f.backend.gone:
+	case <-time.After(writeTimeout / 2): // it need not wait for a write to time out
+		t.Fatal("the call goes on")
+	}
+	answer, err := io.ReadAll(conn)
+	if strings.Contains(string(answer), `"id":5`) {
+		t.Errorf("an answer came: %v", err)
 	}
 }
