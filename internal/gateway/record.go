@@ -225,8 +225,13 @@ func digest(b []byte) string {
 // inspect shows a message to the rules, all of it but the exceptions, and applies
 // what they say: the message is replaced by its redacted form, or refused.
 func (g *Gateway) inspect(ex *exchange, m **wire.Message, surface rule.Surface, except ...wire.Value) error {
+	return g.inspectValue(ex, m, (*m).Root, surface, except...)
+}
+
+// inspectValue is inspect for one value inside a message.
+func (g *Gateway) inspectValue(ex *exchange, m **wire.Message, v wire.Value, surface rule.Surface, except ...wire.Value) error {
 	live := g.live.Load()
-	out, err := live.inspector.Message(&(*m).Document, (*m).Root, live.subject(ex.server, surface, ex.target), except...)
+	out, err := live.inspector.Message(&(*m).Document, v, live.subject(ex.server, surface, ex.target), except...)
 	if err != nil {
 		return err
 	}
