@@ -19,11 +19,12 @@ type ownWriter struct {
 	status int
 	begun  bool // the head is in out, or sent
 	chunks bool
-	length int // of the body, as the head says; -1 before it is known
-	body   int // bytes of the body so far
-	timed  atomic.Bool
-	out    []byte // not sent yet
-	err    error  // of the first write that did not succeed
+	length int         // of the body, as the head says; -1 before it is known
+	body   int         // bytes of the body so far
+	timed  atomic.Bool // the handler set a deadline for writing
+	until  time.Time   // that of the connection otherwise
+	out    []byte      // not sent yet
+	err    error       // of the first write that did not succeed
 }
 
 const (
@@ -122,6 +123,7 @@ func (w *ownWriter) Write(b []byte) (int, error) {
 		return 0, w.err
 	}
 	if len(b) > keptBuffer && !w.chunks { // not copied
+		w.limit()
 		whole := net.Buffers{w.out, b}
 		_, w.err = whole.WriteTo(w.conn)
 		w.out = w.out[:0]
@@ -137,9 +139,23 @@ func (w *ownWriter) Write(b []byte) (int, error) {
 
 func (w *ownWriter) send() {
 	if w.err == nil && len(w.out) > 0 {
+		w.limit()
 		_, w.err = w.conn.Write(w.out)
 	}
 	w.out = w.out[:0]
+}
+
+// limit gives a client that sends requests and does not read the answers between
+// one and two writeTimeouts. A deadline for each response would cost more than the
+// guard is worth.
+func (w *ownWriter) limit() {
+	if w.timed.Load() {
+		return
+	}
+	if now := time.Now(); w.until.Sub(now) < writeTimeout {
+		w.until = now.Add(2 * writeTimeout)
+		_ = w.conn.SetWriteDeadline(w.until) // if it fails, writing does, too
+	}
 }
 
 // FlushError sends what was written.
@@ -172,7 +188,7 @@ func (w *ownWriter) finish() bool {
 	}
 	w.send()
 	if w.timed.Load() && w.err == nil {
-		w.err = w.conn.SetWriteDeadline(time.Time{})
+		w.until = time.Time{} // the next response sets its own
 	}
 	return w.err == nil && (w.length < 0 || w.body == w.length)
 }

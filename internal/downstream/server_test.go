@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -386,4 +388,36 @@ func Test_a_slow_client_is_given_up(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
+}
+
+// A client that sends requests and reads no answers would hold a goroutine and a
+// connection for ever.
+func Test_a_client_that_reads_no_answers_is_given_up(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		w := ownWriter{conn: ours, ending: new(atomic.Bool)}
+		began := time.Now()
+		for range 3 {
+			w.reset()
+			io.WriteString(&w, "answer")
+			if !w.finish() {
+				break
+			}
+		}
+		if took := time.Since(began); took < writeTimeout || took > 2*writeTimeout {
+			t.Errorf("it was given up after %v", took)
+		}
+		// A deadline of the handler's own is not the next response's.
+		w.reset()
+		_ = w.SetWriteDeadline(time.Now().Add(time.Second))
+		w.finish()
+		go io.Copy(io.Discard, theirs)
+		<-time.After(time.Minute)
+		w.reset()
+		if io.WriteString(&w, "answer"); !w.finish() {
+			t.Error("the deadline of an earlier response is in force")
+		}
+		ours.Close()
+	})
 }
