@@ -27,12 +27,8 @@ type ownWriter struct {
 	err    error       // of the first write that did not succeed
 }
 
-const (
-	// bufferedBody is how much of a body is held back to learn its length.
-	bufferedBody = 2 << 10
-	// keptBuffer is what a connection keeps between two requests.
-	keptBuffer = 8 << 10
-)
+// keptBuffer is what a connection keeps between two requests.
+const keptBuffer = 8 << 10
 
 var errLongBody = errors.New("the body is longer than its head says")
 
@@ -65,12 +61,7 @@ func (w *ownWriter) begin() {
 		}
 	}
 	w.chunks = w.length < 0 && w.status != http.StatusNoContent
-	held := w.out // of a body whose length was awaited
-	head := make([]byte, 0, 512)
-	if len(held) == 0 {
-		head = w.out
-	}
-	head = append(head, "HTTP/1.1 "...)
+	head := append(w.out, "HTTP/1.1 "...)
 	head = strconv.AppendInt(head, int64(w.status), 10)
 	head = append(append(append(head, ' '), http.StatusText(w.status)...), "\r\nDate: "...)
 	head = append(append(head, date()...), "\r\n"...)
@@ -87,10 +78,6 @@ func (w *ownWriter) begin() {
 		head = append(head, "Transfer-Encoding: chunked\r\n"...)
 	}
 	w.out = append(head, "\r\n"...)
-	w.body = 0
-	if len(held) > 0 {
-		w.append(held)
-	}
 }
 
 // append adds a piece of the body to what is not sent yet.
@@ -109,11 +96,6 @@ func (w *ownWriter) append(b []byte) {
 func (w *ownWriter) Write(b []byte) (int, error) {
 	if w.err != nil || len(b) == 0 {
 		return 0, w.err
-	}
-	w.WriteHeader(http.StatusOK)
-	if !w.begun && w.header[contentLength] == nil && len(w.out)+len(b) <= bufferedBody {
-		w.out = append(w.out, b...)
-		return len(b), nil
 	}
 	if !w.begun {
 		w.begin()
@@ -175,12 +157,10 @@ func (w *ownWriter) SetWriteDeadline(t time.Time) error {
 // finish sends the rest of the response. It reports whether the connection can
 // carry another.
 func (w *ownWriter) finish() bool {
-	if !w.begun && w.status != http.StatusNoContent {
-		if w.header[contentLength] == nil {
-			w.header[contentLength] = []string{strconv.Itoa(len(w.out))}
-		}
-	}
 	if !w.begun {
+		if w.status != http.StatusNoContent && w.header[contentLength] == nil {
+			w.header[contentLength] = []string{"0"}
+		}
 		w.begin()
 	}
 	if w.chunks {

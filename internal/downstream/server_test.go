@@ -194,7 +194,7 @@ func Test_a_connection_goes_to_net_http_with_what_was_read(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if resp := wantResponse(t, r, "POST", "own /5 five"); resp.Header.Get("Date") == "" || resp.ContentLength != 11 {
+	if resp := wantResponse(t, r, "POST", "own /5 five"); resp.Header.Get("Date") == "" || resp.Header["Transfer-Encoding"] != nil {
 		t.Errorf("%v", resp)
 	}
 	// The rest of a body that was not all there.
@@ -250,7 +250,7 @@ func Test_responses(t *testing.T) {
 		length int64
 		body   string
 	}{
-		{"/nothing", 200, 0, ""}, {"/accepted", 202, 0, ""}, {"/none", 204, 0, ""}, {"/error", 403, 3, "no\n"},
+		{"/nothing", 200, 0, ""}, {"/accepted", 202, 0, ""}, {"/none", 204, 0, ""}, {"/error", 403, -1, "no\n"},
 		{"/length", 200, int64(len(large)), large}, {"/chunks", 200, -1, large}, {"/stream", 200, -1, "one two"}, {"/header", 200, 0, ""},
 	} {
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", tt.path)
