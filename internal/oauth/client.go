@@ -229,14 +229,15 @@ func (c *Client) private() bool {
 	return err == nil && a.IsLoopback()
 }
 
-// uselessNow reports that the last token was refused as soon as it was new.
+// uselessNow reports that the last renewal was refused, or its token as soon as it
+// was new.
 func (c *Client) uselessNow() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Now().Before(c.useless)
 }
 
-// gaveUp is called when a server refuses a token that was just renewed.
+// gaveUp is called when a renewal is refused, or a token that was just renewed.
 func (c *Client) gaveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -376,10 +377,11 @@ func (g *Grant) take(t tokens) {
 
 // machine gets a token with credentials of the gateway's own.
 func (c *Client) machine(ctx context.Context, p place, scopes []string) error {
-	get := c.clientCredentials
-	if c.auth.Type == config.Enterprise {
-		get = c.enterprise
-	}
+	get := map[string]func(context.Context, place, []string) (tokens, error){
+		config.ClientCredentials: c.clientCredentials,
+		config.Enterprise:        c.enterprise,
+		config.WorkloadIdentity:  c.workloadIdentity,
+	}[c.auth.Type]
 	t, err := get(ctx, p, scopes)
 	if err != nil {
 		return c.notNow(ctx, err)
@@ -403,6 +405,7 @@ func (c *Client) notNow(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &answered) && answered.final():
+		c.gaveUp()
 		return c.needLogin(err)
 	case errors.Is(err, egress.ErrRefused):
 		return c.refusal(err, "its metadata names a place that is not public; see servers.%s.auth.unsafe_addresses", c.server.ID)

@@ -88,9 +88,8 @@ func (r AuthRun) Passes() bool {
 // authReasons are why scenarios do not pass with the gateway. None of them passes
 // with the SDK's client either.
 var authReasons = map[string]string{
-	"auth/dpop":           "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
-	"auth/dpop-nonce":     "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
-	"auth/wif-jwt-bearer": "workload identity federation (SEP-1933) is a draft; the gateway has client credentials and enterprise-managed authorization",
+	"auth/dpop":       "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
+	"auth/dpop-nonce": "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
 }
 
 // CompareAuth lists what is wrong with the runs, one sentence each.

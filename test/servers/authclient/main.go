@@ -88,6 +88,7 @@ type given struct {
 	IdPClientID  string `json:"idp_client_id"`
 	IdPIssuer    string `json:"idp_issuer"`
 	IDToken      string `json:"idp_id_token"`
+	Workload     string `json:"valid_jwt"`
 }
 
 func writeConfig(dir, path, address, server string) error {
@@ -119,6 +120,9 @@ func writeConfig(dir, path, address, server string) error {
 	switch scenario := os.Getenv("MCP_CONFORMANCE_SCENARIO"); {
 	case strings.Contains(scenario, "client-credentials"):
 		auth["type"] = "client-credentials"
+	case g.Workload != "":
+		auth["type"] = "workload-identity"
+		problems = append(problems, secret(auth, "assertion", g.Workload))
 	case g.IDToken != "":
 		auth["type"] = "enterprise"
 		idp := map[string]any{"issuer": g.IdPIssuer, "client_id": g.IdPClientID}
