@@ -48,6 +48,7 @@ type Client struct {
 	file    os.FileInfo // that it was read from; nil if there was none
 	looked  time.Time   // when the file was last looked at
 	useless time.Time   // until then a renewal is not tried again
+	noted   time.Time   // when what the server wants was last remembered
 }
 
 const (
@@ -56,6 +57,9 @@ const (
 	// uselessFor keeps a server that refuses every token from making the gateway ask
 	// for a new one at every request.
 	uselessFor = 30 * time.Second
+	// noteEvery keeps a server that says something else in each refusal from making
+	// the gateway write a file for each.
+	noteEvery = 10 * time.Second
 	// renewTimeout bounds one renewal: two documents and at most two token requests,
 	// of which each is usually far below a second.
 	renewTimeout = 45 * time.Second
@@ -99,7 +103,7 @@ func (c *Client) current(fresh bool) (*Grant, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.grant, c.file, c.useless = grant, file, time.Time{}
+		c.grant, c.file, c.useless, c.noted = grant, file, time.Time{}, time.Time{}
 		c.store.use(c.fileName(), grant)
 	}
 	c.looked = time.Now()
@@ -305,12 +309,22 @@ func (c *Client) remember(ch challenge, g *Grant) {
 	}
 	next.Wanted = union(next.Wanted, ch.scopes)
 	next.Metadata = cmp.Or(ch.metadata, next.Metadata)
-	if g != nil && len(next.Wanted) == len(g.Wanted) && next.Metadata == g.Metadata || len(next.Wanted) > maxScopes {
+	if g != nil && len(next.Wanted) == len(g.Wanted) && next.Metadata == g.Metadata || len(next.Wanted) > maxScopes || !c.mayNote() {
 		return
 	}
 	if err := c.save(&next); err != nil {
 		c.log.Error("what the server wants is not remembered", "error", err)
 	}
+}
+
+func (c *Client) mayNote() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.noted) < noteEvery {
+		return false
+	}
+	c.noted = time.Now()
+	return true
 }
 
 // scopes to ask for: those of the configuration; else those of the challenge, which
