@@ -66,6 +66,7 @@ func configKeys(c *Config, servers **node) []key {
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
 			count("processes", "Server processes alive at once.", &l.Processes, 100_000),
 		),
+		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}
 }
