@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"sync"
 )
 
 // Reach of a phrase around one of its triggers, in folded bytes, and how far
@@ -40,9 +41,11 @@ type Phrase struct {
 // surroundings of a trigger, and no byte twice for the same phrase, so the time
 // is linear in the text whatever it holds.
 type Phrases struct {
-	list    []compiled
-	scanner *Scanner
-	uses    []use // of the literals of the scanner
+	// Literals stand in every text in which a phrase is found.
+	Literals *Literals
+
+	list []compiled
+	uses []use // of the literals
 }
 
 type compiled struct {
@@ -90,7 +93,7 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 	if len(kinds) > maxKinds {
 		panic("rule: internal error: too many kinds of phrases")
 	}
-	p.scanner, p.uses = NewScanner(words.literals), words.uses
+	p.Literals, p.uses = NewLiterals(Lowercase, words.literals...), words.uses
 	return p
 }
 
@@ -145,10 +148,16 @@ type Evidence struct {
 	kinds      map[string]int
 }
 
-// Find returns the phrases in a folded text, joined where they stand together,
-// in order.
-func (p *Phrases) Find(text []byte) []Evidence {
-	return join(p.single(text))
+// Find returns the phrases in the folded text of a subject, joined where they stand
+// together, in order.
+func (p *Phrases) Find(s *Subject) []Evidence {
+	if !s.Holds(p.Literals) {
+		return nil
+	}
+	work := scratches.Get().(*scratch)
+	defer scratches.Put(work)
+	work.look(p, s)
+	return join(p.single(s.Folded().Text, work))
 }
 
 // window is a stretch of text around triggers of one phrase.
@@ -163,8 +172,8 @@ type window struct {
 // mention is a place of a literal that some phrase needs. There can be many.
 type mention struct{ literal, start, end uint32 }
 
-func (p *Phrases) single(text []byte) []Evidence {
-	windows, mentions := p.windows(text)
+func (p *Phrases) single(text []byte, work *scratch) []Evidence {
+	windows, mentions := work.windows, work.mentions
 	var all []Evidence
 	// A phrase of weight 3 is enough by itself. Lighter ones are tried, the heavier
 	// first, only where those around could still add up, which is rare.
@@ -188,31 +197,41 @@ func (p *Phrases) single(text []byte) []Evidence {
 	return all
 }
 
-// windows finds the triggers and joins those of one phrase whose reach overlaps,
-// so that a phrase sees no byte twice. They come in the order of their starts, and
-// the literals that phrases need in the order of their ends.
-func (p *Phrases) windows(text []byte) (all []window, mentions []mention) {
-	var latest []int // phrase → its last window, plus one
-	Scan(p.scanner, text, func(literal, start, end int) {
+// scratch is the memory for looking at one text.
+type scratch struct {
+	windows  []window
+	mentions []mention // in order of their ends
+	latest   []int32   // phrase → its last window, plus one
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// look finds the triggers and joins those of one phrase whose reach overlaps, so
+// that a phrase sees no byte twice. Windows come in the order of their starts.
+func (w *scratch) look(p *Phrases, s *Subject) {
+	w.windows, w.mentions = w.windows[:0], w.mentions[:0]
+	w.latest = slices.Grow(w.latest[:0], len(p.list))[:len(p.list)]
+	clear(w.latest)
+	s.Each(p.Literals, func(literal, start, end int) {
 		use := &p.uses[literal]
 		if len(use.needs) > 0 {
-			mentions = append(mentions, mention{uint32(literal), uint32(start), uint32(end)})
-		}
-		if latest == nil && len(use.triggers) > 0 {
-			latest = make([]int, len(p.list))
+			w.mentions = append(w.mentions, mention{uint32(literal), uint32(start), uint32(end)})
 		}
 		for _, owner := range use.triggers {
-			reach := start - p.list[owner].Before
-			if n := latest[owner]; n > 0 && reach <= all[n-1].end {
-				all[n-1].last, all[n-1].end = end, end+reachAfter
-				continue
-			}
-			all = append(all, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
-			latest[owner] = len(all)
+			w.trigger(owner, start, end, start-p.list[owner].Before)
 		}
 	})
-	slices.SortStableFunc(all, func(a, b window) int { return a.start - b.start })
-	return all, mentions
+	slices.SortStableFunc(w.windows, func(a, b window) int { return a.start - b.start })
+}
+
+func (w *scratch) trigger(owner, start, end, reach int) {
+	if n := w.latest[owner]; n > 0 && reach <= w.windows[n-1].end {
+		last := &w.windows[n-1]
+		last.last, last.end = end, end+reachAfter
+		return
+	}
+	w.windows = append(w.windows, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
+	w.latest[owner] = int32(len(w.windows))
 }
 
 // potential is the weight that the light phrases around a window would have if

@@ -17,9 +17,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"strings"
+	"slices"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Limits bound one text from outside. A zero field means the value of
@@ -585,36 +586,49 @@ func decode(raw []byte, str String) string {
 
 // unescape decodes the inside of a JSON string that was scanned.
 func unescape(b []byte) string {
-	slash := bytes.IndexByte(b, '\\')
-	if slash < 0 {
+	if bytes.IndexByte(b, '\\') < 0 {
 		return string(b)
 	}
-	var out strings.Builder
-	out.Grow(len(b))
-	for ; slash >= 0; slash = bytes.IndexByte(b, '\\') {
-		out.Write(b[:slash])
-		b = b[slash:]
-		size := 2
-		switch c := b[1]; c {
-		case 'b':
-			out.WriteByte('\b')
-		case 'f':
-			out.WriteByte('\f')
-		case 'n':
-			out.WriteByte('\n')
-		case 'r':
-			out.WriteByte('\r')
-		case 't':
-			out.WriteByte('\t')
-		case 'u':
-			var r rune
-			r, size = unicodeEscape(b)
-			out.WriteRune(r)
-		default: // quote, backslash, slash
-			out.WriteByte(c)
+	out := appendUnescaped(make([]byte, 0, len(b)), b)
+	return unsafe.String(unsafe.SliceData(out), len(out)) // nobody else knows out
+}
+
+// simple[c] is what a backslash and c stand for, 0 if it takes more to say.
+var simple = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// appendUnescaped decodes the inside of a JSON string that was scanned. Eight bytes
+// are copied at once, whatever they are; behind an escape the next ones are written
+// over what was too much.
+func appendUnescaped(out, b []byte) []byte {
+	out = slices.Grow(out, len(b)+8)
+	for len(b) >= 8 {
+		block := binary.LittleEndian.Uint64(b)
+		out = binary.LittleEndian.AppendUint64(out, block)
+		slash := block ^ ones*'\\'
+		slash = (slash - ones) &^ slash & tops // the lowest is one; it may mark more behind
+		if slash == 0 {
+			b = b[8:]
+			continue
 		}
-		b = b[size:]
+		n := bits.TrailingZeros64(slash) / 8
+		out = out[:len(out)-8+n]
+		out, b = appendEscaped(out, b[n:])
 	}
-	out.Write(b)
-	return out.String()
+	for len(b) > 0 {
+		if b[0] == '\\' {
+			out, b = appendEscaped(out, b)
+			continue
+		}
+		out, b = append(out, b[0]), b[1:]
+	}
+	return out
+}
+
+// appendEscaped decodes the escape at the start of b and returns what follows it.
+func appendEscaped(out, b []byte) ([]byte, []byte) {
+	if c := simple[b[1]]; c != 0 {
+		return append(out, c), b[2:]
+	}
+	r, size := unicodeEscape(b)
+	return utf8.AppendRune(out, r), b[size:]
 }

@@ -25,8 +25,10 @@ var Rule = rule.Rule{
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	definition := subject.Surface&rule.Definitions != 0
-	matches := terminal(subject.Text, definition)
-	matches = append(matches, invisible(subject.Text, definition)...)
+	var matches []rule.Match
+	if !subject.Plain() {
+		matches = append(terminal(subject.Text, definition), invisible(subject.Text, definition)...)
+	}
 	if definition {
 		matches = append(matches, markup(subject.Text)...)
 		matches = append(matches, offScreen(subject.Text)...)

@@ -1,0 +1,102 @@
+package rule
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+// Form is the form of a text in which literals are looked for.
+type Form uint8
+
+const (
+	Written   Form = iota // as it was sent
+	Lowercase             // as Fold leaves it
+	forms
+)
+
+// Literals are the words without which a rule finds nothing, or without which a
+// part of it does not. A rule declares them, so that they are looked for once for
+// all rules together (Reader), and asks its Subject whether and where they stand.
+type Literals struct {
+	form  Form
+	words []string
+	alone func() *Scanner // for a text that no Reader reads
+}
+
+// NewLiterals declares literals. Letters of ASCII match in both cases.
+func NewLiterals(form Form, words ...string) *Literals {
+	return &Literals{form, words, sync.OnceValue(func() *Scanner { return NewScanner(words) })}
+}
+
+// Holds says whether any of the literals stands in the text. Most texts have none,
+// and then there is nothing more to do.
+func (s *Subject) Holds(l *Literals) bool {
+	if hits, known := s.read().hits(l); known {
+		return len(hits) > 0
+	}
+	holds := false
+	s.alone(l, func(literal, start, end int) { holds = true })
+	return holds
+}
+
+// Each calls found for each place of a literal, in order of their ends and, among
+// those, of their starts. Offsets are those of the form in which the literals are
+// looked for.
+func (s *Subject) Each(l *Literals, found func(literal, start, end int)) {
+	hits, known := s.read().hits(l)
+	if !known {
+		s.alone(l, found)
+		return
+	}
+	for _, h := range hits {
+		found(int(h.literal), int(h.start), int(h.end))
+	}
+}
+
+func (s *Subject) alone(l *Literals, found func(literal, start, end int)) {
+	if l.form == Lowercase {
+		Scan(l.alone(), s.Folded().Text, found)
+	} else {
+		Scan(l.alone(), s.Text, found)
+	}
+}
+
+// Folded is the folded text. It must not be kept or changed.
+func (s *Subject) Folded() *Folded {
+	if r := s.read(); r != nil {
+		return r.fold()
+	}
+	return Fold(s.Text)
+}
+
+// Plain says whether the text has nothing but the visible characters of ASCII and
+// ordinary white space.
+func (s *Subject) Plain() bool {
+	r := s.read()
+	if r == nil {
+		return plainASCII(s.Text)
+	}
+	if !r.plainKnown {
+		r.plain, r.plainKnown = plainASCII(s.Text), true
+	}
+	return r.plain
+}
+
+func plainASCII(text string) bool {
+	// In each of the following the highest bit of a byte says what the byte is; those
+	// of bytes that are not ASCII are set in beyond.
+	beyond, fine := uint64(0), uint64(highest)
+	i := 0
+	for ; len(text)-i >= 8; i += 8 {
+		block := binary.LittleEndian.Uint64([]byte(text[i : i+8]))
+		beyond |= block | block + eight // 0x7f, or not ASCII
+		high := block | highest
+		fine &= high - ' '*eight | (high-'\t'*eight)&^(high-('\r'+1)*eight)
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c >= 0x7f || c < ' ' && !asciiSpace(c) {
+			return false
+		}
+	}
+	return beyond&highest == 0 && fine&highest == highest
+}
