@@ -79,7 +79,7 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 		if s.Key != keyIndex {
 			keyIndex, key = s.Key, ""
 			if s.Key >= 0 {
-				key = doc.Text(int(s.Key))
+				key, _ = doc.View(int(s.Key), nil)
 			}
 		}
 		subject.Key, subject.IsKey = key, s.IsKey

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Bounds of the look-ahead while folding. They keep folding linear and are
@@ -44,6 +45,9 @@ func (f *Folded) Span(start, end int) (int, int) {
 	}
 	return int(f.from[start]), int(f.from[end])
 }
+
+// view is Text without a copy.
+func (f *Folded) view() string { return unsafe.String(unsafe.SliceData(f.Text), len(f.Text)) }
 
 type folder struct {
 	src    string

@@ -55,9 +55,9 @@ func (s *Subject) Each(l *Literals, found func(literal, start, end int)) {
 
 func (s *Subject) alone(l *Literals, found func(literal, start, end int)) {
 	if l.form == Lowercase {
-		Scan(l.alone(), s.Folded().Text, found)
+		l.alone().Scan(s.Folded().view(), found)
 	} else {
-		Scan(l.alone(), s.Text, found)
+		l.alone().Scan(s.Text, found)
 	}
 }
 
@@ -69,34 +69,31 @@ func (s *Subject) Folded() *Folded {
 	return Fold(s.Text)
 }
 
-// Plain says whether the text has nothing but the visible characters of ASCII and
-// ordinary white space.
-func (s *Subject) Plain() bool {
-	r := s.read()
-	if r == nil {
-		return plainASCII(s.Text)
-	}
-	if !r.plainKnown {
-		r.plain, r.plainKnown = plainASCII(s.Text), true
-	}
-	return r.plain
+// Classes are kinds of characters that stand in a text.
+type Classes struct {
+	Control  bool // of ASCII, but for ordinary white space
+	NonASCII bool
 }
 
-func plainASCII(text string) bool {
-	// In each of the following the highest bit of a byte says what the byte is; those
-	// of bytes that are not ASCII are set in beyond.
-	beyond, fine := uint64(0), uint64(highest)
-	i := 0
+// Classes says which kinds of characters the text has.
+func (s *Subject) Classes() Classes {
+	var beyond, control uint64
+	text, i := s.Text, 0
 	for ; len(text)-i >= 8; i += 8 {
+		// In each of the following the highest bit of a byte says what the byte is, as
+		// long as all are ASCII. Otherwise control may say too much.
 		block := binary.LittleEndian.Uint64([]byte(text[i : i+8]))
-		beyond |= block | block + eight // 0x7f, or not ASCII
+		beyond |= block
 		high := block | highest
-		fine &= high - ' '*eight | (high-'\t'*eight)&^(high-('\r'+1)*eight)
+		space := (high - '\t'*eight) &^ (high - ('\r'+1)*eight)
+		control |= ^(high-' '*eight)&^space | block + eight // 0x7f
 	}
 	for ; i < len(text); i++ {
-		if c := text[i]; c >= 0x7f || c < ' ' && !asciiSpace(c) {
-			return false
+		c := text[i]
+		beyond |= uint64(c)
+		if c < ' ' && !asciiSpace(c) || c == 0x7f {
+			control = highest
 		}
 	}
-	return beyond&highest == 0 && fine&highest == highest
+	return Classes{Control: control&highest != 0, NonASCII: beyond&highest != 0}
 }

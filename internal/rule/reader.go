@@ -94,14 +94,13 @@ const (
 
 // reading is what is known of one text.
 type reading struct {
-	reader            *Reader
-	text              string
-	folded            Folded
-	isFolded          bool
-	passed            [forms]bool
-	tooMany           [forms]bool
-	found             [][]hit // by the index of the Literals
-	plain, plainKnown bool
+	reader   *Reader
+	text     string
+	folded   Folded
+	isFolded bool
+	passed   [forms]bool
+	tooMany  [forms]bool
+	found    [][]hit // by the index of the Literals
 }
 
 // end makes the reading ready for the next text.
@@ -161,9 +160,9 @@ func (r *reading) pass(form Form) {
 		}
 	}
 	if form == Lowercase {
-		Scan(p.scanner, r.fold().Text, keep)
+		p.scanner.Scan(r.fold().view(), keep)
 	} else {
-		Scan(p.scanner, r.text, keep)
+		p.scanner.Scan(r.text, keep)
 	}
 	r.tooMany[form] = count > maxFound
 }

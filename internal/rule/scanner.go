@@ -1,13 +1,13 @@
 package rule
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Scanner finds every occurrence of many literals in one pass over a text. Letters
@@ -79,15 +79,17 @@ func NewScanner(literals []string) *Scanner {
 		}
 		for odd := range stride {
 			offset := rarest(s.literals[id].text, odd)
-			for _, hash := range anchorHashes(s.literals[id].text, offset) {
+			anchorHashes(s.literals[id].text, offset, func(hash uint32) {
 				all = append(all, entry{hash, anchor{uint16(id), int16(offset)}})
-			}
+			})
 		}
 	}
 	if len(all) > maxEntries {
 		panic("rule: internal error: too many literals for one scanner")
 	}
-	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
+	slices.SortFunc(all, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.literal, b.literal), cmp.Compare(a.offset, b.offset))
+	})
 	s.enter(all)
 	return s
 }
@@ -130,13 +132,12 @@ func (s *Scanner) enter(all []entry) {
 }
 
 // list enters the anchors of one hash. With any byte behind it an anchor has many
-// hashes, so the last list often serves again.
+// hashes, so a list of one anchor often serves again.
 func (s *Scanner) list(same []entry) list {
+	same = slices.Compact(same)
 	if len(same) == 1 {
-		for i, a := range s.anchors {
-			if a == same[0].anchor {
-				return list{uint16(i), uint16(i + 1)}
-			}
+		if n := slices.Index(s.anchors, same[0].anchor); n >= 0 {
+			return list{uint16(n), uint16(n + 1)}
 		}
 	}
 	from := len(s.anchors)
@@ -146,22 +147,21 @@ func (s *Scanner) list(same []entry) list {
 	return list{uint16(from), uint16(len(s.anchors))}
 }
 
-// anchorHashes are the hashes of the four bytes at an offset of a literal, where any
-// byte can stand before and behind it.
-func anchorHashes(text string, offset int) []uint32 {
-	var all []uint32
-	for other := range 256 {
-		var four [anchorBytes]byte
-		for i := range four {
-			four[i] = byte(other)
-			if at := offset + i; at >= 0 && at < len(text) {
-				four[i] = text[at]
-			}
-		}
-		all = append(all, anchorHash(binary.LittleEndian.Uint32(four[:])))
+// anchorHashes calls yield with the hashes of the four bytes at an offset of a
+// literal, where any byte can stand before and behind it.
+func anchorHashes(text string, offset int, yield func(uint32)) {
+	if offset >= 0 && offset+anchorBytes <= len(text) {
+		yield(anchorHash(binary.LittleEndian.Uint32([]byte(text[offset:]))))
+		return
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	for other := range 256 {
+		four := [anchorBytes]byte{byte(other), byte(other), byte(other), byte(other)}
+		if other&caseBit == 0 {
+			continue // the hash is the same as with this bit
+		}
+		copy(four[max(-offset, 0):], text[max(offset, 0):])
+		yield(anchorHash(binary.LittleEndian.Uint32(four[:])))
+	}
 }
 
 // common are the bytes of ordinary text, the most frequent first.
@@ -225,40 +225,45 @@ func inOrder(a, b hit) int {
 	return int(a.literal) - int(b.literal)
 }
 
-// Scan calls found for each occurrence, in order of their ends and, among those, of
-// their starts: text[start:end] is the literal with that index.
-func Scan[T string | []byte](s *Scanner, text T, found func(literal, start, end int)) {
-	s.scan([]byte(text), found)
+// sighting is one run of a scanner over a text.
+type sighting struct {
+	scanner *Scanner
+	text    string
+	hits    []hit // found and not reported
 }
 
-func (s *Scanner) scan(text []byte, found func(literal, start, end int)) {
-	var few [8]hit
-	w := sighting{scanner: s, text: text, hits: few[:0]}
+var sightings = sync.Pool{New: func() any { return new(sighting) }}
+
+// Scan calls found for each occurrence, in order of their ends and, among those, of
+// their starts: text[start:end] is the literal with that index.
+func (s *Scanner) Scan(text string, found func(literal, start, end int)) {
+	w := sightings.Get().(*sighting)
+	w.scanner, w.text = s, text
 	for from := 0; from < len(text); from += stretch {
 		to := min(from+stretch, len(text))
 		w.anchored(from, to)
 		for _, id := range s.short {
 			w.short(from, to, id)
 		}
-		if len(w.hits) == 0 {
-			continue
-		}
-		slices.SortFunc(w.hits, inOrder)
-		done := 0
-		for done < len(w.hits) && int(w.hits[done].end) <= to { // what is found further on ends behind it
-			h := w.hits[done]
-			found(int(h.literal), int(h.start), int(h.end))
-			done++
-		}
-		w.hits = w.hits[:copy(w.hits, w.hits[done:])]
+		w.report(to, found)
 	}
+	*w = sighting{hits: w.hits[:0]}
+	sightings.Put(w)
 }
 
-// sighting is one run of a scanner over a text.
-type sighting struct {
-	scanner *Scanner
-	text    []byte
-	hits    []hit // found and not reported
+// report tells of what ends up to a place. What is found further on ends behind it.
+func (w *sighting) report(to int, found func(literal, start, end int)) {
+	if len(w.hits) == 0 {
+		return
+	}
+	slices.SortFunc(w.hits, inOrder)
+	done := 0
+	for done < len(w.hits) && int(w.hits[done].end) <= to {
+		h := w.hits[done]
+		found(int(h.literal), int(h.start), int(h.end))
+		done++
+	}
+	w.hits = w.hits[:copy(w.hits, w.hits[done:])]
 }
 
 // anchored finds the literals that have an anchor in text[from:to].
@@ -267,9 +272,9 @@ func (w *sighting) anchored(from, to int) {
 	at := from
 	for ; at+8 <= to && at+16 <= len(text); at += 8 {
 		here := text[at : at+16]
-		block := binary.LittleEndian.Uint64(here)
+		block := binary.LittleEndian.Uint64([]byte(here))
 		a, b, c := anchorHash(uint32(block)), anchorHash(uint32(block>>16)), anchorHash(uint32(block>>32))
-		d := anchorHash(binary.LittleEndian.Uint32(here[6:]))
+		d := anchorHash(binary.LittleEndian.Uint32([]byte(here[6:])))
 		if s.set[a/64]&(1<<(a%64)) != 0 {
 			w.confirm(at)
 		}
@@ -291,12 +296,12 @@ func (w *sighting) anchored(from, to int) {
 }
 
 // upToEight reads eight bytes; those that are missing are zero.
-func upToEight(text []byte) (block uint64) {
+func upToEight(text string) (block uint64) {
 	if len(text) >= 8 {
-		return binary.LittleEndian.Uint64(text)
+		return binary.LittleEndian.Uint64([]byte(text[:8]))
 	}
-	for i, b := range text {
-		block |= uint64(b) << (8 * i)
+	for i := range len(text) {
+		block |= uint64(text[i]) << (8 * i)
 	}
 	return block
 }
@@ -319,7 +324,7 @@ func (w *sighting) add(start, id int) {
 }
 
 // stands says whether a literal stands at a place.
-func (s *Scanner) stands(text []byte, at, id int) bool {
+func (s *Scanner) stands(text string, at, id int) bool {
 	l := &s.literals[id]
 	if len(text)-at < len(l.text) || upToEight(text[at:])&l.mask != l.value {
 		return false
@@ -350,12 +355,12 @@ func (w *sighting) short(from, to, id int) {
 	}
 }
 
-func indexEitherCase(text []byte, b byte) int {
+func indexEitherCase(text string, b byte) int {
 	if !letter(b) {
-		return bytes.IndexByte(text, b)
+		return strings.IndexByte(text, b)
 	}
-	for i, c := range text {
-		if c|caseBit == b {
+	for i := range len(text) {
+		if text[i]|caseBit == b {
 			return i
 		}
 	}

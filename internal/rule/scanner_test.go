@@ -13,7 +13,7 @@ type occurrence struct{ Literal, Start, End int }
 
 func scan(literals []string, text string) []occurrence {
 	var all []occurrence
-	Scan(NewScanner(literals), text, func(literal, start, end int) { all = append(all, occurrence{literal, start, end}) })
+	NewScanner(literals).Scan(text, func(literal, start, end int) { all = append(all, occurrence{literal, start, end}) })
 	return all
 }
 

@@ -5,6 +5,7 @@ package hiddentext
 import (
 	_ "embed"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/rule"
 )
@@ -26,8 +27,12 @@ var Rule = rule.Rule{
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	definition := subject.Surface&rule.Definitions != 0
 	var matches []rule.Match
-	if !subject.Plain() {
-		matches = append(terminal(subject.Text, definition), invisible(subject.Text, definition)...)
+	classes := subject.Classes()
+	if classes.Control || classes.NonASCII && strings.Contains(subject.Text, controlSequence) {
+		matches = terminal(subject.Text, definition)
+	}
+	if classes.NonASCII {
+		matches = append(matches, invisible(subject.Text, definition)...)
 	}
 	if definition {
 		matches = append(matches, markup(subject.Text)...)

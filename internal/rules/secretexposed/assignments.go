@@ -263,7 +263,7 @@ func placeholder(value string) bool { return holds(placeholders, value) }
 
 func holds(words *rule.Scanner, value string) bool {
 	found := false
-	rule.Scan(words, value, func(literal, start, end int) { found = true })
+	words.Scan(value, func(literal, start, end int) { found = true })
 	return found
 }
 
