@@ -150,7 +150,7 @@ func (f *folder) blocks(i int) int {
 		space := equal(block, ' ')
 		stop := space & (space<<8 | before)
 		if uint64(marks)|stop != 0 {
-			block, space, stop = closer(b, block, before)
+			block, space, stop = closer(b, block, before, marks)
 		}
 		out = binary.LittleEndian.AppendUint64(out, block|between(block, 'A', 'Z')>>2)
 		if stop != 0 {
@@ -167,12 +167,13 @@ func (f *folder) blocks(i int) int {
 // closer looks at the neighbours of the bytes of a block, which are the first of b:
 // a line feed becomes a space where a word follows, and a dash stays where no other
 // follows. It returns the block, where its spaces are, and what it could not fold.
-func closer(b string, block, before uint64) (folded, space, stop uint64) {
-	for i := range 8 {
-		if stops[b[i]] == always {
-			stop = 0x80 << (8 * i)
-			break
+func closer(b string, block, before uint64, marks uint8) (folded, space, stop uint64) {
+	if marks&always != 0 {
+		n := 0
+		for stops[b[n&7]] != always {
+			n++
 		}
+		stop = 0x80 << (8 * n)
 	}
 	next := block>>8 | uint64(b[8])<<56
 	word := between(next|caseBit*eight, 'a', 'z') | between(next, '0', '9')

@@ -79,14 +79,11 @@ type Classes struct {
 func (s *Subject) Classes() Classes {
 	var beyond, control uint64
 	text, i := s.Text, 0
-	for ; len(text)-i >= 8; i += 8 {
-		// In each of the following the highest bit of a byte says what the byte is, as
-		// long as all are ASCII. Otherwise control may say too much.
-		block := binary.LittleEndian.Uint64([]byte(text[i : i+8]))
-		beyond |= block
-		high := block | highest
-		space := (high - '\t'*eight) &^ (high - ('\r'+1)*eight)
-		control |= ^(high-' '*eight)&^space | block + eight // 0x7f
+	for ; len(text)-i >= 16; i += 16 {
+		b := text[i : i+16]
+		one, two := binary.LittleEndian.Uint64([]byte(b)), binary.LittleEndian.Uint64([]byte(b[8:]))
+		beyond |= one | two
+		control |= controls(one) | controls(two)
 	}
 	for ; i < len(text); i++ {
 		c := text[i]
@@ -96,4 +93,12 @@ func (s *Subject) Classes() Classes {
 		}
 	}
 	return Classes{Control: control&highest != 0, NonASCII: beyond&highest != 0}
+}
+
+// controls marks the control characters of ASCII that are no white space by the
+// highest bit of each byte. Where a byte is not ASCII, it may mark more.
+func controls(block uint64) uint64 {
+	high := block | highest
+	space := (high - '\t'*eight) &^ (high - ('\r'+1)*eight)
+	return ^(high - ' '*eight | space) | block + eight // 0x7f
 }

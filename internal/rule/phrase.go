@@ -5,7 +5,9 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strings"
 	"sync"
+	"unsafe"
 )
 
 // Reach of a phrase around one of its triggers, in folded bytes, and how far
@@ -44,8 +46,9 @@ type Phrases struct {
 	// Literals stand in every text in which a phrase is found.
 	Literals *Literals
 
-	list []compiled
-	uses []use // of the literals
+	list  []compiled
+	uses  []use      // of the literals
+	brief [][]string // of each set: literals that are looked for in a window only
 }
 
 type compiled struct {
@@ -85,15 +88,17 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 			u := words.use(trigger)
 			u.triggers = append(u.triggers, len(p.list))
 		}
-		for _, set := range c.requirements() {
-			c.needs = append(c.needs, words.set(set))
-		}
 		p.list = append(p.list, c)
+	}
+	for i := range p.list {
+		for _, set := range p.list[i].requirements() {
+			p.list[i].needs = append(p.list[i].needs, words.set(set))
+		}
 	}
 	if len(kinds) > maxKinds {
 		panic("rule: internal error: too many kinds of phrases")
 	}
-	p.Literals, p.uses = NewLiterals(Lowercase, words.literals...), words.uses
+	p.Literals, p.uses, p.brief = NewLiterals(Lowercase, words.literals...), words.uses, words.brief
 	return p
 }
 
@@ -102,7 +107,7 @@ type vocabulary struct {
 	literals []string
 	uses     []use
 	index    map[string]int
-	sets     int
+	brief    [][]string // of each set
 }
 
 func (v *vocabulary) use(literal string) *use {
@@ -115,14 +120,23 @@ func (v *vocabulary) use(literal string) *use {
 	return &v.uses[i]
 }
 
-// set enters a set of literals and returns its number.
+// briefNeed is the length below which a literal makes looking through all of a text
+// dearer than looking for it in the windows that need it.
+const briefNeed = 5
+
+// set enters a set of literals and returns its number. Triggers have been entered.
 func (v *vocabulary) set(literals []string) int {
+	n := len(v.brief)
+	v.brief = append(v.brief, nil)
 	for _, literal := range literals {
+		if _, known := v.index[literal]; !known && len(literal) < briefNeed {
+			v.brief[n] = append(v.brief[n], literal)
+			continue
+		}
 		u := v.use(literal)
-		u.needs = append(u.needs, v.sets)
+		u.needs = append(u.needs, n)
 	}
-	v.sets++
-	return v.sets - 1
+	return n
 }
 
 // requirements are the sets of literals of which one each must stand in a window.
@@ -275,7 +289,7 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 	if n := bytes.IndexByte(text[w.last:end], '\n'); n >= 0 {
 		end = w.last + n
 	}
-	if !p.needed(c, mentions, start, end) {
+	if !p.needed(c, mentions, text, start, end) {
 		return all
 	}
 	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
@@ -290,13 +304,16 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 
 // needed says whether text[start:end] holds a literal of each set that a phrase
 // needs.
-func (p *Phrases) needed(c *compiled, mentions []mention, start, end int) bool {
+func (p *Phrases) needed(c *compiled, mentions []mention, text []byte, start, end int) bool {
 	byEnd := func(m mention, at int) int { return int(m.end) - at }
 	from, _ := slices.BinarySearchFunc(mentions, start+1, byEnd)
 	to, _ := slices.BinarySearchFunc(mentions, end+1, byEnd)
+	window := unsafe.String(unsafe.SliceData(text[start:end]), end-start)
 	for _, set := range c.needs {
 		if !slices.ContainsFunc(mentions[from:to], func(m mention) bool {
 			return int(m.start) >= start && slices.Contains(p.uses[m.literal].needs, set)
+		}) && !slices.ContainsFunc(p.brief[set], func(literal string) bool {
+			return strings.Contains(window, literal)
 		}) {
 			return false
 		}

@@ -64,7 +64,7 @@ func Test_needed_is_inside_the_window(t *testing.T) {
 	work.look(p, &Subject{Text: string(text)})
 	f := func(start, end int, want bool) {
 		t.Helper()
-		if got := p.needed(&p.list[0], work.mentions, start, end); got != want {
+		if got := p.needed(&p.list[0], work.mentions, text, start, end); got != want {
 			t.Errorf("needed in %q: got %v, want %v", text[start:end], got, want)
 		}
 	}
