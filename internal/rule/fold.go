@@ -3,6 +3,7 @@ package rule
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -137,13 +138,13 @@ func (f *folder) blocks(i int) int {
 	if f.mapped {
 		return f.ordinary(i)
 	}
-	src, out := f.src, f.out
+	f.out = slices.Grow(f.out, len(f.src)-i)
+	b, out := f.src[i:], f.out[len(f.out):cap(f.out)]
 	before := uint64(0) // its highest bit: a space stands before, or nothing
-	if n := len(out); n == 0 || out[n-1] == ' ' || out[n-1] == '\n' {
+	if n := len(f.out); n == 0 || f.out[n-1] == ' ' || f.out[n-1] == '\n' {
 		before = 0x80
 	}
-	for ; len(src)-i > 8; i += 8 {
-		b := src[i : i+9]
+	for len(b) > 8 && len(out) >= 8 {
 		marks := stops[b[0]] | stops[b[1]] | stops[b[2]] | stops[b[3]] | stops[b[4]] | stops[b[5]] | stops[b[6]] | stops[b[7]]
 		// In each of the following the highest bit of a byte says what the byte is.
 		block := binary.LittleEndian.Uint64([]byte(b))
@@ -152,16 +153,21 @@ func (f *folder) blocks(i int) int {
 		if uint64(marks)|stop != 0 {
 			block, space, stop = closer(b, block, before, marks)
 		}
-		out = binary.LittleEndian.AppendUint64(out, block|between(block, 'A', 'Z')>>2)
+		binary.LittleEndian.PutUint64(out, block|between(block, 'A', 'Z')>>2)
+		n := bits.TrailingZeros64(stop) / 8
 		if stop != 0 {
-			n := bits.TrailingZeros64(stop) / 8
-			f.out = out[:len(out)-8+n]
-			return i + n
+			return f.done(i, len(f.src) - len(b) + n)
 		}
 		before = space >> 56
+		b, out = b[8:], out[8:]
 	}
-	f.out = out
-	return f.ordinary(i)
+	return f.ordinary(f.done(i, len(f.src)-len(b)))
+}
+
+// done takes what was folded from one place to another, byte for byte, into the text.
+func (f *folder) done(from, to int) int {
+	f.out = f.out[:len(f.out)+to-from]
+	return to
 }
 
 // closer looks at the neighbours of the bytes of a block, which are the first of b:

@@ -96,9 +96,9 @@ func (s *Subject) Classes() Classes {
 }
 
 // controls marks the control characters of ASCII that are no white space by the
-// highest bit of each byte. Where a byte is not ASCII, it may mark more.
+// highest bit of each byte.
 func controls(block uint64) uint64 {
 	high := block | highest
 	space := (high - '\t'*eight) &^ (high - ('\r'+1)*eight)
-	return ^(high - ' '*eight | space) | block + eight // 0x7f
+	return (^(high - ' '*eight | space) | block + eight) &^ block // + 1 is for 0x7f
 }

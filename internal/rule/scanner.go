@@ -270,11 +270,9 @@ func (w *sighting) report(to int, found func(literal, start, end int)) {
 func (w *sighting) anchored(from, to int) {
 	s, text := w.scanner, w.text
 	at := from
-	for ; at+8 <= to && at+16 <= len(text); at += 8 {
-		here := text[at : at+16]
-		block := binary.LittleEndian.Uint64([]byte(here))
-		a, b, c := anchorHash(uint32(block)), anchorHash(uint32(block>>16)), anchorHash(uint32(block>>32))
-		d := anchorHash(binary.LittleEndian.Uint32([]byte(here[6:])))
+	for b := text[from:]; at+8 <= to && len(b) >= 16; at, b = at+8, b[8:] {
+		block := binary.LittleEndian.Uint64([]byte(b))
+		a, b, c, d := anchorHash(uint32(block)), anchorHash(uint32(block>>16)), anchorHash(uint32(block>>32)), anchorHash(binary.LittleEndian.Uint32([]byte(b[6:])))
 		if s.set[a/64]&(1<<(a%64)) != 0 {
 			w.confirm(at)
 		}
