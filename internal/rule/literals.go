@@ -100,5 +100,5 @@ func (s *Subject) Classes() Classes {
 func controls(block uint64) uint64 {
 	high := block | highest
 	space := (high - '\t'*eight) &^ (high - ('\r'+1)*eight)
-	return (^(high - ' '*eight | space) | block + eight) &^ block // + 1 is for 0x7f
+	return (^(high - ' '*eight | space) | (block + eight)) &^ block // + 1 is for 0x7f
 }
