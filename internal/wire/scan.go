@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 	"unsafe"
@@ -85,12 +86,7 @@ type Document struct {
 	Root    Value
 	Strings []String
 
-	top []member // the members of the root object
-}
-
-type member struct {
-	key        int32 // index in Strings
-	start, end int32
+	top []String // the values of the members of the root object: where they stand, and their names
 }
 
 // Scan accepts raw if it is exactly one JSON value in strict form: RFC 8259
@@ -105,12 +101,10 @@ func Scan(raw []byte, lim Limits) (Document, error) {
 	}
 	// Every string has two quotes that are not escaped, so this is enough for all.
 	count := min(bytes.Count(raw, []byte{'"'})/2, lim.Strings)
-	s := scanner{
-		raw: raw, lim: lim,
-		strings: make([]String, 0, count),
-		names:   make([]name, 0, 16),  // enough for most messages, as are 4 for
-		top:     make([]member, 0, 4), // jsonrpc, id, method and params
-	}
+	s := scanners.Get().(*scanner)
+	s.raw, s.lim = raw, lim
+	defer s.free()
+	s.strings = make([]String, 0, count+extra)
 	s.space()
 	start := s.pos
 	if err := s.value(-1); err != nil {
@@ -121,7 +115,25 @@ func Scan(raw []byte, lim Limits) (Document, error) {
 	if s.pos != len(raw) {
 		return Document{}, s.fail("data after the JSON value")
 	}
-	return Document{Raw: raw, Root: Value{raw, start, end}, Strings: s.strings, top: s.top}, nil
+	return newDocument(raw, Value{raw, start, end}, s.strings, s.top), nil
+}
+
+// extra is room behind the strings for jsonrpc, id, method and params.
+const extra = 4
+
+// newDocument puts strings and top into one piece of memory, if strings has room.
+func newDocument(raw []byte, root Value, strings, top []String) Document {
+	n := len(strings)
+	all := append(strings, top...)
+	return Document{Raw: raw, Root: root, Strings: all[:n:n], top: all[n:]}
+}
+
+// scanners keep the memory of what a scan needs for itself.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+func (s *scanner) free() {
+	*s = scanner{top: s.top[:0], names: s.names[:0]}
+	scanners.Put(s)
 }
 
 type scanner struct {
@@ -130,7 +142,7 @@ type scanner struct {
 	depth   int
 	lim     Limits
 	strings []String
-	top     []member
+	top     []String
 	names   []name // names of all open objects, innermost last
 }
 
@@ -229,7 +241,7 @@ func (s *scanner) object(key int32) error {
 			return err
 		}
 		if s.depth == 1 {
-			s.top = append(s.top, member{at, int32(start), int32(s.pos)})
+			s.top = append(s.top, String{Start: int32(start), End: int32(s.pos), Key: at})
 		}
 		s.space()
 		if s.peek() != ',' {
@@ -333,55 +345,56 @@ func (s *scanner) text(key int32, isKey bool) error {
 	if len(s.strings) >= s.lim.Strings {
 		return s.exceeded("strings", s.lim.Strings)
 	}
-	s.pos++
-	start := s.pos
-	escaped, ascii := false, true
-	for {
-		n, plain := plainRun(s.raw[s.pos:])
-		s.pos += n
+	start := s.pos + 1
+	escaped, ascii, raw := false, true, s.raw
+	for pos := start; ; {
+		n, plain := plainRun(raw[pos:])
+		pos += n
 		ascii = ascii && plain
-		if s.pos >= len(s.raw) {
+		s.pos = pos
+		if pos >= len(raw) {
 			return s.fail("the text ends inside a string")
 		}
-		switch s.raw[s.pos] {
+		switch raw[pos] {
 		case '"':
-			if !ascii && !utf8.Valid(s.raw[start:s.pos]) {
+			if !ascii && !utf8.Valid(raw[start:pos]) {
 				return s.fail("invalid UTF-8 in the string that ends")
 			}
-			s.strings = append(s.strings, String{int32(start), int32(s.pos), key, isKey, escaped})
+			s.strings = append(s.strings, String{int32(start), int32(pos), key, isKey, escaped})
 			s.pos++
 			return nil
 		case '\\':
 			escaped = true
-			if err := s.escape(); err != nil {
+			if pos+1 < len(raw) && simple[raw[pos+1]] != 0 {
+				pos += 2
+				continue
+			}
+			if err := s.unicode(); err != nil {
 				return err
 			}
+			pos = s.pos
 		default:
 			return s.fail("a control character must be escaped")
 		}
 	}
 }
 
-// escape scans one escape sequence. A surrogate that is not half of a pair is
-// refused: decoders replace, keep or drop it, so its text is not one text
-// (RFC 7493 section 2.1).
-func (s *scanner) escape() error {
+// unicode scans one escape sequence that is not of a single letter. A surrogate that
+// is not half of a pair is refused: decoders replace, keep or drop it, so its text is
+// not one text (RFC 7493 section 2.1).
+func (s *scanner) unicode() error {
 	if s.pos+1 >= len(s.raw) {
 		return s.fail("the text ends inside a string")
 	}
-	switch s.raw[s.pos+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos += 2
-		return nil
-	case 'u':
-		_, size := unicodeEscape(s.raw[s.pos:])
-		if size == 0 {
-			return s.fail("invalid escape or lone surrogate")
-		}
-		s.pos += size
-		return nil
+	if s.raw[s.pos+1] != 'u' {
+		return s.fail("invalid escape")
 	}
-	return s.fail("invalid escape")
+	_, size := unicodeEscape(s.raw[s.pos:])
+	if size == 0 {
+		return s.fail("invalid escape or lone surrogate")
+	}
+	s.pos += size
+	return nil
 }
 
 // unicodeEscape decodes \uXXXX, or a pair of them that is one character. Its size

@@ -135,11 +135,15 @@ type memberSpan struct {
 }
 
 func (m memberSpan) is(doc []byte, key string) bool {
-	raw := doc[m.keyStart:m.keyEnd]
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		return unescape(raw) == key
+	return equalText(doc[m.keyStart:m.keyEnd], key)
+}
+
+// equalText says whether the inside of a JSON string stands for a text.
+func equalText(inside []byte, text string) bool {
+	if bytes.IndexByte(inside, '\\') >= 0 {
+		return unescape(inside) == text
 	}
-	return string(raw) == key
+	return string(inside) == text
 }
 
 func (v Value) members() iter.Seq[memberSpan] {
