@@ -2,6 +2,7 @@ package rule
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -27,6 +28,12 @@ type Literals struct {
 func NewLiterals(form Form, words ...string) *Literals {
 	return &Literals{form, words, sync.OnceValue(func() *Scanner { return NewScanner(words) })}
 }
+
+// Words are the literals, in the order in which Each numbers them.
+func (l *Literals) Words() []string { return slices.Clone(l.words) }
+
+// Form is the form of a text in which they are looked for.
+func (l *Literals) Form() Form { return l.form }
 
 // Holds says whether any of the literals stands in the text. Most texts have none,
 // and then there is nothing more to do.
