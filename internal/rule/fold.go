@@ -156,7 +156,7 @@ func (f *folder) blocks(i int) int {
 		binary.LittleEndian.PutUint64(out, block|between(block, 'A', 'Z')>>2)
 		n := bits.TrailingZeros64(stop) / 8
 		if stop != 0 {
-			return f.done(i, len(f.src) - len(b) + n)
+			return f.done(i, len(f.src)-len(b)+n)
 		}
 		before = space >> 56
 		b, out = b[8:], out[8:]

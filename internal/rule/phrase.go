@@ -54,6 +54,7 @@ type Phrases struct {
 type compiled struct {
 	Phrase
 	pattern, unless *regexp.Regexp
+	sequences       []sequence
 	kind            int
 	needs           []int // sets of literals; one of each must stand in a window
 }
@@ -73,7 +74,7 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 	words := vocabulary{index: map[string]int{}}
 	kinds := map[string]int{}
 	for _, phrase := range slices.Concat(lists...) {
-		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern)}
+		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern), sequences: sequences(parse(phrase.Pattern))}
 		if _, known := kinds[c.Kind]; !known {
 			kinds[c.Kind] = len(kinds)
 		}
@@ -94,7 +95,6 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 		for _, set := range p.list[i].requirements() {
 			p.list[i].needs = append(p.list[i].needs, words.set(set))
 		}
-		slices.SortStableFunc(p.list[i].needs, func(a, b int) int { return len(words.brief[a]) - len(words.brief[b]) }) // the cheap ones first
 	}
 	if len(kinds) > maxKinds {
 		panic("rule: internal error: too many kinds of phrases")
@@ -142,17 +142,21 @@ func (v *vocabulary) set(literals []string) int {
 
 // requirements are the sets of literals of which one each must stand in a window.
 func (c *compiled) requirements() [][]string {
-	parsed, err := syntax.Parse(c.Pattern, syntax.Perl)
-	if err != nil {
-		panic("rule: internal error: " + err.Error()) // it has been compiled
-	}
-	sets := slices.DeleteFunc(requirements(parsed), func(set []string) bool {
+	sets := slices.DeleteFunc(requirements(parse(c.Pattern)), func(set []string) bool {
 		return allHold(c.Triggers, set) // nothing is left to be asked at a trigger
 	})
 	if len(c.Needs) > 0 {
 		sets = append(sets, c.Needs)
 	}
 	return sets
+}
+
+func parse(pattern string) *syntax.Regexp {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		panic("rule: internal error: " + err.Error()) // it has been compiled
+	}
+	return parsed
 }
 
 // Evidence is one phrase that was found, or several that stand together.
@@ -319,7 +323,7 @@ func (p *Phrases) needed(c *compiled, mentions []mention, text []byte, start, en
 			return false
 		}
 	}
-	return true
+	return anyHeldBy(window, c.sequences)
 }
 
 // join adds up evidence that stands together, each kind once.

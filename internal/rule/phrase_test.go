@@ -58,7 +58,7 @@ func TestPhrases_Find_sees_every_place_of_a_long_row(t *testing.T) {
 }
 
 func Test_needed_is_inside_the_window(t *testing.T) {
-	p := NewPhrases([]Phrase{{Kind: "k", Weight: 3, Triggers: []string{"@"}, Needs: []string{"send", "mail to"}, Pattern: `@.*later`}})
+	p := NewPhrases([]Phrase{{Kind: "k", Weight: 3, Triggers: []string{"@"}, Needs: []string{"send", "mail to"}, Pattern: `@?.*later`}})
 	text := []byte("@ mail to later")
 	var work scratch
 	work.look(p, &Subject{Text: string(text)})
