@@ -104,14 +104,22 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// maxKept is how large a text may be for its memory to wait for the next message.
-const maxKept = 1 << 20
+const (
+	// maxKept is how large a text, in bytes, may be for its memory to wait for the next
+	// message.
+	maxKept = 1 << 20
+	// maxKeptMatches is the same for matches, of which most messages have none.
+	maxKeptMatches = 64
+)
 
 func (w *scratch) end() {
 	if cap(w.text) > maxKept {
 		w.text = nil
 	}
-	clear(w.matches[:cap(w.matches)])
+	if cap(w.matches) > maxKeptMatches {
+		w.matches = nil
+	}
+	clear(w.matches[:cap(w.matches)]) // nothing of a message is kept
 	scratches.Put(w)
 }
 

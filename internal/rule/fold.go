@@ -109,7 +109,7 @@ func (f *folder) ordinary(i int) int {
 	return i
 }
 
-// What stands against folding a byte to itself in lower case.
+// What stands against folding a byte to itself in lower case, or a space to itself.
 const (
 	always    = 1 << iota // it never does so
 	sometimes             // its neighbours decide
@@ -154,9 +154,8 @@ func (f *folder) blocks(i int) int {
 			block, space, stop = closer(b, block, before, marks)
 		}
 		binary.LittleEndian.PutUint64(out, block|between(block, 'A', 'Z')>>2)
-		n := bits.TrailingZeros64(stop) / 8
 		if stop != 0 {
-			return f.done(i, len(f.src)-len(b)+n)
+			return f.done(i, len(f.src)-len(b)+bits.TrailingZeros64(stop)/8)
 		}
 		before = space >> 56
 		b, out = b[8:], out[8:]

@@ -21,7 +21,7 @@ const (
 type Literals struct {
 	form  Form
 	words []string
-	alone func() *Scanner // for a text that no Reader reads
+	alone func() *Scanner // for them and no others
 }
 
 // NewLiterals declares literals. Letters of ASCII match in both cases.
@@ -70,10 +70,10 @@ func (s *Subject) alone(l *Literals, found func(literal, start, end int)) {
 
 // Folded is the folded text. It must not be kept or changed.
 func (s *Subject) Folded() *Folded {
-	if r := s.read(); r != nil {
-		return r.fold()
+	if s.read() == nil {
+		s.reading = &reading{text: s.Text}
 	}
-	return Fold(s.Text)
+	return s.reading.fold()
 }
 
 // Classes are kinds of characters that stand in a text.

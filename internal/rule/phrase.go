@@ -174,7 +174,7 @@ func (p *Phrases) Find(s *Subject) []Evidence {
 		return nil
 	}
 	work := scratches.Get().(*scratch)
-	defer scratches.Put(work)
+	defer work.end()
 	work.look(p, s)
 	return join(p.single(s.Folded().Text, work))
 }
@@ -224,6 +224,15 @@ type scratch struct {
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// maxScratch is how many windows or mentions wait, as memory, for the next text.
+const maxScratch = 1 << 14
+
+func (w *scratch) end() {
+	if cap(w.windows) <= maxScratch && cap(w.mentions) <= maxScratch {
+		scratches.Put(w)
+	}
+}
 
 // look finds the triggers and joins those of one phrase whose reach overlaps, so
 // that a phrase sees no byte twice. Windows come in the order of their starts.

@@ -18,8 +18,8 @@ type Reader struct {
 
 // pass is the one search for the literals of all rules in one form of a text.
 type pass struct {
-	scanner *Scanner // nil if there are none
-	origin  []origin // of the scanner's literals
+	scanner func() *Scanner // made when it is first needed; nil if there is nothing to look for
+	origin  []origin        // of the scanner's literals
 }
 
 // origin says whose literal it is: the index of the Literals, and in them.
@@ -28,24 +28,38 @@ type origin struct{ owner, literal uint16 }
 // NewReader makes a Reader for rules that read the same surfaces.
 func NewReader(rules []Rule) *Reader {
 	r := &Reader{rules: rules}
-	var words [forms][]string
 	for _, one := range rules {
 		for _, l := range one.Literals {
-			for i, word := range l.words {
-				p := &r.passes[l.form]
-				p.origin = append(p.origin, origin{uint16(len(r.literals)), uint16(i)})
-				words[l.form] = append(words[l.form], word)
+			if !slices.Contains(r.literals, l) {
+				r.literals = append(r.literals, l)
 			}
-			r.literals = append(r.literals, l)
 		}
 	}
-	for form := range r.passes {
-		if len(words[form]) > 0 {
-			r.passes[form].scanner = NewScanner(words[form])
-		}
+	for form := range forms {
+		r.passes[form] = r.newPass(form)
 	}
 	r.readings.New = func() any { return &reading{reader: r, found: make([][]hit, len(r.literals))} }
 	return r
+}
+
+func (r *Reader) newPass(form Form) (p pass) {
+	var words []string
+	for owner, l := range r.literals {
+		if l.form != form || len(l.words) == 0 {
+			continue
+		}
+		if p.scanner = l.alone; len(words) > 0 {
+			p.scanner = nil // there are several
+		}
+		words = append(words, l.words...)
+		for i := range l.words {
+			p.origin = append(p.origin, origin{uint16(owner), uint16(i)})
+		}
+	}
+	if p.scanner == nil && len(words) > 0 {
+		p.scanner = sync.OnceValue(func() *Scanner { return NewScanner(words) })
+	}
+	return p
 }
 
 // Found is a match and the rule that made it.
@@ -94,7 +108,7 @@ const (
 
 // reading is what is known of one text.
 type reading struct {
-	reader   *Reader
+	reader   *Reader // nil if the rule looks by itself
 	text     string
 	folded   Folded
 	isFolded bool
@@ -115,8 +129,8 @@ func (r *reading) end() {
 	r.reader.readings.Put(r)
 }
 
-// of is the reading of a subject, nil if no Reader reads its text. A rule may look
-// at another text under the same subject.
+// read is what is known of the subject's text, nil if nothing is. A rule may look at
+// another text under the same subject.
 func (s *Subject) read() *reading {
 	if s.reading == nil || s.reading.text != s.Text {
 		return nil
@@ -136,7 +150,7 @@ func (r *reading) fold() *Folded {
 // hits are the places of literals that a rule has declared; they are not known if
 // it has not, or if there are too many.
 func (r *reading) hits(l *Literals) (hits []hit, known bool) {
-	if r == nil {
+	if r == nil || r.reader == nil {
 		return nil, false
 	}
 	owner := slices.Index(r.reader.literals, l)
@@ -153,6 +167,9 @@ func (r *reading) hits(l *Literals) (hits []hit, known bool) {
 func (r *reading) pass(form Form) {
 	r.passed[form] = true
 	count, p := 0, &r.reader.passes[form]
+	if p.scanner == nil {
+		return
+	}
 	keep := func(literal, start, end int) {
 		if count++; count <= maxFound {
 			o := p.origin[literal]
@@ -160,9 +177,9 @@ func (r *reading) pass(form Form) {
 		}
 	}
 	if form == Lowercase {
-		p.scanner.Scan(r.fold().view(), keep)
+		p.scanner().Scan(r.fold().view(), keep)
 	} else {
-		p.scanner.Scan(r.text, keep)
+		p.scanner().Scan(r.text, keep)
 	}
 	r.tooMany[form] = count > maxFound
 }

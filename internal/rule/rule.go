@@ -123,7 +123,7 @@ type Subject struct {
 	// the configuration gives them to it; only for ToServer.
 	Known []string
 
-	reading *reading // nil if no Reader reads the text
+	reading *reading // what is known of the text; nil if nothing is
 }
 
 // Action is what a rule proposes for a matched span. In definitions there is

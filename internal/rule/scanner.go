@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -70,7 +69,7 @@ func anchorHash(four uint32) uint32 {
 // tables: they are constants of this program.
 func NewScanner(literals []string) *Scanner {
 	s := &Scanner{}
-	var all []entry
+	var entries []uint64 // a hash and, in the lower half, the index of an anchor
 	for id, text := range literals {
 		s.literals = append(s.literals, newLiteral(text))
 		if len(text) < minAnchored {
@@ -80,17 +79,16 @@ func NewScanner(literals []string) *Scanner {
 		for odd := range stride {
 			offset := rarest(s.literals[id].text, odd)
 			anchorHashes(s.literals[id].text, offset, func(hash uint32) {
-				all = append(all, entry{hash, anchor{uint16(id), int16(offset)}})
+				entries = append(entries, uint64(hash)<<32|uint64(len(s.anchors)))
 			})
+			s.anchors = append(s.anchors, anchor{uint16(id), int16(offset)})
 		}
 	}
-	if len(all) > maxEntries {
+	if len(entries) > maxEntries/2 { // lists of several anchors need them once more
 		panic("rule: internal error: too many literals for one scanner")
 	}
-	slices.SortFunc(all, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.literal, b.literal), cmp.Compare(a.offset, b.offset))
-	})
-	s.enter(all)
+	slices.Sort(entries)
+	s.enter(slices.Compact(entries))
 	return s
 }
 
@@ -107,22 +105,16 @@ func newLiteral(text string) literal {
 	return l
 }
 
-// entry is an anchor under one of its hashes.
-type entry struct {
-	hash uint32
-	anchor
-}
-
 // enter makes the tables of entries in the order of their hashes.
-func (s *Scanner) enter(all []entry) {
-	for len(all) > 0 {
-		n := 1
-		for n < len(all) && all[n].hash == all[0].hash {
+func (s *Scanner) enter(entries []uint64) {
+	for len(entries) > 0 {
+		hash, n := entries[0]>>32, 1
+		for n < len(entries) && entries[n]>>32 == hash {
 			n++
 		}
-		s.set[all[0].hash/64] |= 1 << (all[0].hash % 64)
-		s.lists = append(s.lists, s.list(all[:n]))
-		all = all[n:]
+		s.set[hash/64] |= 1 << (hash % 64)
+		s.lists = append(s.lists, s.list(entries[:n]))
+		entries = entries[n:]
 	}
 	count := 0
 	for i, word := range s.set {
@@ -131,18 +123,15 @@ func (s *Scanner) enter(all []entry) {
 	}
 }
 
-// list enters the anchors of one hash. With any byte behind it an anchor has many
-// hashes, so a list of one anchor often serves again.
-func (s *Scanner) list(same []entry) list {
-	same = slices.Compact(same)
+// list makes the list of the anchors of one hash, which mostly is one anchor.
+func (s *Scanner) list(same []uint64) list {
 	if len(same) == 1 {
-		if n := slices.Index(s.anchors, same[0].anchor); n >= 0 {
-			return list{uint16(n), uint16(n + 1)}
-		}
+		n := uint16(same[0])
+		return list{n, n + 1}
 	}
 	from := len(s.anchors)
 	for _, e := range same {
-		s.anchors = append(s.anchors, e.anchor)
+		s.anchors = append(s.anchors, s.anchors[uint16(e)])
 	}
 	return list{uint16(from), uint16(len(s.anchors))}
 }

@@ -91,10 +91,10 @@ func (s sequence) heldBy(text string) bool {
 		end := -1
 		for _, literal := range set {
 			part := text
-			if end >= 0 {
-				part = text[:min(len(text), end+len(literal)-1)]
+			if end > 0 {
+				part = text[:end-1] // where another one ends sooner
 			}
-			if n := strings.Index(part, literal); n >= 0 && (end < 0 || n+len(literal) < end) {
+			if n := strings.Index(part, literal); n >= 0 {
 				end = n + len(literal)
 			}
 		}

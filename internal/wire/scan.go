@@ -131,7 +131,14 @@ func newDocument(raw []byte, root Value, strings, top []String) Document {
 // scanners keep the memory of what a scan needs for itself.
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
+// maxKept is how many names a scan may have held open for its memory to wait for the
+// next one.
+const maxKept = 1 << 10
+
 func (s *scanner) free() {
+	if cap(s.names) > maxKept || cap(s.top) > maxKept {
+		return
+	}
 	*s = scanner{top: s.top[:0], names: s.names[:0]}
 	scanners.Put(s)
 }
