@@ -37,11 +37,16 @@ func configKeys(c *Config, servers **node) []key {
 	a, l := &c.Audit, &c.Limits
 	return []key{
 		{"listen", schema{"type": "string", "default": c.Listen, "description": "Address of the gateway. Loopback only."}, func(r *reader, n *node, field string) { r.listen(n, field, &c.Listen) }},
+		section("tls", "The gateway's own certificate. Without it the gateway speaks plain HTTP.",
+			path("cert", "File with the certificate and those that lead to a known authority, PEM.", "", &c.TLS.Cert),
+			path("key", "File with its private key, PEM.", "", &c.TLS.Key),
+		),
 		oneOf("approve", "When a definition counts as approved.", &c.Approve, FirstUse, Explicit),
 		path("lock", "File with the approved definitions; commit it.", "gatehouse.lock", &c.Lock),
 		path("state", "Folder for the audit log and other files that are not committed.", ".gatehouse", &c.State),
 		{"origins", schema{"type": "array", "items": schema{"type": "string"}, "description": "Browser origins that may call the gateway, scheme://host[:port]."}, func(r *reader, n *node, field string) { c.Origins = r.texts(n, field, "origin", checkOrigin) }},
 		{"rules", schema{"type": "object", "additionalProperties": schema{"enum": []string{Enforce, Report}}, "description": "What a rule does when it matches; enforce unless it is named here."}, func(r *reader, n *node, field string) { r.rules(n, field, c) }},
+		{"request_state_key", schema{"type": "string", "description": "Key that seals the state of calls that wait for their client's answers: env:NAME or file:PATH. Without one it changes at every start."}, func(r *reader, n *node, field string) { r.stateKey(n, field, c) }},
 		section("audit", "What the audit log keeps.",
 			oneOf("sync", "When records are forced to the disk.", &a.Sync, "interval", "each"),
 			oneOf("arguments", "How arguments are stored.", &a.Arguments, "redacted", "none"),
@@ -59,7 +64,9 @@ func configKeys(c *Config, servers **node) []key {
 			count("in_flight", "Exchanges at once.", &l.InFlight, 100_000),
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
+			count("processes", "Server processes alive at once.", &l.Processes, 100_000),
 		),
+		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}
 }
@@ -269,7 +276,11 @@ func yesNo(name, doc string, to *bool) key {
 }
 
 func path(name, doc, standard string, to *string) key {
-	return key{name, schema{"type": "string", "default": standard, "description": doc}, func(r *reader, n *node, field string) {
+	s := schema{"type": "string", "description": doc}
+	if standard != "" {
+		s["default"] = standard
+	}
+	return key{name, s, func(r *reader, n *node, field string) {
 		if n.kind != text || n.text == "" || strings.ContainsAny(n.text, "\x00\n") {
 			r.wrong(n, field, "a path")
 			return

@@ -36,10 +36,12 @@ func serverKeys(s *Server) []key {
 			s.URL = n.text
 		}},
 		{"headers", described(values, "Request headers: text, env:NAME, file:PATH, or text with ${env:NAME} inside."), func(r *reader, n *node, field string) { r.headers(n, field, s) }},
+		authKey(s),
 		yesNo("unsafe_plain_http", "Allow plain http to another machine: whoever is on the way reads and changes everything.", &s.UnsafePlainHTTP),
 		oneOf("approve", "Overrides approve for this server.", &s.Approve, FirstUse, Explicit),
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
 		duration("timeout", "Overrides limits.timeout for this server.", &s.Timeout),
+		duration("idle_stop", "Ends the process when nobody used it for so long; the next call starts it again.", &s.IdleStop),
 	}
 }
 
@@ -93,11 +95,12 @@ func (r *reader) server(m member, field string, c *Config) Server {
 	case hasCommand && hasURL:
 		r.refuse(m.pos, field, "has both command and url; a server is either a process or an endpoint")
 	case hasCommand:
-		r.foreign(n, field, "url", "headers", "unsafe_plain_http")
+		r.foreign(n, field, "url", "headers", "auth", "unsafe_plain_http")
 		r.process(n, field, s)
 	case hasURL:
 		r.foreign(n, field, "command", "dir", "env", "pass_env")
 		r.endpoint(n, field, s)
+		r.checkAuth(n, field, s)
 	default:
 		r.refuse(m.pos, field, "has neither command nor url; write command: [program, argument, …] or url: https://…")
 	}
@@ -286,6 +289,26 @@ func (r *reader) secrets(n *node, field, what string, each func(m member, at str
 	}
 }
 
+// stateKey reads a reference to a key. A key that stands in the file itself would
+// be committed with it.
+func (r *reader) stateKey(n *node, field string, c *Config) {
+	if n.kind != text {
+		r.wrongKind(n, field, "env:NAME or file:PATH")
+		return
+	}
+	value, err := parseReference(n.text, field, r.dir)
+	if err != nil {
+		r.refuse(n.pos, field, "%v", err)
+		return
+	}
+	if value.plain() {
+		r.refuse(n.pos, field, "expected env:NAME or file:PATH, not the key itself")
+		return
+	}
+	r.warnAboutSecret(n.pos, field, value)
+	c.RequestStateKey = value
+}
+
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 func checkEnvName(name string) string {
@@ -326,7 +349,7 @@ const shortestSecret = 8
 
 // Secrets are the values given to the server that are secret by their name, their
 // form or their place, as far as they can be read now: all headers, variables with
-// a name such as TOKEN, and files.
+// a name such as TOKEN, files, and what the gateway authenticates itself with.
 func (s Server) Secrets() []string {
 	var values []string
 	add := func(value string) {
@@ -347,6 +370,9 @@ func (s Server) Secrets() []string {
 				add(fields[len(fields)-1])
 			}
 		}
+	}
+	for _, value := range s.Auth.secrets() {
+		add(value)
 	}
 	slices.Sort(values)
 	return values
