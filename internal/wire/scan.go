@@ -102,9 +102,9 @@ func Scan(raw []byte, lim Limits) (Document, error) {
 	// Every string has two quotes that are not escaped, so this is enough for all.
 	count := min(bytes.Count(raw, []byte{'"'})/2, lim.Strings)
 	s := scanners.Get().(*scanner)
-	s.raw, s.lim = raw, lim
-	defer s.free()
-	s.strings = make([]String, 0, count+extra)
+	spare := s.strings
+	s.raw, s.lim, s.strings = raw, lim, make([]String, 0, count+extra)
+	defer func() { s.free(spare) }()
 	s.space()
 	start := s.pos
 	if err := s.value(-1); err != nil {
@@ -131,16 +131,17 @@ func newDocument(raw []byte, root Value, strings, top []String) Document {
 // scanners keep the memory of what a scan needs for itself.
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
-// maxKept is how many names a scan may have held open for its memory to wait for the
-// next one.
-const maxKept = 1 << 10
+// maxKept is how many strings or names the memory may hold that waits for the next
+// scan: a rare large text shall not hold its memory for ever.
+const maxKept = 1 << 12
 
-func (s *scanner) free() {
-	if cap(s.names) > maxKept || cap(s.top) > maxKept {
-		return
+// free ends a scan. Its strings are the document's; Valid has none and uses the
+// spare ones.
+func (s *scanner) free(spare []String) {
+	if cap(spare) <= maxKept && cap(s.names) <= maxKept && cap(s.top) <= maxKept {
+		*s = scanner{strings: spare[:0], top: s.top[:0], names: s.names[:0]}
+		scanners.Put(s)
 	}
-	*s = scanner{top: s.top[:0], names: s.names[:0]}
-	scanners.Put(s)
 }
 
 type scanner struct {
