@@ -318,6 +318,9 @@ func (g *Gateway) validate(ex *exchange) error {
 	if ex.meta.name == "uri" {
 		return properURI(ex.target)
 	}
+	if ex.msg.Method == wire.MethodListen {
+		return properURIs(ex.msg.Params.At("notifications", "resourceSubscriptions"))
+	}
 	if ex.modern && ex.route == toServer {
 		if err := fitRoots(&ex.out, ex.out.Params.Get("inputResponses").Members()); err != nil {
 			return err

@@ -38,6 +38,16 @@ func properURI(uri string) error {
 	return decision.Refuse(decision.InvalidArguments, "the URI is encoded over and over")
 }
 
+// properURIs is properURI for a list.
+func properURIs(list wire.Value) error {
+	for uri := range list.Items() {
+		if err := properURI(uri.Text()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func leadsUpwards(path string) bool {
 	if strings.ContainsFunc(path, unicode.IsControl) {
 		return true

@@ -155,6 +155,13 @@ func Test_R128_addresses_of_resources_are_validated(t *testing.T) {
 		if mount == "" {
 			prefix = "web+"
 		}
+		listening := object{"notifications": object{"resourceSubscriptions": []string{prefix + "note://welcome", prefix + "file:///srv/../etc"}}}
+		got := g.web.during(func() {
+			if r := g.client(t, true, mount).request("subscriptions/listen", listening); r.code() != -32602 {
+				t.Errorf("listening on %q: answered %d %s", mount, r.status, r.raw)
+			}
+		})
+		quiet(t, got, "subscriptions/listen")
 		for _, c := range g.both(t, mount) {
 			methods := []string{"resources/read"}
 			if !c.modern && mount != "newest" {

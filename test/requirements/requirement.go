@@ -40,3 +40,11 @@ func in(folder string, tests ...string) []Reference {
 	}
 	return list
 }
+
+// withOAuth are tests of the gateway as OAuth client, if it is there.
+func withOAuth(list []Reference) []Reference {
+	if PendingOAuth {
+		return nil
+	}
+	return list
+}

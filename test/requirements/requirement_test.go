@@ -244,7 +244,11 @@ func document(all map[Reference]found) []byte {
 		fmt.Fprintf(&out, "| %s | %d | %s |\n", line.state, count[line.state], line.means)
 	}
 	fmt.Fprintf(&out, "| **all** | **%d** | |\n", len(Table))
-	out.WriteString("\n| | requirement | how it is tested, or why not |\n|--:|---|---|\n")
+	out.WriteString("\n## Why some have no test\n\n")
+	for _, reason := range Reasons {
+		fmt.Fprintf(&out, "- **%s**: %s\n", reason.Name, reason.Text)
+	}
+	out.WriteString("\n## All of them\n\n| | requirement | how it is tested, or why not |\n|--:|---|---|\n")
 	for _, r := range Table {
 		fmt.Fprintf(&out, "| %d | **%s** %s<br>*%s* | %s |\n", r.Number, r.Level, r.Text, r.From, answer(r, mine[r.Number], all))
 	}
@@ -255,6 +259,11 @@ func document(all map[Reference]found) []byte {
 func answer(r Requirement, mine []Reference, all map[Reference]found) string {
 	if stateOf(r) == pending {
 		return "Not built yet: comes with Gatehouse as OAuth client of servers."
+	}
+	for _, reason := range Reasons {
+		if r.Why == reason.Name {
+			return "[" + reason.Name + "](#why-some-have-no-test)"
+		}
 	}
 	if r.Why != "" {
 		return r.Why

@@ -29,16 +29,25 @@ const (
 	naming      = "Joined servers"
 )
 
-// Reasons that several requirements share.
+// Reasons that several requirements share, by the name under which the page has
+// them.
 const (
-	noAuthorizationServer = "Gatehouse is no authorization server: it has no authorize, token or registration endpoint, shows no consent page and " +
-		"starts nobody's login at a third party. `Test_no_authorization_server_is_offered` looks for one."
-	identity = "Comes with identities: clients present no tokens yet. Whoever reaches the loopback address is the one local user, and " +
-		"whatever a client sends as a credential is ignored."
-	oneClick = "Gatehouse executes what a person wrote into the configuration and offers no command to install a server with; this comes with the " +
-		"audit before installation."
-	sandbox = "Comes with the sandbox. Until then a server runs with the rights of Gatehouse, in a process group of its own."
+	noAuthorizationServer = "no authorization server"
+	identity              = "identities"
+	oneClick              = "installing servers"
+	sandbox               = "sandbox"
 )
+
+// Reasons says each of them in full.
+var Reasons = []struct{ Name, Text string }{
+	{noAuthorizationServer, "Gatehouse has no authorize, token or registration endpoint, shows no consent page and starts nobody's login at a third " +
+		"party. `Test_no_authorization_server_is_offered` looks for one."},
+	{identity, "Clients present no tokens yet. Whoever reaches the loopback address is the one local user, and whatever a client sends as a " +
+		"credential is ignored. Who may call what is not built yet."},
+	{oneClick, "Gatehouse executes what a person wrote into the configuration and offers no command to install a server with. The audit before " +
+		"installation is not built yet."},
+	{sandbox, "A server runs with the rights of Gatehouse, in a process group and with an environment of its own. The sandbox is not built yet."},
+}
 
 // Folders with tests.
 const (
@@ -51,6 +60,7 @@ const (
 	wireTests        = "internal/wire"
 	integrationTests = "test/integration"
 	egressTests      = "internal/egress"
+	oauthTests       = "internal/oauth"
 	conformanceTests = "test/conformance"
 )
 
@@ -92,40 +102,55 @@ var Table = []Requirement{
 		Elsewhere: in(gatewayTests, "TestHandle_strangers_are_refused", "TestPool_sessions_are_never_shared_between_principals", "TestFitList_a_filtered_list_is_private"),
 		Part:      "There is one principal until there are identities."},
 	{Number: 30, Level: Must, From: authz, Text: "Tokens are stored where others cannot read them and appear in no log.",
-		Elsewhere: in(configTests, "Test_secrets_are_never_printed", "Test_errors_and_warnings_show_no_secret")},
+		Elsewhere: slices.Concat(in(configTests, "Test_secrets_are_never_printed", "Test_errors_and_warnings_show_no_secret"),
+			withOAuth(in(oauthTests, "TestStore_shows_no_secret", "TestStore_refuses_what_was_tampered_with")))},
 	{Number: 31, Level: Must, From: authz, Text: "A server gets only tokens that its own authorization server issued, also after a redirect.", OAuth: true,
-		Elsewhere: slices.Concat(authSuite, in(egressTests, "TestSameOrigin"))},
-	{Number: 32, Level: Must, From: authz, Text: "Refresh tokens are kept secret, asked for, and not taken for granted.", OAuth: true, Elsewhere: authSuite},
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestTransport_sends_the_token_to_its_server_only", "TestTransport_does_not_follow_redirects", "TestTransport_takes_nothing_to_another_authorization_server"), in(gatewayTests, "TestTokens_of_another_principal_or_URL_are_not_used"), in(egressTests, "TestSameOrigin"))},
+	{Number: 32, Level: Must, From: authz, Text: "Refresh tokens are kept secret, asked for, and not taken for granted.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestStore_shows_no_secret", "TestTransport_renews_a_token_once_for_all", "TestTransport_asks_for_a_login_when_renewing_does_not_help"))},
 	{Number: 33, Level: Should, From: authz, Text: "`offline_access` is not among the scopes that the gateway asks of its clients.", Why: identity},
 	{Number: 34, Level: Must, From: authz, Text: "The gateway publishes protected resource metadata with an authorization server.", Why: identity},
 	{Number: 35, Level: Must, From: authz, Text: "A 401 leads to that metadata, or it is at its well-known place.", Why: identity},
 	{Number: 36, Level: Should, From: authz, Text: "A 401 names the scopes that are needed.", Why: identity},
-	{Number: 37, Level: Must, From: authz, Text: "A server's metadata is looked for by header, then below the path, then at the root.", OAuth: true, Elsewhere: authSuite},
-	{Number: 38, Level: Must, From: authz, Text: "An authorization server's metadata is looked for at each place that the specification names, in its order.", OAuth: true, Elsewhere: authSuite},
-	{Number: 39, Level: Must, From: authz, Text: "Metadata of another issuer than the one asked is refused.", OAuth: true, Elsewhere: authSuite},
-	{Number: 40, Level: Must, From: authz, Text: "Every authorization and token request names the server it is for.", OAuth: true, Elsewhere: authSuite},
-	{Number: 41, Level: Must, From: authz, Text: "Logins use PKCE with S256 and do not happen where it is not offered.", OAuth: true, Elsewhere: authSuite},
-	{Number: 42, Level: Must, From: authz, Text: "The issuer in an answer is compared exactly with the one that the login began at.", OAuth: true, Elsewhere: authSuite},
-	{Number: 43, Level: Must, From: authz, Text: "Client credentials belong to one issuer and are not used at another.", OAuth: true, Elsewhere: authSuite},
-	{Number: 44, Level: Should, From: authz, Text: "A client metadata document is used where there is no registration by hand, and it is correct.", OAuth: true, Elsewhere: authSuite},
-	{Number: 45, Level: Must, From: authz, Text: "Dynamic registration says which kind of application asks, and may fail.", OAuth: true, Elsewhere: authSuite},
-	{Number: 46, Level: Must, From: authz, Text: "Redirects go to this machine or to https, and their state is verified.", OAuth: true, Elsewhere: authSuite},
+	{Number: 37, Level: Must, From: authz, Text: "A server's metadata is looked for by header, then below the path, then at the root.", OAuth: true,
+		Elsewhere: authSuite},
+	{Number: 38, Level: Must, From: authz, Text: "An authorization server's metadata is looked for at each place that the specification names, in its order.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_as_before_2025_06_18"))},
+	{Number: 39, Level: Must, From: authz, Text: "Metadata of another issuer than the one asked is refused.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_is_refused"))},
+	{Number: 40, Level: Must, From: authz, Text: "Every authorization and token request names the server it is for.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin", "TestLogin_is_refused"))},
+	{Number: 41, Level: Must, From: authz, Text: "Logins use PKCE with S256 and do not happen where it is not offered.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_is_refused"))},
+	{Number: 42, Level: Must, From: authz, Text: "The issuer in an answer is compared exactly with the one that the login began at.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_is_refused"))},
+	{Number: 43, Level: Must, From: authz, Text: "Client credentials belong to one issuer and are not used at another.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_keeps_a_registration_for_its_authorization_server_only", "TestStore_registrations_are_for_one_issuer"))},
+	{Number: 44, Level: Should, From: authz, Text: "A client metadata document is used where there is no registration by hand, and it is correct.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_prefers_preregistered_then_document_then_registration"))},
+	{Number: 45, Level: Must, From: authz, Text: "Dynamic registration says which kind of application asks, and may fail.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_prefers_preregistered_then_document_then_registration", "TestLogin_is_refused"))},
+	{Number: 46, Level: Must, From: authz, Text: "Redirects go to this machine or to https, and their state is verified.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLoopback_waits_for_the_right_answer", "TestLogin_is_refused"))},
 	{Number: 47, Level: Must, From: authz, Text: "The endpoints of an authorization server are https.", Why: noAuthorizationServer},
 	{Number: 48, Level: Must, From: authz, Text: "An authorization server replaces refresh tokens of public clients at each use.", Why: noAuthorizationServer},
 	{Number: 49, Level: Must, From: authz, Text: "An authorization server checks the client metadata documents that it fetches.", Why: noAuthorizationServer},
 	{Number: 50, Level: Must, From: authz, Text: "An authorization server shows the host that a login leads back to.", Why: noAuthorizationServer},
 	{Number: 51, Level: Must, From: authz, Text: "An authorization server says in its metadata that its answers carry the issuer.", Why: noAuthorizationServer},
-	{Number: 52, Level: Must, From: authz, Text: "Where an enterprise manages access, the exchange of tokens is exactly as the extension has it.", OAuth: true, Elsewhere: authSuite},
+	{Number: 52, Level: Must, From: authz, Text: "Where an enterprise manages access, the exchange of tokens is exactly as the extension has it.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestEnterprise"))},
 
 	{Number: 53, Level: Must, From: ssrf, Text: "Fetching what a server names cannot be used to reach other machines.", OAuth: true,
-		Elsewhere: in(egressTests, "TestPublic", "TestDialContext_checks_every_address_and_dials_only_what_it_checked")},
-	{Number: 54, Level: Should, From: ssrf, Text: "Such addresses are https, but for this machine and what is explicitly allowed.", OAuth: true, Elsewhere: in(egressTests, "TestClient_speaks_https_only")},
+		Elsewhere: slices.Concat(in(egressTests, "TestPublic", "TestDialContext_checks_every_address_and_dials_only_what_it_checked"), in(oauthTests, "TestLogin_without_an_allowance_stays_on_public_addresses"))},
+	{Number: 54, Level: Should, From: ssrf, Text: "Such addresses are https, but for this machine and what is explicitly allowed.", OAuth: true,
+		Elsewhere: slices.Concat(in(egressTests, "TestClient_speaks_https_only"), in(oauthTests, "TestLogin_is_refused", "TestTransport_sends_no_token_over_plain_http"))},
 	{Number: 55, Level: Should, From: ssrf, Text: "Private, local and metadata addresses are not dialled, in no spelling.", OAuth: true,
 		Elsewhere: in(egressTests, "TestPublic", "TestPlainHost_refuses_every_other_spelling_of_an_address", "FuzzPublic_no_special_address_passes_in_any_form", "TestAllowances_by_name_never_reach_metadata")},
 	{Number: 56, Level: Should, From: ssrf, Text: "Every redirect is checked like the first address.", OAuth: true, Elsewhere: in(egressTests, "TestClient_checks_every_hop")},
 	{Number: 57, Level: Should, From: ssrf, Text: "All of this can go through a proxy.", OAuth: true, Elsewhere: in(egressTests, "TestClient_uses_a_proxy_only_if_it_is_given")},
 	{Number: 58, Level: Should, From: ssrf, Text: "What was checked is what is dialled, whatever DNS says a moment later.", OAuth: true, Elsewhere: in(egressTests, "TestDialContext_asks_once_so_that_rebinding_has_no_effect")},
-	{Number: 59, Level: Should, From: ssrf, Text: "What a fetch met is told neither to the server nor to a client.", OAuth: true, Elsewhere: authSuite},
+	{Number: 59, Level: Should, From: ssrf, Text: "What a fetch met is told neither to the server nor to a client.", OAuth: true,
+		Elsewhere: in(oauthTests, "TestTransport_says_what_to_run")},
 
 	{Number: 60, Level: Must, From: hijacking, Text: "Every request is checked, not only the first of a session.",
 		Elsewhere: in(gatewayTests, "TestHandle_strangers_are_refused"), Part: "What is checked is that the request comes from this machine, until there are identities."},
@@ -170,21 +195,30 @@ var Table = []Requirement{
 	{Number: 86, Level: Must, From: proxied, Text: "No caller can choose what is executed."},
 	{Number: 87, Level: Should, From: proxied, Text: "The proxy itself needs few rights."},
 
-	{Number: 88, Level: Must, From: oauthURLs, Text: "A login leads to https, or to http on this machine, and nowhere else.", OAuth: true, Elsewhere: slices.Concat(authSuite, in(egressTests, "TestClient_speaks_https_only"))},
-	{Number: 89, Level: Must, From: oauthURLs, Text: "`javascript:`, `data:`, `file:` and the like are refused.", OAuth: true, Elsewhere: in(egressTests, "TestClient_speaks_https_only")},
-	{Number: 90, Level: Should, From: oauthURLs, Text: "Schemes are allowed by name, not forbidden by name.", OAuth: true, Elsewhere: in(egressTests, "TestClient_speaks_https_only")},
-	{Number: 91, Level: Must, From: oauthURLs, Text: "No shell sees an address.", OAuth: true},
-	{Number: 92, Level: Should, From: oauthURLs, Text: "If a browser is opened, it is by a call that knows no shell.", OAuth: true},
+	{Number: 88, Level: Must, From: oauthURLs, Text: "A login leads to https, or to http on this machine, and nowhere else.", OAuth: true,
+		Elsewhere: slices.Concat(in(egressTests, "TestClient_speaks_https_only"), in(oauthTests, "TestLogin_is_refused"))},
+	{Number: 89, Level: Must, From: oauthURLs, Text: "`javascript:`, `data:`, `file:` and the like are refused.", OAuth: true,
+		Elsewhere: slices.Concat(in(egressTests, "TestClient_speaks_https_only"), in(oauthTests, "TestLogin_is_refused"))},
+	{Number: 90, Level: Should, From: oauthURLs, Text: "Schemes are allowed by name, not forbidden by name.", OAuth: true,
+		Elsewhere: slices.Concat(in(egressTests, "TestClient_speaks_https_only"), in(oauthTests, "TestLogin_is_refused"))},
+	{Number: 91, Level: Must, From: oauthURLs, Text: "No shell sees an address.", OAuth: true,
+		Elsewhere: in(oauthTests, "TestLogin_is_refused")},
+	{Number: 92, Level: Should, From: oauthURLs, Text: "If a browser is opened, it is by a call that knows no shell.", OAuth: true,
+		Why: "`gatehouse login` shows the address and opens nothing by itself."},
 	{Number: 93, Level: Must, From: oauthURLs, Text: "Every address that a server names is checked, and suspicious ones are logged.", OAuth: true,
-		Elsewhere: in(egressTests, "TestPublic", "TestClient_checks_every_hop")},
+		Elsewhere: slices.Concat(in(egressTests, "TestPublic", "TestClient_checks_every_hop"), in(oauthTests, "TestLogin_is_refused"))},
 	{Number: 94, Level: Should, From: oauthURLs, Text: "A web page of the gateway allows no scripts but its own.", Why: "Gatehouse has no web page yet: every answer is JSON, an event stream or a line of plain text."},
 
-	{Number: 95, Level: Should, From: scopes, Text: "The first login asks for little.", OAuth: true, Elsewhere: authSuite},
+	{Number: 95, Level: Should, From: scopes, Text: "The first login asks for little.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_chooses_scopes"))},
 	{Number: 96, Level: Should, From: scopes, Text: "What more is needed is said precisely when it is needed.", Why: identity},
-	{Number: 97, Level: Must, From: scopes, Text: "Narrower tokens than asked for work, and scopes that imply others are understood.", OAuth: true, Elsewhere: authSuite},
+	{Number: 97, Level: Must, From: scopes, Text: "Narrower tokens than asked for work, and scopes that imply others are understood.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_chooses_scopes"))},
 	{Number: 98, Level: Should, From: scopes, Text: "Every elevation is in the log.", OAuth: true},
-	{Number: 99, Level: Must, From: scopes, Text: "The scopes of a challenge are what is asked for, else those of the metadata, else none.", OAuth: true, Elsewhere: authSuite},
-	{Number: 100, Level: Should, From: scopes, Text: "A further login asks for old and new scopes together, a bounded number of times.", OAuth: true, Elsewhere: authSuite},
+	{Number: 99, Level: Must, From: scopes, Text: "The scopes of a challenge are what is asked for, else those of the metadata, else none.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_chooses_scopes"))},
+	{Number: 100, Level: Should, From: scopes, Text: "A further login asks for old and new scopes together, a bounded number of times.", OAuth: true,
+		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestTransport_steps_up_with_a_person", "TestTransport_does_not_renew_again_and_again"))},
 	{Number: 101, Level: Should, From: scopes, Text: "There are no scopes for everything, and a scope alone allows nothing.", Why: identity},
 
 	{Number: 102, Level: Must, From: transports, Text: "Origin and Host are checked on every connection; a foreign one gets 403.",
