@@ -21,6 +21,7 @@ type Config struct {
 	Dir  string // its folder; relative paths in the file start here
 
 	Listen  string            // host:port, always loopback
+	TLS     TLS               // zero: plain HTTP
 	Approve string            // FirstUse or Explicit
 	Lock    string            // approved definitions, absolute
 	State   string            // folder for the log and everything that is not committed, absolute
@@ -28,6 +29,9 @@ type Config struct {
 	Rules   map[string]string // rule id → Enforce or Report; a rule that is absent is enforced
 	Audit   Audit
 	Limits  Limits
+
+	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
+
 	Servers []Server // at least one, sorted by ID
 
 	// RequestStateKey seals what clients without sessions carry from one try of a
@@ -57,6 +61,12 @@ const (
 	Modern = "modern" // 2026-07-28
 )
 
+// TLS names the files of the gateway's own certificate, absolute; both or none.
+type TLS struct {
+	Cert string // PEM, with the certificates that lead to a known authority
+	Key  string // PEM
+}
+
 // Audit says what the log keeps.
 type Audit struct {
 	Sync      string // "interval" or "each": when records are forced to the disk
@@ -77,6 +87,7 @@ type Limits struct {
 	InFlight     int           // exchanges at once
 	Events       int           // messages a server may send within one exchange
 	Tools        int           // that one server may list
+	Processes    int           // of servers, alive at once
 }
 
 // Server is one MCP server behind the gateway: either Command or URL is set.
@@ -93,11 +104,15 @@ type Server struct {
 	// A Streamable HTTP endpoint.
 	URL             string
 	Headers         map[string]Secret // by canonical header name
+	Auth            *Auth             // how to get a token for it; nil if nothing is said
 	UnsafePlainHTTP bool              // plain http to a host that is not this machine
 
 	Approve string // FirstUse or Explicit
 	Era     string // Auto, Legacy or Modern
 	Timeout time.Duration
+	// IdleStop ends a process that nobody used for so long; 0 leaves those of a
+	// client's own session alone.
+	IdleStop time.Duration
 }
 
 // DefaultListen is where the gateway listens unless it is told otherwise.
@@ -131,6 +146,7 @@ func Default(path string) *Config {
 			InFlight:     256,
 			Events:       10_000,
 			Tools:        2000,
+			Processes:    256,
 		},
 	}
 }
@@ -172,9 +188,19 @@ func (r *reader) config(root *node, c *Config) {
 		c.Servers = r.servers(servers, c)
 	}
 	r.checkPlaces(root, c)
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		r.refuse(root.at("tls"), "tls", "cert and key belong together; name both files, or take the section out for plain HTTP")
+	}
 	if c.Limits.Timeout > c.Limits.MaxTimeout {
 		r.refuse(root.at("limits", "timeout"), "limits.timeout", "%v is longer than limits.max_timeout, %v", c.Limits.Timeout, c.Limits.MaxTimeout)
 	}
+}
+
+// SamePlace reports whether another configuration keeps to what a running program
+// cannot change: where it listens and where it keeps things.
+func (c *Config) SamePlace(other *Config) bool {
+	return c.Listen == other.Listen && c.TLS == other.TLS && c.State == other.State && c.Lock == other.Lock &&
+		c.TokenKey.Equal(other.TokenKey)
 }
 
 // noServers says what to write into a configuration that protects nothing.

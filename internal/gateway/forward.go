@@ -24,7 +24,11 @@ func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer
 	if ex.msg.Method == wire.MethodInitialize {
 		return ex.session.start(ctx, ex)
 	}
-	return ex.link.call(ctx, ex.out, header, ex)
+	answer, err := ex.link.call(ctx, ex.out, header, ex)
+	if err == nil && ex.msg.Method == wire.MethodSubscribe {
+		ex.link.subscribes()
+	}
+	return answer, err
 }
 
 // callAcross is callServer where client and server are of different eras.

@@ -343,7 +343,7 @@ func (g *Gateway) validate(ex *exchange) error {
 	if err != nil {
 		return &decision.Refusal{Reason: decision.UpstreamInvalid, Detail: "the tool's input schema cannot be used", Err: err}
 	}
-	if err := input.Check(arguments); err != nil {
+	if err := input.Check(arguments); err != nil && input.Check(ex.item.withoutNulls(arguments)) != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
 	}
 	return matchParamHeaders(ex, arguments)
