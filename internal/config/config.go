@@ -196,6 +196,13 @@ func (r *reader) config(root *node, c *Config) {
 	}
 }
 
+// SamePlace reports whether another configuration keeps to what a running program
+// cannot change: where it listens and where it keeps things.
+func (c *Config) SamePlace(other *Config) bool {
+	return c.Listen == other.Listen && c.TLS == other.TLS && c.State == other.State && c.Lock == other.Lock &&
+		c.TokenKey.Equal(other.TokenKey)
+}
+
 // noServers says what to write into a configuration that protects nothing.
 func noServers(found string) string {
 	return found + "; write at least one, for example\n\n" +

@@ -166,7 +166,7 @@ func (g *Gateway) lookAtAll(l *live) {
 func (g *Gateway) Reload(c *config.Config) error {
 	old := g.live.Load()
 	next, err := g.build(c, old)
-	if err == nil && (c.Listen != old.config.Listen || c.State != old.config.State || c.Lock != old.config.Lock || c.TLS != old.config.TLS || !c.TokenKey.Equal(old.config.TokenKey)) {
+	if err == nil && !old.config.SamePlace(c) {
 		err = errors.New("listen, tls, state, lock and token_key cannot change while Gatehouse runs; restart it")
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -46,6 +47,10 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newMessage(doc)
+}
+
+func newMessage(doc Document) (*Message, error) {
 	switch doc.Root.Kind() {
 	case '{':
 	case '[':
@@ -58,7 +63,7 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if version.Text() != "2.0" {
+	if version.Kind() != '"' || !equalText(m.Raw[version.start+1:version.end-1], "2.0") {
 		return nil, errors.New(`"jsonrpc" must be "2.0"`)
 	}
 	if m.ID, err = readID(m.id); err != nil {
@@ -86,8 +91,8 @@ var errLookalike = errors.New("a member name of the protocol in other upper and 
 
 func (m *Message) envelope() (version, method Value, err error) {
 	for _, t := range m.top {
-		v := Value{m.Raw, int(t.start), int(t.end)}
-		switch name := m.bytes(m.Strings[t.key]); string(name) {
+		v := Value{m.Raw, int(t.Start), int(t.End)}
+		switch name := m.bytes(m.Strings[t.Key]); string(name) {
 		case "jsonrpc":
 			version = v
 		case "id":
@@ -113,12 +118,12 @@ func (m *Message) envelope() (version, method Value, err error) {
 }
 
 // lookalikeInside looks at the names of the direct members of params.
-func (m *Message) lookalikeInside(params member) bool {
-	for _, s := range m.Strings[params.key+1:] {
-		if s.Start >= params.end {
+func (m *Message) lookalikeInside(params String) bool {
+	for _, s := range m.Strings[params.Key+1:] {
+		if s.Start >= params.End {
 			break
 		}
-		if s.IsKey && s.Key == params.key && lookalike(m.bytes(s), paramsNames) {
+		if s.IsKey && s.Key == params.Key && lookalike(m.bytes(s), paramsNames) {
 			return true
 		}
 	}
@@ -134,6 +139,9 @@ func readID(v Value) (ID, error) {
 	}
 	switch v.Kind() {
 	case '"':
+		if bytes.IndexByte(v.Raw(), '\\') < 0 {
+			return ID(v.Raw()), nil // without escapes it is in canonical form
+		}
 		return ID(AppendString(nil, v.Text())), nil
 	case '0':
 		for _, c := range v.Raw() {
@@ -161,7 +169,7 @@ func (m *Message) classify(method Value) error {
 		if m.Params.Exists() && m.Params.Kind() != '{' {
 			return errors.New(`"params" must be an object`)
 		}
-		m.Method = method.Text()
+		m.Method = methodName(method)
 		m.Kind = Request
 		if m.ID == "" {
 			m.Kind = Notification
@@ -182,6 +190,14 @@ func (m *Message) classify(method Value) error {
 	return nil
 }
 
+// methodName is the text of a method. The known ones need no copy of their own.
+func methodName(v Value) string {
+	if name, known := methods[string(v.doc[v.start+1:v.end-1])]; known {
+		return name
+	}
+	return v.Text()
+}
+
 // WithID is the message with another id, everything else byte for byte. A
 // notification has none and stays as it is.
 func (m *Message) WithID(id ID) []byte { return Splice(m.Raw, m.IDEdit(id)) }
@@ -193,6 +209,20 @@ func (m *Message) IDEdit(id ID) Edit {
 		return Edit{}
 	}
 	return m.id.Replace([]byte(id))
+}
+
+// Spliced is the message that the edits make of m, the same as Parse of the spliced
+// bytes under the limits under which m was parsed. Where each edit puts one string,
+// number or literal in the place of another, as a new id or progress token does, only
+// the edits are scanned: everything else keeps its bytes, and what is known of it
+// moves along.
+func (m *Message) Spliced(lim Limits, edits ...Edit) (*Message, error) {
+	raw := Splice(m.Raw, edits...)
+	moved, ok := m.moved(raw, lim, edits)
+	if !ok {
+		return Parse(raw, lim)
+	}
+	return newMessage(moved)
 }
 
 // NewRequest writes a request; params may be nil.
