@@ -62,7 +62,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
-			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000,
+			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
 		},
 		Servers: []Server{
 			{ID: "everything", Name: "everything", Dir: dir, URL: "http://127.0.0.1:3902/", Approve: "first-use", Era: "auto", Timeout: time.Minute},
@@ -101,6 +101,7 @@ limits:
   in_flight: 6
   events: 7
   tools: 8
+  processes: 9
 servers:
   z-last:
     url: http://mcp.example.com/mcp
@@ -116,6 +117,8 @@ servers:
     env: {MODE: fast, N: 1, TOKEN: "env:GATEHOUSE_TEST_TOKEN", KEY: "file:key"}
     pass_env: [SSH_AUTH_SOCK]
     era: legacy
+    idle_stop: 10m
+request_state_key: env:GATEHOUSE_TEST_TOKEN
 `
 
 func Test_every_key_is_read(t *testing.T) {
@@ -132,10 +135,11 @@ func Test_every_key_is_read(t *testing.T) {
 	want := &Config{
 		Path: path, Dir: dir, Listen: "[::1]:9000", Approve: "explicit",
 		Lock: filepath.Join(dir, "team/gatehouse.lock"), State: "/var/lib/gatehouse",
-		Origins: []string{"https://example.com", "http://localhost:5173"},
-		Rules:   map[string]string{"hidden-text": "report", "tool-poisoning": "enforce"},
-		Audit:   Audit{"each", "none", "none", 1024},
-		Limits:  Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8},
+		Origins:         []string{"https://example.com", "http://localhost:5173"},
+		Rules:           map[string]string{"hidden-text": "report", "tool-poisoning": "enforce"},
+		RequestStateKey: seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
+		Audit:           Audit{"each", "none", "none", 1024},
+		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9},
 		Servers: []Server{
 			{
 				ID: "a1", Name: "a1", Command: []string{"server", "--port", "8080", "true"}, Dir: dir,
@@ -144,7 +148,7 @@ func Test_every_key_is_read(t *testing.T) {
 					"TOKEN": seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
 					"KEY":   seal(&secret{parts: []part{{source: fromFile, text: filepath.Join(dir, "key")}}}),
 				},
-				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Timeout: 5 * time.Second,
+				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Timeout: 5 * time.Second, IdleStop: 10 * time.Minute,
 			},
 			{
 				ID: "z-last", Name: "z-last", Dir: dir, URL: "http://mcp.example.com/mcp", UnsafePlainHTTP: true,
@@ -156,7 +160,7 @@ func Test_every_key_is_read(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 8): the rule only reports", "servers.z-last.unsafe_plain_http (line 25): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 8): the rule only reports", "servers.z-last.unsafe_plain_http (line 26): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}

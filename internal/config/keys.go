@@ -42,6 +42,7 @@ func configKeys(c *Config, servers **node) []key {
 		path("state", "Folder for the audit log and other files that are not committed.", ".gatehouse", &c.State),
 		{"origins", schema{"type": "array", "items": schema{"type": "string"}, "description": "Browser origins that may call the gateway, scheme://host[:port]."}, func(r *reader, n *node, field string) { c.Origins = r.texts(n, field, "origin", checkOrigin) }},
 		{"rules", schema{"type": "object", "additionalProperties": schema{"enum": []string{Enforce, Report}}, "description": "What a rule does when it matches; enforce unless it is named here."}, func(r *reader, n *node, field string) { r.rules(n, field, c) }},
+		{"request_state_key", schema{"type": "string", "description": "Key that seals the state of calls that wait for their client's answers: env:NAME or file:PATH. Without one it changes at every start."}, func(r *reader, n *node, field string) { r.stateKey(n, field, c) }},
 		section("audit", "What the audit log keeps.",
 			oneOf("sync", "When records are forced to the disk.", &a.Sync, "interval", "each"),
 			oneOf("arguments", "How arguments are stored.", &a.Arguments, "redacted", "none"),
@@ -59,6 +60,7 @@ func configKeys(c *Config, servers **node) []key {
 			count("in_flight", "Exchanges at once.", &l.InFlight, 100_000),
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
+			count("processes", "Server processes alive at once.", &l.Processes, 100_000),
 		),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}

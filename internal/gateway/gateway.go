@@ -51,8 +51,11 @@ type Gateway struct {
 
 	live     atomic.Pointer[live]
 	sessions sessions
+	errands  errands
 	inFlight atomic.Int64
-	ownCalls atomic.Int64
+	// processes of servers that run now.
+	processes atomic.Int64
+	ownCalls  atomic.Int64
 }
 
 // live is everything that a configuration decides, swapped as a whole.
@@ -63,7 +66,11 @@ type live struct {
 	inspector *inspect.Inspector
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
+	seal      sealer
 	reporting map[string]bool
+
+	cleanTexts memo // texts in which the redactor found nothing
+	clients    memo // names of clients, by what they say of themselves
 }
 
 // reports tells a rule that only reports.
@@ -73,7 +80,7 @@ func (l *live) reports(rule string) bool { return l.reporting[rule] }
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version,
-		localUser: localUser(), sessions: sessions{all: map[string]*Session{}},
+		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	next, err := g.build(o.Config, nil)
@@ -111,6 +118,16 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}}
 	for id, mode := range c.Rules {
 		next.reporting[id] = mode == config.Report
+	}
+	key, err := c.RequestStateKey.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	if key == "" {
+		key = ownPrefix
+	}
+	if next.seal, err = newSealer(key); err != nil {
+		return nil, err
 	}
 	next.inspector = inspect.New(g.rules, next.reporting)
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
@@ -236,18 +253,20 @@ const sweepEvery = 30 * time.Second
 
 // sweep ends sessions that nobody uses any more.
 func (g *Gateway) sweep() {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
 	for {
 		select {
 		case <-g.ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(g.live.Load().sweepInterval()):
 		}
 		upstream.ReapAdopted()
 		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
 		for _, s := range g.sessions.remove(func(s *Session) bool { return !s.busy() && s.idleSince().Before(oldest) }) {
 			g.sweeping.Go(func() { g.EndSession(s) })
+		}
+		for _, s := range g.live.Load().order {
+			s.pool.sweep(oldest)
+			s.stopIdle(time.Now())
 		}
 	}
 }

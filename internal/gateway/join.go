@@ -209,10 +209,16 @@ func withheld(n int) string {
 }
 
 func (g *Gateway) listOf(ctx context.Context, ex *exchange, s *server) (entries [][]byte, left int, err error) {
-	if err := s.admitted(ctx, ex.modern); err != nil {
+	if err := s.admitted(ctx); err != nil {
 		return nil, 0, err
 	}
-	l := s.linkFor(ex)
+	l, release, err := s.linkFor(ex)
+	if err != nil {
+		return nil, 0, err
+	}
+	if release != nil {
+		defer release()
+	}
 	err = l.pages(ctx, ex.msg.Method, func(result wire.Value) error {
 		if err := listForm(result, ex.meta.list); err != nil {
 			return err
@@ -237,19 +243,17 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 		if err := ex.session.introduce(ex.msg, g.live.Load()); err != nil {
 			return upstream.Answer{}, err
 		}
-		version := ex.msg.Params.Get("protocolVersion").Text()
-		if !slices.Contains(wire.LegacyVersions, version) {
-			version = wire.LegacyVersions[len(wire.LegacyVersions)-1]
-		}
-		result := wire.AppendString([]byte(`{"protocolVersion":`), version)
-		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
+		result := wire.AppendString([]byte(`{"protocolVersion":`), legacyVersion(ex.msg))
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx)...)
 		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, '}'))
 	case wire.MethodDiscover:
-		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["`), wire.ModernVersion...)
-		result = append(append(result, `"],"capabilities":`...), g.capabilities(ctx, ex)...)
+		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":`), supportedVersions()...)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx)...)
 		result = append(append(result, `,"_meta":{"`+wire.MetaServerInfo+`":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, `}}`...))
+	case wire.MethodListen:
+		return g.listen(ctx, ex)
 	case wire.MethodSetLevel:
 		return g.setLevels(ctx, ex)
 	default: // ping
@@ -257,15 +261,25 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 	}
 }
 
+// legacyVersion is the revision in which initialize is answered: "if the server
+// supports the requested protocol version, it MUST respond with the same version.
+// Otherwise, … SHOULD be the latest".
+func legacyVersion(m *wire.Message) string {
+	if version := m.Params.Get("protocolVersion").Text(); slices.Contains(wire.LegacyVersions, version) {
+		return version
+	}
+	return wire.LegacyVersions[len(wire.LegacyVersions)-1]
+}
+
 func localAnswer(ex *exchange, result []byte) (upstream.Answer, error) {
 	m, err := wire.Parse(wire.NewResult(ex.msg.ID, result), wire.Limits{Bytes: 1 << 30, Items: 1 << 20})
 	return upstream.Answer{Message: m, Status: http.StatusOK}, err
 }
 
-// capabilities are what any admitted server of the client's era offers. Servers
+// capabilities are what any admitted server offers. Servers
 // that are not ready when a client asks are awaited for as long as starting one
 // may take.
-func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
+func (g *Gateway) capabilities(ctx context.Context) []byte {
 	offered := map[string]bool{}
 	each, stop := g.forEach(ctx)
 	defer stop()
@@ -273,7 +287,7 @@ func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
 	var all sync.WaitGroup
 	for _, s := range g.live.Load().order {
 		all.Go(func() {
-			if s.admitted(each, ex.modern) != nil {
+			if s.admitted(each) != nil {
 				return
 			}
 			mu.Lock()
@@ -285,19 +299,15 @@ func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
 	}
 	all.Wait()
 	var out []string
-	for _, c := range []struct{ name, legacy, modern string }{
-		{"completions", `{}`, `{}`},
-		{"logging", `{}`, `{}`},
-		{"prompts", `{"listChanged":true}`, `{}`},
-		{"resources", `{"listChanged":true,"subscribe":true}`, `{}`},
-		{"tools", `{"listChanged":true}`, `{}`},
+	for _, c := range []struct{ name, value string }{
+		{"completions", `{}`},
+		{"logging", `{}`},
+		{"prompts", `{"listChanged":true}`},
+		{"resources", `{"listChanged":true,"subscribe":true}`},
+		{"tools", `{"listChanged":true}`},
 	} {
-		value := c.legacy
-		if ex.modern {
-			value = c.modern
-		}
 		if offered[c.name] {
-			out = append(out, fmt.Sprintf("%q:%s", c.name, value))
+			out = append(out, fmt.Sprintf("%q:%s", c.name, c.value))
 		}
 	}
 	return []byte("{" + strings.Join(out, ",") + "}")
@@ -311,9 +321,7 @@ func (g *Gateway) serverInfo() []byte {
 // setLevels passes the log level to the servers that are connected and keeps it
 // for those that will be.
 func (g *Gateway) setLevels(ctx context.Context, ex *exchange) (upstream.Answer, error) {
-	ex.session.mu.Lock()
-	ex.session.level = ex.msg.Params.Raw()
-	ex.session.mu.Unlock()
+	ex.session.keepLevel(ex.msg.Params.Raw())
 	for _, l := range ex.session.openLinks() {
 		if l.current() == nil || !l.server.capabilities().Get("logging").Exists() {
 			continue

@@ -41,8 +41,7 @@ var methods = map[string]method{
 	wire.MethodSubscribe:     {request: rule.Arguments, answer: rule.Other, name: "uri", joined: joinByURI, legacy: true},
 	wire.MethodUnsubscribe:   {request: rule.Arguments, answer: rule.Other, name: "uri", joined: joinByURI, legacy: true},
 	wire.MethodComplete:      {request: rule.Arguments, answer: rule.Completion, joined: joinByRef},
-	// Joining the streams of several servers is not built yet.
-	wire.MethodListen: {request: rule.Arguments, answer: rule.Other, modern: true},
+	wire.MethodListen:        {request: rule.Arguments, answer: rule.Other, joined: joinLocal, modern: true},
 
 	wire.MethodSampling: {request: rule.ClientRequest, answer: rule.ClientAnswer},
 	wire.MethodElicit:   {request: rule.ClientRequest, answer: rule.ClientAnswer},

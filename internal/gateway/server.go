@@ -33,7 +33,8 @@ type server struct {
 	owner     string // who it belongs to, as lower-case words
 	admission admission
 	transport http.RoundTripper
-	stateless *link         // shared by all modern requests
+	stateless *link         // shared by all requests without a session
+	pool      pool          // sessions for modern clients
 	read      chan struct{} // closed when its definition was read in this run, or could not be
 	wasRead   sync.Once
 
@@ -47,8 +48,9 @@ type server struct {
 	items     map[string]*item // by digest
 	itemBytes int              // of all definitions that were remembered
 	pages     map[[sha256.Size]byte]map[string]*item
-	children  map[upstream.Conn]bool
-	ending    sync.WaitGroup // the records of their ends
+	children  map[upstream.Conn]*link
+	links     map[string]*link // to a server without sessions, by principal; not the local user's
+	ending    sync.WaitGroup   // the records of their ends
 }
 
 const (
@@ -61,7 +63,7 @@ const (
 
 // open connects to the server. A server that keeps failing is not started again
 // before its back-off is over.
-func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+func (s *server) open(l *link) (upstream.Conn, error) {
 	wait := s.waits()
 	s.mu.Lock()
 	closed := s.closed
@@ -72,25 +74,40 @@ func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 	if wait > 0 {
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "it failed and is tried again in %s", wait.Round(100*time.Millisecond))
 	}
-	conn, err := s.dial(modern, inbound)
+	process := s.config.URL == ""
+	if process {
+		if err := s.gateway.startProcess(); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := s.dial(l.modern(), l.inbound)
 	if err != nil {
+		if process {
+			s.gateway.processes.Add(-1)
+		}
 		s.startFailed()
 		return nil, s.explain(nil, err)
 	}
 	s.mu.Lock()
 	if closed = s.closed; !closed {
-		s.children[conn] = true
+		s.children[conn] = l
 		s.ending.Add(1)
 	}
 	s.mu.Unlock()
 	if closed { // while this connection was made
 		conn.Close()
+		if process {
+			s.gateway.processes.Add(-1)
+		}
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
 	}
 	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
 	go func() {
 		defer s.ending.Done()
 		<-conn.Done()
+		if process {
+			s.gateway.processes.Add(-1)
+		}
 		s.mu.Lock()
 		delete(s.children, conn)
 		s.mu.Unlock()
@@ -161,6 +178,7 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 }
 
 func (s *server) close() {
+	s.pool.close()
 	s.mu.Lock()
 	s.closed = true
 	open := make([]upstream.Conn, 0, len(s.children))
@@ -206,7 +224,7 @@ func (l *live) unchanged(c config.Server) *server {
 func (g *Gateway) newServer(c config.Server) *server {
 	s := &server{
 		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
-		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]bool{},
+		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]*link{}, links: map[string]*link{},
 		read: make(chan struct{}),
 	}
 	s.admission.reported = map[string]bool{}
@@ -214,6 +232,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 		s.transport = upstream.NewTransport()
 	}
 	s.stateless = newLink(s, nil)
+	s.pool = pool{server: s, sessions: map[poolKey][]*pooled{}}
 	return s
 }
 
@@ -245,12 +264,20 @@ func (s *server) live() *live { return s.gateway.live.Load() }
 
 func (s *server) limits() config.Limits { return s.live().config.Limits }
 
-// linkFor is the connection that an exchange uses.
-func (s *server) linkFor(ex *exchange) *link {
-	if ex.modern {
-		return s.stateless
+// linkFor is the connection that an exchange uses. A leased one must be released;
+// for all others release is nil.
+func (s *server) linkFor(ex *exchange) (l *link, release func(), err error) {
+	switch modern, legacy := s.eras(); {
+	case ex.modern && modern, !ex.modern && !legacy:
+		return s.linkOf(ex.principal), nil, nil
+	case !ex.modern:
+		return ex.session.link(s), nil, nil
 	}
-	return ex.session.link(s)
+	leased, err := s.pool.lease(ex)
+	if err != nil {
+		return nil, nil, err
+	}
+	return leased.session.link(s), leased.leave, nil
 }
 
 // source is how the server is reached, as people approve it: secrets in it are
