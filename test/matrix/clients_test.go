@@ -168,7 +168,7 @@ func drive(t *testing.T, c client, command []string, targets []target, reach fun
 }
 
 // programTimeout is how long one run of a client program may take.
-const programTimeout = 2 * time.Minute
+const programTimeout = 4 * time.Minute
 
 // start prepares a client program: with a home of its own, so that it finds no
 // settings of a person and leaves none.

@@ -29,7 +29,7 @@ type object = map[string]any
 const (
 	// patience is how long the test waits for what should come at once; the machine
 	// may be busy with other things.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 	// shutdown is how long the gateway may take to end all servers.
 	shutdown = 10 * time.Second
 )
@@ -53,10 +53,12 @@ func serve(t *testing.T, list []server, trace string) *gateway {
 	configured := object{}
 	for _, s := range list {
 		if s.id != "" {
-			configured[s.id] = s.config
+			configured[s.id] = s.configuration()
 		}
 	}
-	raw, err := json.Marshal(object{"listen": "127.0.0.1:0", "servers": configured})
+	raw, err := json.Marshal(object{
+		"listen": "127.0.0.1:0", "servers": configured, "limits": object{"start_timeout": patience.String(), "timeout": patience.String()},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,18 @@ func serve(t *testing.T, list []server, trace string) *gateway {
 		}
 		return found != nil
 	})
+	eventually(t, "the gateway to admit all servers", func() bool { return g.count(audit.Admitted) == len(configured) })
 	return g
+}
+
+// count is how many records of a kind the log has.
+func (g *gateway) count(kind audit.Kind) int {
+	n := 0
+	audit.Read(g.audit, audit.Filter{Kinds: []audit.Kind{kind}}, func(*audit.Record) error { // what cannot be read is not counted
+		n++
+		return nil
+	})
+	return n
 }
 
 // calls are the records of the kind about calls that a client made with a step.

@@ -82,7 +82,7 @@ func (i *inspector) step(s server, todo step, connection string, connected *bool
 	}
 	if !*connected {
 		_, err := i.do("connect", "--server-url", i.gateway.url+s.mount(), "--transport", "http",
-			"--era", string(i.client.era), "--connection", connection[1:])
+			"--connect-timeout", connectTimeout, "--era", string(i.client.era), "--connection", connection[1:])
 		if err != nil {
 			return "", err
 		}
@@ -109,7 +109,7 @@ func outcome(text string, err error) result {
 // once is the program that connects, asks and ends.
 func (i *inspector) once(s server, method ...string) *exec.Cmd {
 	args := []string{node(i.t), bin(i.t, "mcp-inspector"), "--cli", i.gateway.url + s.mount(), "--transport", "http",
-		"--protocol-era", string(i.client.era), "--quiet", "--format", "json"}
+		"--connect-timeout", connectTimeout, "--protocol-era", string(i.client.era), "--quiet", "--format", "json"}
 	program := start(i.t, append(args, method...)...)
 	program.Env = append(program.Env, i.daemon...)
 	return program
@@ -139,6 +139,9 @@ func (i *inspector) mcpdo(args ...string) *exec.Cmd {
 	program.Env = append(program.Env, i.daemon...)
 	return program
 }
+
+// connectTimeout is for a machine that has much to do, in milliseconds.
+const connectTimeout = "60000"
 
 // updateTimeout is how long an update may take; one server sends one every three
 // seconds and not when it is asked to.

@@ -10,8 +10,8 @@ import (
 const introduction = `# Compatibility
 
 Which clients work with which servers through Gatehouse, found by running them: ` + "`make matrix`" + ` writes this page, and
-` + "`make test`" + ` fails when it is no longer true. All servers stand behind one gateway with every guard on and nothing
-configured but how to start them.
+` + "`make test`" + ` fails when it is no longer true. All servers stand behind one gateway with every guard on; its
+configuration says how to start them, and which era those speak that speak only one.
 
 | column | the client |
 |---|---|

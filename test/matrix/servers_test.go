@@ -63,6 +63,16 @@ type server struct {
 	modern  []step // in place of those of the same operation, for modern clients
 }
 
+// configuration is what the gateway is told of the server. To find out the era of a
+// server takes a time limit, and a machine that has much to do may exceed it.
+func (s server) configuration() object {
+	config := maps.Clone(s.config)
+	if s.era != both {
+		config["era"] = s.era
+	}
+	return config
+}
+
 // mount is the path at which the gateway serves it.
 func (s server) mount() string {
 	if s.id == "" {
