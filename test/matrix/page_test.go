@@ -23,8 +23,8 @@ configuration says how to start them, and which era those speak that speak only 
 | sample | answers a question that the server asks the model during a call |
 | cancel | cancels a call that is running; the gateway records it, and servers of our own notice it |
 
-` + "`yes`" + `: works. ` + "`–`" + `: the server has nothing of the kind. ` + "`no`" + `: does not work, for the reason in the note. ` + "`refused`" + `: the gateway
-refuses it, for the reason in the note.
+` + "`yes`" + `: works. ` + "`–`" + `: the server has nothing of the kind. ` + "`no`" + `: does not work, for the reason in the note. Where client and server
+speak different eras of the protocol, the gateway translates.
 
 `
 
