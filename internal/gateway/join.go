@@ -82,8 +82,8 @@ func entryName(kind approval.Kind) (member, separator string) {
 // properEntry reports whether an entry has the one name that every reader finds.
 func properEntry(kind approval.Kind, entry wire.Value) bool {
 	member, _ := entryName(kind)
-	_, twin := entry.Lookalike("name", "uri", "uriTemplate", "title", "description", "inputSchema", "outputSchema", "annotations")
-	return !twin && entry.Get(member).Text() != ""
+	_, twin := entry.Lookalike("name", "uri", "uriTemplate", "title", "description", "inputSchema", "outputSchema", "annotations", "icons")
+	return !twin && entry.Get(member).Text() != "" && (kind != approval.KindTool || properMirrors(entry.Raw()))
 }
 
 // prefixEntry gives one proper entry of a list its name or URI in the joined mount.
