@@ -95,6 +95,8 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 		for _, set := range p.list[i].requirements() {
 			p.list[i].needs = append(p.list[i].needs, words.set(set))
 		}
+		// What costs least is asked first.
+		slices.SortStableFunc(p.list[i].needs, func(a, b int) int { return len(words.brief[a]) - len(words.brief[b]) })
 	}
 	if len(kinds) > maxKinds {
 		panic("rule: internal error: too many kinds of phrases")
