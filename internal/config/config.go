@@ -28,6 +28,7 @@ type Config struct {
 	Rules   map[string]string // rule id → Enforce or Report; a rule that is absent is enforced
 	Audit   Audit
 	Limits  Limits
+	Joined  Joined
 	Servers []Server // at least one, sorted by ID
 
 	warnings []string
@@ -52,6 +53,18 @@ const (
 	Legacy = "legacy" // initialize-based revisions, 2024-11-05 to 2025-11-25
 	Modern = "modern" // 2026-07-28
 )
+
+// Values of Joined.Discovery.
+const (
+	Full        = "full"        // every tool is listed
+	Progressive = "progressive" // find_tools and call_tool are listed in their place
+)
+
+// Joined says how the servers look where they are joined, at /mcp.
+type Joined struct {
+	Discovery        string // Full or Progressive
+	DescriptionBytes int    // of all tool descriptions together; 0: no bound
+}
 
 // Audit says what the log keeps.
 type Audit struct {
@@ -94,6 +107,9 @@ type Server struct {
 	Approve string // FirstUse or Explicit
 	Era     string // Auto, Legacy or Modern
 	Timeout time.Duration
+
+	Tools, Prompts Filter // by name
+	Resources      Filter // and resource templates, by URI
 }
 
 // DefaultListen is where the gateway listens unless it is told otherwise.
@@ -115,6 +131,7 @@ func Default(path string) *Config {
 		Lock:    filepath.Join(dir, "gatehouse.lock"),
 		State:   filepath.Join(dir, ".gatehouse"),
 		Rules:   map[string]string{},
+		Joined:  Joined{Discovery: Full},
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
 			RequestBytes: 4 << 20,

@@ -40,6 +40,9 @@ func serverKeys(s *Server) []key {
 		oneOf("approve", "Overrides approve for this server.", &s.Approve, FirstUse, Explicit),
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
 		duration("timeout", "Overrides limits.timeout for this server.", &s.Timeout),
+		filter("tools", "Which tools are shown and may be called.", &s.Tools, checkNamePattern),
+		filter("prompts", "Which prompts are shown and may be used.", &s.Prompts, checkNamePattern),
+		filter("resources", "Which resources and resource templates are shown and may be read, by URI.", &s.Resources, checkURIPattern),
 	}
 }
 
