@@ -156,6 +156,7 @@ func (s *server) readAndJudge() error {
 	s.admission.names = toolNames(items)
 	s.admission.mu.Unlock()
 	s.wasRead.Do(func() { close(s.read) })
+	s.warnAboutFilters(items)
 	if s.gateway.book.Server(s.id) == approval.Unknown {
 		s.awaitNeighbours(ctx)
 	}

@@ -73,8 +73,11 @@ type exchange struct {
 	server *server
 	link   *link
 	target string // name or URI as the server knows it
-	out    *wire.Message
-	item   *item // the approved definition of the target
+	hashed bool   // target is still a hashed name
+	// wrapped: the client called call_tool; msg is the call that it meant.
+	wrapped bool
+	out     *wire.Message
+	item    *item // the approved definition of the target
 
 	answer *wire.Message
 	status int

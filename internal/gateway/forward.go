@@ -142,7 +142,7 @@ func (g *Gateway) resolveClient(ex *exchange) error {
 			// 2026-07-28: "The server MUST NOT write requests."
 			return decision.Refuse(decision.Unsupported, "servers send no requests in this revision")
 		}
-		return nil
+		return g.fitNotification(ex)
 	}
 	switch ex.msg.Method {
 	case wire.NotifyToolsChanged:

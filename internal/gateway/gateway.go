@@ -64,6 +64,7 @@ type live struct {
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
 	reporting map[string]bool
+	joined    listCache
 }
 
 // reports tells a rule that only reports.

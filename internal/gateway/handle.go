@@ -91,14 +91,17 @@ func (g *Gateway) decode(ex *exchange) error {
 	// the revisions before", whatever the headers of either say.
 	ex.modern = wire.Modern(ex.msg) || ex.msg.Method != wire.MethodInitialize && ModernHeader(ex.peer.Header)
 	if !ex.modern {
-		return nil
+		return g.unwrap(ex)
 	}
 	if ex.request() {
 		if err := g.modernMeta(ex); err != nil {
 			return err
 		}
 	}
-	return matchHeaders(ex)
+	if err := matchHeaders(ex); err != nil {
+		return err
+	}
+	return g.unwrap(ex)
 }
 
 func malformed(err error) error {
@@ -252,18 +255,25 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err := ex.server.admitted(ctx, ex.modern); err != nil {
 		return err
 	}
+	if err := ex.unhash(ctx); err != nil {
+		return err
+	}
+	permitted := ex.permitted()
 	kind, name := ex.definition()
 	if kind == "" || name == "" {
+		if !permitted {
+			return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
+		}
 		return nil
 	}
 	found, err := ex.link.lookup(ctx, kind, name)
 	if err != nil {
 		return err
 	}
-	if found == nil && kind == approval.KindTemplate {
+	if permitted && found == nil && kind == approval.KindTemplate {
 		return nil // the URI of a resource, which is no definition
 	}
-	if found == nil {
+	if !permitted || found == nil {
 		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
 	}
 	if err := ex.server.approved(found); err != nil {
@@ -299,6 +309,9 @@ func (g *Gateway) validate(ex *exchange) error {
 	}
 	if err := input.Check(arguments); err != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
+	}
+	if ex.wrapped {
+		return ex.mirror(arguments)
 	}
 	return matchParamHeaders(ex, arguments)
 }

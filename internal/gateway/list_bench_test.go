@@ -52,7 +52,7 @@ func BenchmarkList(b *testing.B) {
 			x.raw = wire.NewRequest("7", wire.MethodToolsList, fmt.Appendf(nil, `{"_meta":{%q:%q,%q:{}}}`, wire.MetaVersion, wire.ModernVersion, wire.MetaCapabilities))
 			b.ReportAllocs()
 			for b.Loop() {
-				if got := x.gateway.Handle(b.Context(), x.raw, x.peer); strings.Count(string(got.Body), "inputSchema") != 500 {
+				if got := x.gateway.Handle(b.Context(), x.raw, x.peer); len(got.Body) < len(answers[wire.MethodToolsList]) {
 					b.Fatalf("%.300s", got.Body)
 				}
 			}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"maps"
@@ -45,19 +44,15 @@ type server struct {
 	failures  int
 	notUntil  time.Time
 	items     map[string]*item // by digest
-	itemBytes int              // of all definitions that were remembered
-	pages     map[[sha256.Size]byte]map[string]*item
+	itemBytes int              // of all lists and definitions that were remembered
+	pages     map[uint64]*page // by hash
+	parts     map[listKey]*part
+	judged    judged
 	children  map[upstream.Conn]bool
 	ending    sync.WaitGroup // the records of their ends
 }
 
-const (
-	firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
-	// maxRememberedPages of lists are known by their hash, so that an unchanged list
-	// is not taken apart again. Sixteen covers servers that answer a few kinds of
-	// client differently.
-	maxRememberedPages = 16
-)
+const firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
 
 // open connects to the server. A server that keeps failing is not started again
 // before its back-off is over.
@@ -206,7 +201,7 @@ func (l *live) unchanged(c config.Server) *server {
 func (g *Gateway) newServer(c config.Server) *server {
 	s := &server{
 		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
-		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]bool{},
+		items: map[string]*item{}, pages: map[uint64]*page{}, parts: map[listKey]*part{}, children: map[upstream.Conn]bool{},
 		read: make(chan struct{}),
 	}
 	s.admission.reported = map[string]bool{}

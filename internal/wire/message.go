@@ -3,6 +3,9 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math"
+	"sort"
+	"strings"
 )
 
 // Kind tells the three forms of a JSON-RPC message.
@@ -185,6 +188,66 @@ func (m *Message) classify(method Value) error {
 // WithID is the message with another id, everything else byte for byte. A
 // notification has none and stays as it is.
 func (m *Message) WithID(id ID) []byte { return Splice(m.Raw, m.IDEdit(id)) }
+
+// Answering is a response like m with another id, everything else byte for byte:
+// what Parse makes of WithID, without a second scan of a text that may be large.
+func (m *Message) Answering(id ID) (*Message, error) {
+	raw := m.WithID(id)
+	if m.Kind != Response || m.id.Kind() == '"' || id == "" {
+		return Parse(raw, Limits{Bytes: len(raw), Items: math.MaxInt, Members: math.MaxInt, Strings: math.MaxInt})
+	}
+	at, shift := m.id.start, len(raw)-len(m.Raw)
+	move := func(pos int) int {
+		if pos > at {
+			return pos + shift
+		}
+		return pos
+	}
+	value := func(v Value) Value {
+		if !v.Exists() {
+			return v
+		}
+		return Value{raw, move(v.start), move(v.end)}
+	}
+	next := *m
+	next.ID, next.Raw, next.Root, next.id = id, raw, value(m.Root), value(m.id)
+	next.Result, next.Error = value(m.Result), value(m.Error)
+	next.Strings, next.top = m.stringsAnswering(id, move), make([]member, len(m.top))
+	// The id itself may have become a string.
+	added := int32(len(next.Strings) - len(m.Strings))
+	first := int32(sort.Search(len(m.Strings), func(i int) bool { return int(m.Strings[i].Start) > at }))
+	for i, t := range m.top {
+		next.top[i] = member{t.key, int32(move(int(t.start))), int32(move(int(t.end)))}
+		if t.key >= first {
+			next.top[i].key += added
+		}
+	}
+	return &next, nil
+}
+
+// stringsAnswering are the strings of m where they stand after its id, which is a
+// number, was replaced.
+func (m *Message) stringsAnswering(id ID, move func(int) int) []String {
+	first := sort.Search(len(m.Strings), func(i int) bool { return int(m.Strings[i].Start) > m.id.start })
+	out := make([]String, 0, len(m.Strings)+1)
+	out = append(out, m.Strings[:first]...)
+	if id[0] == '"' {
+		out = append(out, String{
+			Start: int32(m.id.start) + 1, End: int32(m.id.start+len(id)) - 1, Key: int32(first) - 1,
+			Escaped: strings.ContainsRune(string(id), '\\'),
+		})
+	}
+	added := int32(len(out) - first)
+	shift := int32(move(m.id.end) - m.id.end)
+	for _, s := range m.Strings[first:] {
+		s.Start, s.End = s.Start+shift, s.End+shift
+		if s.Key >= int32(first) {
+			s.Key += added
+		}
+		out = append(out, s)
+	}
+	return out
+}
 
 // IDEdit is the edit that gives the message another id. For a notification it
 // changes nothing.
