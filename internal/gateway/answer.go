@@ -81,6 +81,7 @@ func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) 
 	}
 	v, err := ex.server.viewOf(p)
 	if err != nil || v.whole {
+		ex.list, ex.listIn = list, ex.answer
 		return nil, err
 	}
 	if v.left > 0 {

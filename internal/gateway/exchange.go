@@ -80,6 +80,8 @@ type exchange struct {
 	item    *item // the approved definition of the target
 
 	answer *wire.Message
+	list   wire.Value // in listIn
+	listIn *wire.Message
 	status int
 
 	findings []finding.Finding

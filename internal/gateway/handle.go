@@ -400,7 +400,11 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	}
 	if ex.meta.list != "" {
 		// The entries were compared with their approved forms, or judged one by one.
-		return g.inspect(ex, &ex.answer, rule.Other, idOf(ex.answer), ex.answer.Result.Get(ex.meta.list))
+		list := ex.list
+		if ex.listIn != ex.answer {
+			list = ex.answer.Result.Get(ex.meta.list)
+		}
+		return g.inspect(ex, &ex.answer, rule.Other, idOf(ex.answer), list)
 	}
 	if ex.meta.answer == 0 {
 		return nil // of a ping, made here

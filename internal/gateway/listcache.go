@@ -125,10 +125,13 @@ func (l *link) readList(ctx context.Context, kind approval.Kind) (*definitions, 
 // listIn finds a list, and refuses one in a form in which some client would find
 // another than the one that is filtered here.
 func listIn(result wire.Value, name string) (list wire.Value, err error) {
-	if twin, found := result.Lookalike(name, "nextCursor"); found {
-		return wire.Value{}, decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(twin))
+	for member, value := range result.Members() { // once: the list is long
+		if member == name {
+			list = value
+		} else if wire.IsLookalike(member, name, "nextCursor") {
+			return wire.Value{}, decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(member))
+		}
 	}
-	list = result.Get(name)
 	if list.Kind() != '[' {
 		return wire.Value{}, decision.Refuse(decision.UpstreamInvalid, "%s is no list", name)
 	}
