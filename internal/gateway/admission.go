@@ -36,11 +36,11 @@ type admission struct {
 type facts struct {
 	modern, legacy bool
 	capabilities   wire.Value
+	about          wire.Value // its answer to server/discover, or to initialize
 }
 
-// admitted returns when the server may be used by a client of the given era, or
-// why it may not.
-func (s *server) admitted(ctx context.Context, modern bool) error {
+// admitted returns when the server may be used, or why it may not.
+func (s *server) admitted(ctx context.Context) error {
 	if err := s.look(ctx); err != nil {
 		return err
 	}
@@ -63,15 +63,27 @@ func (s *server) admitted(ctx context.Context, modern bool) error {
 	default:
 		return decision.Refuse(decision.Quarantined, "%s was never approved", s.id)
 	}
+	return nil
+}
+
+// eras are the eras that the server speaks.
+func (s *server) eras() (modern, legacy bool) {
 	s.admission.mu.Lock()
 	defer s.admission.mu.Unlock()
-	if modern && !s.admission.facts.modern {
-		return versionError(wire.LegacyVersions, "", decision.Refuse(decision.EraMismatch, "%s speaks only the initialize-based revisions", s.id))
-	}
-	if !modern && !s.admission.facts.legacy {
-		return versionError([]string{wire.ModernVersion}, "", decision.Refuse(decision.EraMismatch, "%s speaks only %s", s.id, wire.ModernVersion))
-	}
-	return nil
+	return s.admission.facts.modern, s.admission.facts.legacy
+}
+
+// speaks reports whether the server speaks an era.
+func (s *server) speaks(modern bool) bool {
+	m, l := s.eras()
+	return modern && m || !modern && l
+}
+
+// about is what the server said of itself at the first look.
+func (s *server) about() wire.Value {
+	s.admission.mu.Lock()
+	defer s.admission.mu.Unlock()
+	return s.admission.facts.about
 }
 
 // look makes sure that the server was looked at, once for all who wait.

@@ -42,7 +42,7 @@ func (s *server) readDefinition(ctx context.Context) ([]approval.Item, facts, er
 	if err != nil {
 		return nil, facts{}, err
 	}
-	found := facts{legacy: true, capabilities: answer.Get("capabilities")}
+	found := facts{legacy: true, capabilities: answer.Get("capabilities"), about: answer}
 	items, err := probe.readItems(ctx, answer, found)
 	return items, found, err
 }
@@ -56,10 +56,10 @@ func (s *server) readModern(ctx context.Context) ([]approval.Item, facts, error)
 	if err != nil {
 		return nil, facts{}, err
 	}
-	found := facts{capabilities: answer.Get("capabilities")}
+	found := facts{capabilities: answer.Get("capabilities"), about: answer}
 	for v := range answer.Get("supportedVersions").Items() {
 		found.modern = found.modern || v.Text() == wire.ModernVersion
-		found.legacy = found.legacy || slices.Contains(wire.LegacyVersions, v.Text())
+		found.legacy = found.legacy || slices.Contains(wire.LegacyVersions, v.Text()) && s.config.Era != config.Modern
 	}
 	if !found.modern {
 		l.drop()

@@ -35,6 +35,9 @@ type Peer struct {
 
 	link *link // the message came from this server
 	tag  *exchange
+	// The gateway itself put the message, which the server wrote into an answer, into
+	// the words of the era of the client.
+	translated bool
 }
 
 // Reply is the answer to one message.
@@ -78,6 +81,11 @@ type exchange struct {
 	wrapped bool
 	out     *wire.Message
 	item    *item // the approved definition of the target
+
+	// A modern client at a server of the revisions before.
+	release func()            // gives the leased session back; nil if there is none
+	errand  *errand           // the call at the server
+	given   map[string][]byte // answers that the client brings, by digest of the question
 
 	answer *wire.Message
 	list   wire.Value // in listIn

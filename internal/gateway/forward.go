@@ -14,6 +14,9 @@ import (
 
 // callServer sends the request to its server and waits for the answer.
 func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	if ex.crosses() {
+		return g.callAcross(ctx, ex)
+	}
 	var header http.Header
 	if ex.modern {
 		header = modernHeaders(ex.out, ex.peer.Header)
@@ -22,6 +25,19 @@ func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer
 		return ex.session.start(ctx, ex)
 	}
 	return ex.link.call(ctx, ex.out, header, ex)
+}
+
+// callAcross is callServer where client and server are of different eras.
+func (g *Gateway) callAcross(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	switch {
+	case !ex.modern:
+		return g.callModern(ctx, ex)
+	case ex.msg.Method == wire.MethodDiscover:
+		return g.presentation(ex)
+	case ex.msg.Method == wire.MethodListen:
+		return g.listen(ctx, ex)
+	}
+	return g.runErrand(ctx, ex)
 }
 
 // start begins a session with the one server it is for.
@@ -90,11 +106,16 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 	if l.session != nil {
 		ctx = l.session.ctx
 	}
+	mount := l.mount()
 	if tag != nil {
+		if tag, m = tag.recipient(m); m == nil {
+			return
+		}
+		mount = tag.peer.Mount
 		tag.events.Add(1)
 		tag.clock.touch()
 	}
-	ex := newExchange(m.Raw, &Peer{link: l, tag: tag, Local: true, Mount: l.mount()})
+	ex := newExchange(m.Raw, &Peer{link: l, tag: tag, Local: true, Mount: mount})
 	ex.msg = m
 	if m.Kind == wire.Notification {
 		g.handle(ctx, ex)
@@ -109,6 +130,33 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 		defer l.questions.Add(-1)
 		g.answerServer(ctx, l, g.handle(ctx, ex).Body)
 	}()
+}
+
+// recipient is the exchange that a message is for which belongs to a call, and the
+// message as its client knows it; nil if nobody wants it.
+func (ex *exchange) recipient(m *wire.Message) (*exchange, *wire.Message) {
+	if m.Kind == wire.Request {
+		return ex, m
+	}
+	if e := ex.errand; e != nil {
+		token := m.Params.Get("progressToken")
+		if ex = e.waiting(); ex == nil {
+			return nil, nil // the client is thinking and has no stream open
+		}
+		if m.Method == wire.NotifyProgress {
+			own := ex.msg.Params.At("_meta", "progressToken")
+			if tokenOf(token) != e.token || !own.Exists() {
+				return nil, nil
+			}
+			if err := replaceMessage(&m, []wire.Edit{token.Replace(own.Raw())}); err != nil {
+				return nil, nil
+			}
+		}
+	}
+	if ex.modern && ex.unasked(m) {
+		return nil, nil
+	}
+	return ex, m
 }
 
 // maxQuestions of one server wait for a client at once.
@@ -138,7 +186,7 @@ func (g *Gateway) resolveClient(ex *exchange) error {
 			ex.route = local
 			return nil
 		}
-		if ex.session == nil {
+		if ex.modern {
 			// 2026-07-28: "The server MUST NOT write requests."
 			return decision.Refuse(decision.Unsupported, "servers send no requests in this revision")
 		}
@@ -161,8 +209,7 @@ func (g *Gateway) admitQuestion(ex *exchange) error {
 	if ex.msg.Kind == wire.Notification {
 		return nil
 	}
-	needs, ok := capability[ex.msg.Method]
-	if !ok || ex.session.own || !ex.session.declares(needs) {
+	if ex.session == nil || ex.session.own || !ex.session.declares(ex.msg) {
 		return decision.Refuse(decision.Unsupported, "the client does not answer %s", printable(ex.msg.Method))
 	}
 	return nil
@@ -171,6 +218,9 @@ func (g *Gateway) admitQuestion(ex *exchange) error {
 // askClient puts a server's question to the client, under an id of our own, and
 // waits for the answer.
 func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	if pooled := ex.session.pooled; pooled != nil {
+		return g.askModern(ctx, ex, pooled)
+	}
 	tag := ex.peer.tag
 	id, question := ex.session.begin(ex.link, ex.msg)
 	defer ex.session.giveUp(id)
@@ -193,6 +243,24 @@ func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer,
 	}
 }
 
+// askModern puts a question to a client that can only be asked by the answer to a
+// request of its own.
+func (g *Gateway) askModern(ctx context.Context, ex *exchange, p *pooled) (upstream.Answer, error) {
+	e := p.latest()
+	if tag := ex.peer.tag; tag != nil {
+		e = tag.errand
+	}
+	if e == nil {
+		return upstream.Answer{}, decision.Refuse(decision.Unsupported, "no call is under way in which the client could be asked")
+	}
+	ex.clock.stop()
+	answer, err := e.ask(ctx, ex.out.Method, ex.out.Params.Raw())
+	if err != nil {
+		return upstream.Answer{}, err
+	}
+	return localAnswer(ex, answer)
+}
+
 func cancelled(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	var refusal *decision.Refusal
@@ -205,8 +273,12 @@ func cancelled(ctx context.Context) error {
 // deliver sends a message to the client: on the stream of the call it belongs to,
 // else on the standing one.
 func (g *Gateway) deliver(ex *exchange, raw []byte) bool {
-	if tag := ex.peer.tag; tag != nil && tag.peer.Emit != nil && tag.peer.Emit(raw) == nil {
+	tag := ex.peer.tag
+	if tag != nil && tag.peer.Emit != nil && tag.peer.Emit(raw) == nil {
 		return true
+	}
+	if tag != nil && tag.modern {
+		return false // the stream of the request is the only way
 	}
 	return ex.session != nil && ex.session.push(raw)
 }
@@ -224,13 +296,19 @@ func (g *Gateway) forwardNotification(ctx context.Context, ex *exchange) error {
 	case wire.NotifyCancelled:
 		return g.cancelFlight(ex)
 	case wire.NotifyInitialized:
-		if session == nil || session.mount == "" {
+		if session == nil {
+			return nil
+		}
+		g.followLists(ex)
+		if session.mount == "" {
 			return nil // joined servers are connected when they are needed
 		}
 		return session.confirmAll(ctx)
 	case wire.NotifyProgress:
 		if session != nil {
-			return sendTo(ctx, session.askedWith(tokenOf(ex.msg.Params.Get("progressToken"))), ex.out.Raw)
+			if l := session.askedWith(tokenOf(ex.msg.Params.Get("progressToken"))); l != nil && !l.modern() {
+				return sendTo(ctx, l, ex.out.Raw)
+			}
 		}
 		return nil
 	}

@@ -51,6 +51,8 @@ type Gateway struct {
 
 	live     atomic.Pointer[live]
 	sessions sessions
+	errands  errands
+	seal     sealer
 	inFlight atomic.Int64
 	ownCalls atomic.Int64
 }
@@ -74,7 +76,11 @@ func (l *live) reports(rule string) bool { return l.reporting[rule] }
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version,
-		localUser: localUser(), sessions: sessions{all: map[string]*Session{}},
+		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
+	}
+	var err error
+	if g.seal, err = newSealer(""); err != nil {
+		return nil, err
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	next, err := g.build(o.Config, nil)
@@ -249,6 +255,9 @@ func (g *Gateway) sweep() {
 		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
 		for _, s := range g.sessions.remove(func(s *Session) bool { return !s.busy() && s.idleSince().Before(oldest) }) {
 			g.sweeping.Go(func() { g.EndSession(s) })
+		}
+		for _, s := range g.live.Load().order {
+			s.pool.sweep(oldest)
 		}
 	}
 }

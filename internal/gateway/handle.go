@@ -84,7 +84,7 @@ func (g *Gateway) decode(ex *exchange) error {
 	}
 	ex.meta = known(ex.msg.Method)
 	if ex.fromServer() {
-		ex.modern = ex.peer.link.session == nil
+		ex.modern = ex.peer.link.modern() && !ex.peer.translated
 		return nil
 	}
 	// "A request with modern _meta is stateless; initialize means the semantics of
@@ -118,6 +118,9 @@ func (g *Gateway) identify(ex *exchange) error {
 	if ex.fromServer() {
 		ex.principal = "server:" + ex.peer.link.server.id
 		ex.session = ex.peer.link.session
+		if tag := ex.peer.tag; ex.session == nil && tag != nil && !tag.modern {
+			ex.session = tag.session // its client has one, if the server has not
+		}
 		return nil
 	}
 	if !ex.peer.Local {
@@ -173,6 +176,12 @@ func (g *Gateway) enter(ex *exchange) error {
 
 func (g *Gateway) leave(ex *exchange) {
 	ex.clock.stop()
+	if ex.errand != nil {
+		ex.errand.leftBy(ex)
+	}
+	if ex.release != nil {
+		ex.release()
+	}
 	if !ex.entered {
 		return
 	}
@@ -224,7 +233,7 @@ func (g *Gateway) resolveMounted(ex *exchange) error {
 			return decision.Refuse(decision.InvalidArguments, "params.%s must be a text", ex.meta.name)
 		}
 	}
-	ex.route, ex.link = toServer, ex.server.linkFor(ex)
+	ex.route = toServer
 	return nil
 }
 
@@ -234,11 +243,8 @@ func (g *Gateway) resolveJoined(ex *exchange) error {
 	if ex.meta.joined == nil {
 		return decision.Refuse(decision.Unsupported, "%s is not available where servers are joined; use /mcp/{server}", printable(ex.msg.Method))
 	}
-	switch ex.route = ex.meta.joined(g, ex); ex.route {
-	case 0:
+	if ex.route = ex.meta.joined(g, ex); ex.route == 0 {
 		return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
-	case toServer:
-		ex.link = ex.server.linkFor(ex)
 	}
 	return nil
 }
@@ -252,7 +258,13 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if ex.route != toServer {
 		return nil
 	}
-	if err := ex.server.admitted(ctx, ex.modern); err != nil {
+	if err := ex.server.admitted(ctx); err != nil {
+		return err
+	}
+	if err := g.connect(ex); err != nil {
+		return err
+	}
+	if err := ex.fitTasks(); err != nil {
 		return err
 	}
 	if err := ex.unhash(ctx); err != nil {
@@ -283,6 +295,25 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	return nil
 }
 
+// connect finds the connection that the exchange uses: one of the client's own era
+// if the server has it, else one across eras.
+func (g *Gateway) connect(ex *exchange) (err error) {
+	if ex.modern && !ex.server.speaks(true) {
+		if err := g.takeUp(ex); err != nil {
+			return err
+		}
+		if ex.errand != nil {
+			ex.link = ex.errand.link
+			return nil
+		}
+	}
+	ex.link, ex.release, err = ex.server.linkFor(ex)
+	return err
+}
+
+// crosses reports whether client and server of the exchange are of different eras.
+func (ex *exchange) crosses() bool { return ex.modern != ex.link.modern() }
+
 // definition is what the exchange uses of the server's definitions, as the server
 // knows it.
 func (ex *exchange) definition() (approval.Kind, string) {
@@ -311,7 +342,8 @@ func (g *Gateway) validate(ex *exchange) error {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
 	}
 	if ex.wrapped {
-		return ex.mirror(arguments)
+		ex.mirrorInner(arguments)
+		return nil
 	}
 	return matchParamHeaders(ex, arguments)
 }
@@ -394,6 +426,9 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		return g.inspect(ex, &ex.answer, surface, idOf(ex.answer))
 	}
 	if ex.route == toServer {
+		if err := checkInputRequests(ex); ex.modern && err != nil {
+			return err
+		}
 		if err := g.fitAnswer(ex); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (g *Gateway) fromEach(ctx context.Context, ex *exchange, live *live, take f
 		all.Go(func() {
 			var left int
 			err := recovered(func() (err error) {
-				if err = s.admitted(each, ex.modern); err == nil {
+				if err = s.admitted(each); err == nil {
 					left, err = take(each, i, s)
 				}
 				return err
@@ -100,11 +100,7 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 		if err := ex.session.introduce(ex.msg, g.live.Load()); err != nil {
 			return upstream.Answer{}, err
 		}
-		version := ex.msg.Params.Get("protocolVersion").Text()
-		if !slices.Contains(wire.LegacyVersions, version) {
-			version = wire.LegacyVersions[len(wire.LegacyVersions)-1]
-		}
-		result := wire.AppendString([]byte(`{"protocolVersion":`), version)
+		result := wire.AppendString([]byte(`{"protocolVersion":`), legacyVersion(ex.msg))
 		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
 		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, '}'))
@@ -113,6 +109,8 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 		result = append(append(result, `"],"capabilities":`...), g.capabilities(ctx, ex)...)
 		result = append(append(result, `,"_meta":{"`+wire.MetaServerInfo+`":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, `}}`...))
+	case wire.MethodListen:
+		return g.listen(ctx, ex)
 	case wire.MethodSetLevel:
 		return g.setLevels(ctx, ex)
 	case wire.MethodToolsCall:
@@ -126,50 +124,101 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 // came.
 var ownLimits = wire.Limits{Bytes: 1 << 30, Items: 1 << 20, Strings: 1 << 28}
 
+// legacyVersion is the revision in which initialize is answered: "if the server
+// supports the requested protocol version, it MUST respond with the same version.
+// Otherwise, … SHOULD be the latest".
+func legacyVersion(m *wire.Message) string {
+	if version := m.Params.Get("protocolVersion").Text(); slices.Contains(wire.LegacyVersions, version) {
+		return version
+	}
+	return wire.LegacyVersions[len(wire.LegacyVersions)-1]
+}
+
 func localAnswer(ex *exchange, result []byte) (upstream.Answer, error) {
 	m, err := wire.Parse(wire.NewResult(ex.msg.ID, result), ownLimits)
 	return upstream.Answer{Message: m, Status: http.StatusOK}, err
 }
 
-// capabilities are what any admitted server of the client's era offers. Servers
-// that are not ready when a client asks are awaited for as long as starting one
-// may take.
+// capabilities are what any admitted server offers. Servers that are not ready when
+// a client asks are awaited for as long as starting one may take.
 func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
-	offered := map[string]bool{}
 	each, stop := g.forEach(ctx)
 	defer stop()
-	var mu sync.Mutex
+	order := g.live.Load().order
+	offers := make([]wire.Value, len(order))
 	var all sync.WaitGroup
-	for _, s := range g.live.Load().order {
+	for i, s := range order {
 		all.Go(func() {
-			if s.admitted(each, ex.modern) != nil {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for name := range s.capabilities().Members() {
-				offered[name] = true
+			if s.admitted(each) == nil {
+				offers[i] = s.capabilities()
 			}
 		})
 	}
 	all.Wait()
-	var out []string
-	for _, c := range []struct{ name, legacy, modern string }{
-		{"completions", `{}`, `{}`},
-		{"logging", `{}`, `{}`},
-		{"prompts", `{"listChanged":true}`, `{}`},
-		{"resources", `{"listChanged":true,"subscribe":true}`, `{}`},
-		{"tools", `{"listChanged":true}`, `{}`},
+	var out []wire.Change
+	for _, c := range []struct{ name, value string }{
+		{"completions", `{}`},
+		{"logging", `{}`},
+		{"prompts", `{"listChanged":true}`},
+		{"resources", `{"listChanged":true,"subscribe":true}`},
+		{"tools", `{"listChanged":true}`},
 	} {
-		value := c.legacy
-		if ex.modern {
-			value = c.modern
-		}
-		if offered[c.name] {
-			out = append(out, fmt.Sprintf("%q:%s", c.name, value))
+		if slices.ContainsFunc(offers, func(offer wire.Value) bool { return offer.Get(c.name).Exists() }) {
+			out = append(out, wire.Change{Key: c.name, Raw: []byte(c.value)})
 		}
 	}
-	return []byte("{" + strings.Join(out, ",") + "}")
+	if !ex.modern {
+		out = append(out, wire.Change{Key: "tasks", Raw: joinedTasks(order, offers)})
+	}
+	return object(append(out, wire.Change{Key: "extensions", Raw: joinedExtensions(ex, order, offers)})...)
+}
+
+// joinedTasks is the capability for the tasks of 2025-11-25, nil if no server has
+// them.
+func joinedTasks(order []*server, offers []wire.Value) []byte {
+	var found, list, cancel, call bool
+	for i, offer := range offers {
+		if tasks := offer.Get("tasks"); tasks.Exists() && order[i].speaks(false) {
+			found = true
+			list = list || tasks.Get("list").Exists()
+			cancel = cancel || tasks.Get("cancel").Exists()
+			call = call || tasks.At("requests", "tools", "call").Exists()
+		}
+	}
+	if !found {
+		return nil
+	}
+	present := func(on bool, raw string) []byte {
+		if !on {
+			return nil
+		}
+		return []byte(raw)
+	}
+	return object(wire.Change{Key: "cancel", Raw: present(cancel, `{}`)}, wire.Change{Key: "list", Raw: present(list, `{}`)},
+		wire.Change{Key: "requests", Raw: present(call, `{"tools":{"call":{}}}`)})
+}
+
+// uiExtension is MCP Apps: tools that bring pages.
+const uiExtension = "io.modelcontextprotocol/ui"
+
+// joinedExtensions are those extensions of servers whose names and URIs are given
+// their joined form here; nil if there are none. What the gateway does not know, it
+// could not join.
+func joinedExtensions(ex *exchange, order []*server, offers []wire.Value) []byte {
+	var out []wire.Change
+	for _, name := range []string{tasksExtension, uiExtension} {
+		for i, offer := range offers {
+			has := offer.At("extensions", name)
+			if has.Kind() == '{' && (name == uiExtension || ex.modern && order[i].speaks(true)) {
+				out = append(out, wire.Change{Key: name, Raw: has.Raw()})
+				break
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return object(out...)
 }
 
 func (g *Gateway) serverInfo() []byte {
@@ -180,9 +229,7 @@ func (g *Gateway) serverInfo() []byte {
 // setLevels passes the log level to the servers that are connected and keeps it
 // for those that will be.
 func (g *Gateway) setLevels(ctx context.Context, ex *exchange) (upstream.Answer, error) {
-	ex.session.mu.Lock()
-	ex.session.level = ex.msg.Params.Raw()
-	ex.session.mu.Unlock()
+	ex.session.keepLevel(ex.msg.Params.Raw())
 	for _, l := range ex.session.openLinks() {
 		if l.current() == nil || !l.server.capabilities().Get("logging").Exists() {
 			continue

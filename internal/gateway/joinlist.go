@@ -111,7 +111,14 @@ func (g *Gateway) joinedList(ctx context.Context, ex *exchange, method string) (
 
 // partFor reads the list of one server.
 func (s *server) partFor(ctx context.Context, ex *exchange, method string) (*part, hints, error) {
-	kind, l := methods[method].kind, s.linkFor(ex)
+	kind := methods[method].kind
+	l, release, err := s.linkFor(ex)
+	if err != nil {
+		return nil, hints{}, err
+	}
+	if release != nil {
+		defer release()
+	}
 	if kind != "" {
 		defined, err := l.definitions(ctx, kind)
 		if err != nil {
@@ -122,7 +129,7 @@ func (s *server) partFor(ctx context.Context, ex *exchange, method string) (*par
 	}
 	var pages []*page
 	together, count := noHints, 0
-	err := l.pages(ctx, method, func(result wire.Value) error {
+	err = l.pages(ctx, method, func(result wire.Value) error {
 		list, err := listIn(result, methods[method].list)
 		if err != nil {
 			return err
@@ -300,10 +307,10 @@ func (g *Gateway) joinTasks(ctx context.Context, ex *exchange) (upstream.Answer,
 	live := g.live.Load()
 	tasks := make([][][]byte, len(live.order))
 	err := g.fromEach(ctx, ex, live, func(ctx context.Context, i int, s *server) (int, error) {
-		if !s.capabilities().At("tasks", "list").Exists() {
+		if !s.capabilities().At("tasks", "list").Exists() || !s.speaks(false) {
 			return 0, nil
 		}
-		return 0, s.linkFor(ex).pages(ctx, wire.MethodTasksList, func(result wire.Value) error {
+		return 0, ex.session.link(s).pages(ctx, wire.MethodTasksList, func(result wire.Value) error {
 			list, err := listIn(result, "tasks")
 			if err != nil {
 				return err

@@ -52,6 +52,9 @@ func newLink(s *server, session *Session) *link {
 	return &link{server: s, session: session, lists: map[approval.Kind]*listing{}}
 }
 
+// modern reports whether the link needs no session.
+func (l *link) modern() bool { return l.session == nil }
+
 // ready is the link's connection, made if there is none. Legacy links say
 // initialize: in the client's words, but under our own id.
 func (l *link) ready(ctx context.Context) (upstream.Conn, error) {

@@ -48,8 +48,7 @@ var methods = map[string]method{
 	wire.MethodTasksCancel: {request: rule.Arguments, answer: rule.ToolResult, name: "taskId", joined: joinByURI},
 	wire.MethodTasksUpdate: {request: rule.Arguments, answer: rule.ToolResult, name: "taskId", joined: joinByURI, modern: true},
 	wire.MethodTasksList:   {request: rule.Arguments, answer: rule.ToolResult, joined: joinAll, legacy: true},
-	// Joining the streams of several servers is not built yet.
-	wire.MethodListen: {request: rule.Arguments, answer: rule.Other, modern: true},
+	wire.MethodListen:      {request: rule.Arguments, answer: rule.Other, joined: joinLocal, modern: true},
 
 	wire.MethodSampling: {request: rule.ClientRequest, answer: rule.ClientAnswer},
 	wire.MethodElicit:   {request: rule.ClientRequest, answer: rule.ClientAnswer},

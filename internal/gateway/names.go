@@ -274,6 +274,22 @@ func joinText(v wire.Value, server string) []wire.Edit {
 	return []wire.Edit{v.Replace(wire.AppendString(nil, joinedURI(server, v.Text())))}
 }
 
+// fitTasks refuses requests for tasks where client and server do not both have
+// them: the tasks of 2025-11-25 and those of the extension are two protocols.
+func (ex *exchange) fitTasks() error {
+	if ex.meta.name != "taskId" {
+		return nil
+	}
+	has := ex.server.capabilities().Get("tasks")
+	if ex.modern {
+		has = ex.server.capabilities().At("extensions", tasksExtension)
+	}
+	if ex.crosses() || ex.peer.Mount == "" && !has.Exists() {
+		return decision.Refuse(decision.Unsupported, "%s has no tasks that this client understands", ex.server.id)
+	}
+	return nil
+}
+
 // metaRelatedTask says in 2025-11-25 which task a message belongs to.
 const metaRelatedTask = "io.modelcontextprotocol/related-task"
 

@@ -76,36 +76,18 @@ func (g *Gateway) unwrap(ex *exchange) error {
 	return nil
 }
 
-// mirror writes the headers that a tool wants besides its arguments (x-mcp-header
-// in its input schema): who called call_tool could not know of them.
-func (ex *exchange) mirror(arguments wire.Value) error {
-	doc, err := wire.Scan(ex.item.Definition, wire.Limits{})
-	if err != nil {
-		return err
-	}
+// mirrorInner writes the headers that the tool which is called wants besides its
+// arguments: who called call_tool could not know of them.
+func (ex *exchange) mirrorInner(arguments wire.Value) {
 	peer := *ex.peer
-	peer.Header = peer.Header.Clone()
-	for name := range peer.Header {
-		if strings.HasPrefix(name, headerParam) {
-			peer.Header.Del(name)
+	peer.Header = http.Header{}
+	for name, values := range ex.peer.Header {
+		if !strings.HasPrefix(name, headerParam) {
+			peer.Header[name] = values
 		}
 	}
-	for name, property := range doc.Root.At("inputSchema", "properties").Members() {
-		wanted, argument := property.Get("x-mcp-header"), arguments.Get(name)
-		if wanted.Kind() != '"' || !argument.Exists() || argument.Kind() == 'n' {
-			continue
-		}
-		value := string(argument.Raw())
-		if argument.Kind() == '"' {
-			value = argument.Text()
-		}
-		if peer.Header == nil {
-			peer.Header = http.Header{}
-		}
-		peer.Header[http.CanonicalHeaderKey(headerParam+wanted.Text())] = []string{encodeHeader(value)}
-	}
+	ex.mirror(peer.Header, arguments)
 	ex.peer = &peer
-	return nil
 }
 
 const (

@@ -32,7 +32,8 @@ type server struct {
 	owner     string // who it belongs to, as lower-case words
 	admission admission
 	transport http.RoundTripper
-	stateless *link         // shared by all modern requests
+	stateless *link         // shared by all requests without a session
+	pool      pool          // sessions for modern clients
 	read      chan struct{} // closed when its definition was read in this run, or could not be
 	wasRead   sync.Once
 
@@ -156,6 +157,7 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 }
 
 func (s *server) close() {
+	s.pool.close()
 	s.mu.Lock()
 	s.closed = true
 	open := make([]upstream.Conn, 0, len(s.children))
@@ -209,6 +211,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 		s.transport = upstream.NewTransport()
 	}
 	s.stateless = newLink(s, nil)
+	s.pool = pool{server: s, sessions: map[poolKey][]*pooled{}}
 	return s
 }
 
@@ -240,12 +243,20 @@ func (s *server) live() *live { return s.gateway.live.Load() }
 
 func (s *server) limits() config.Limits { return s.live().config.Limits }
 
-// linkFor is the connection that an exchange uses.
-func (s *server) linkFor(ex *exchange) *link {
-	if ex.modern {
-		return s.stateless
+// linkFor is the connection that an exchange uses. A leased one must be released;
+// for all others release is nil.
+func (s *server) linkFor(ex *exchange) (l *link, release func(), err error) {
+	switch modern, legacy := s.eras(); {
+	case ex.modern && modern, !ex.modern && !legacy:
+		return s.stateless, nil, nil
+	case !ex.modern:
+		return ex.session.link(s), nil, nil
 	}
-	return ex.session.link(s)
+	leased, err := s.pool.lease(ex)
+	if err != nil {
+		return nil, nil, err
+	}
+	return leased.session.link(s), leased.leave, nil
 }
 
 // source is how the server is reached, as people approve it: secrets in it are

@@ -26,6 +26,7 @@ type Session struct {
 	principal string
 	mount     string
 	own       bool            // the gateway is the client
+	pooled    *pooled         // the clients are modern ones; nil for a client of its own
 	ctx       context.Context // ends with the session
 	end       context.CancelFunc
 	direct    func([]byte) error // stdio: writes to the client at once
@@ -40,7 +41,8 @@ type Session struct {
 	flights map[wire.ID]*exchange // requests of the client that are not answered
 	asks    map[wire.ID]*ask      // requests to the client that are not answered
 	lastAsk int64
-	level   []byte // params of the last logging/setLevel
+	level   []byte               // params of the last logging/setLevel
+	watches map[string]*watching // by server
 }
 
 // ask is a request that a server sent to the client.
@@ -221,11 +223,12 @@ func (s *Session) mayAsk(method string) bool {
 	return s.params != nil || method == wire.MethodInitialize || method == wire.MethodPing
 }
 
-// declares reports whether the client declared a capability in initialize.
-func (s *Session) declares(name string) bool {
+// declares reports whether what the client declared in initialize covers a
+// question.
+func (s *Session) declares(question *wire.Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.params != nil && s.params.Params.At("capabilities", name).Exists()
+	return s.params != nil && declared(s.params.Params.Get("capabilities"), question.Method, question.Params)
 }
 
 // close ends the session and its connections. It returns when they are gone.

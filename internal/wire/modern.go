@@ -57,6 +57,13 @@ const (
 	MetaSubscriptionID = "io.modelcontextprotocol/subscriptionId"
 )
 
+// Values of the member resultType, which every result of 2026-07-28 has. A result
+// of a revision before has none and is complete.
+const (
+	ResultComplete      = "complete"
+	ResultInputRequired = "input_required"
+)
+
 // Error codes of JSON-RPC 2.0 section 5.1.
 const (
 	CodeParse          = -32700

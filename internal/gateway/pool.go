@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/wire"
+)
+
+// pool holds the sessions through which modern clients, which have none, use a
+// server of the revisions before. A session belongs to one principal and to what
+// one client declared, and no other ever gets it.
+type pool struct {
+	server *server
+
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	sessions map[poolKey][]*pooled // the one used last at the end
+}
+
+type poolKey struct{ principal, client, capabilities string }
+
+// pooled is one session of a pool.
+type pooled struct {
+	session *Session
+
+	mu        sync.Mutex // guards what follows
+	users     int
+	used      time.Time
+	errands   []*errand // that run in it, the latest last
+	followers map[*follower]bool
+	uris      map[string]int // followers of each resource
+}
+
+const (
+	// maxPooled bounds the sessions of one pool; each may be a process.
+	maxPooled = 64
+	// maxAlone bounds those of one client that are made because calls run at the
+	// same time.
+	maxAlone = 4
+)
+
+// lease finds a session for an exchange. On a pipe a question of the server names
+// no call, so a call whose client answers questions gets a session to itself, as
+// long as there are not too many; the one used last, because a server may keep
+// something from one call for the next.
+func (p *pool) lease(ex *exchange) (*pooled, error) {
+	key, params := p.key(ex)
+	alone := p.server.config.URL == "" && mayAsk(ex.msg.Method) && answersQuestions(ex)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", p.server.id)
+	}
+	list := p.sessions[key]
+	for i, s := range slices.Backward(list) {
+		if !alone || s.idle() || i == 0 && len(list) >= maxAlone {
+			p.sessions[key] = append(slices.Delete(slices.Clone(list), i, i+1), s)
+			return s.enter(), nil
+		}
+	}
+	if !p.room() {
+		return nil, decision.Refuse(decision.Overloaded, "%d sessions with %s are in use", maxPooled, p.server.id)
+	}
+	s, err := p.open(key, params)
+	if err != nil {
+		return nil, err
+	}
+	p.sessions[key] = append(list, s)
+	return s.enter(), nil
+}
+
+// key tells whose session may be used, and how it begins.
+func (p *pool) key(ex *exchange) (poolKey, []byte) {
+	meta := ex.msg.Params.Get("_meta")
+	capabilities := sharedCapabilities(meta.Get(wire.MetaCapabilities))
+	info := meta.Get(wire.MetaClientInfo).Raw()
+	if info == nil {
+		info = p.server.gateway.serverInfo()
+	}
+	params := object(
+		wire.Change{Key: "protocolVersion", Raw: wire.AppendString(nil, wire.LegacyVersions[len(wire.LegacyVersions)-1])},
+		wire.Change{Key: "capabilities", Raw: capabilities}, wire.Change{Key: "clientInfo", Raw: info})
+	return poolKey{ex.principal, string(wire.Canonical(info)), string(wire.Canonical(capabilities))}, params
+}
+
+func (p *pool) open(key poolKey, params []byte) (*pooled, error) {
+	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	s := &pooled{session: newSession(key.principal, p.server.id), followers: map[*follower]bool{}, uris: map[string]int{}}
+	s.session.params = m
+	s.session.client = p.server.live().clientName(m.Params.Get("clientInfo"))
+	s.session.pooled = s
+	s.session.direct = s.publish
+	return s, nil
+}
+
+// room makes room for one more session by ending the one that was idle longest;
+// the caller holds mu.
+func (p *pool) room() bool {
+	total := 0
+	var oldest *pooled
+	var of poolKey
+	for key, list := range p.sessions {
+		total += len(list)
+		for _, s := range list {
+			if s.idle() && (oldest == nil || s.lastUsed().Before(oldest.lastUsed())) {
+				oldest, of = s, key
+			}
+		}
+	}
+	if total < maxPooled {
+		return true
+	}
+	if oldest == nil {
+		return false
+	}
+	p.sessions[of] = slices.DeleteFunc(p.sessions[of], func(s *pooled) bool { return s == oldest })
+	p.server.gateway.sweeping.Go(oldest.session.close)
+	return true
+}
+
+// sweep ends the sessions that nobody used since then.
+func (p *pool) sweep(since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, list := range p.sessions {
+		p.sessions[key] = slices.DeleteFunc(list, func(s *pooled) bool {
+			over := s.idle() && s.lastUsed().Before(since)
+			if over {
+				p.server.gateway.sweeping.Go(s.session.close)
+			}
+			return over
+		})
+		if len(p.sessions[key]) == 0 {
+			delete(p.sessions, key)
+		}
+	}
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	all := p.sessions
+	p.sessions = nil
+	p.mu.Unlock()
+	var ending sync.WaitGroup
+	for _, list := range all {
+		for _, s := range list {
+			ending.Go(s.session.close)
+		}
+	}
+	ending.Wait()
+}
+
+func (s *pooled) enter() *pooled {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users++
+	return s
+}
+
+func (s *pooled) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users--
+	s.used = time.Now()
+}
+
+func (s *pooled) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.users == 0
+}
+
+func (s *pooled) lastUsed() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+// latest is the errand to which a question belongs that names none.
+func (s *pooled) latest() *errand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.errands) == 0 {
+		return nil
+	}
+	return s.errands[len(s.errands)-1]
+}
+
+func (s *pooled) begins(e *errand) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errands = append(s.errands, e)
+}
+
+func (s *pooled) ends(e *errand) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errands = slices.DeleteFunc(s.errands, func(other *errand) bool { return other == e })
+}
+
+// mayAsk tells the methods in whose answers a modern server may ask for input:
+// "InputRequiredResult … only for tools/call, prompts/get and resources/read".
+func mayAsk(method string) bool {
+	return method == wire.MethodToolsCall || method == wire.MethodPromptsGet || method == wire.MethodResourcesRead
+}
+
+// answersQuestions reports whether the client declared that it answers any.
+func answersQuestions(ex *exchange) bool {
+	declared := ex.msg.Params.At("_meta", wire.MetaCapabilities)
+	for _, name := range capability {
+		if declared.Get(name).Exists() {
+			return true
+		}
+	}
+	return false
+}
