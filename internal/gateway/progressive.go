@@ -171,10 +171,10 @@ func newToolIndex(entries []joinedEntry) (*toolIndex, error) {
 		t.shown = wire.AppendString([]byte(`{"name":`), e.name)
 		t.shown = wire.AppendString(append(t.shown, `,"description":`...), firstLine(description))
 		t.shown = append(append(append(t.shown, `,"inputSchema":`...), schema...), '}')
-		for text, weight := range map[string]float64{doc.Root.Get("title").Text() + " " + doc.Root.At("annotations", "title").Text(): titleWeight, description: descriptionWeight} {
-			t.add(text, weight)
-		}
 		t.add(e.name, nameWeight)
+		t.add(doc.Root.Get("title").Text(), titleWeight)
+		t.add(doc.Root.At("annotations", "title").Text(), titleWeight)
+		t.add(description, descriptionWeight)
 		for word := range t.words {
 			x.rare[word]++
 		}
