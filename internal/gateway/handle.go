@@ -426,8 +426,10 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		return g.inspect(ex, &ex.answer, surface, idOf(ex.answer))
 	}
 	if ex.route == toServer {
-		if err := checkInputRequests(ex); ex.modern && err != nil {
-			return err
+		if ex.modern {
+			if err := checkInputRequests(ex); err != nil {
+				return err
+			}
 		}
 		if err := g.fitAnswer(ex); err != nil {
 			return err

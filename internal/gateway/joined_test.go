@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -39,7 +40,11 @@ func newPair(t *testing.T, other, s *stub, more, rest string, rules ...rule.Rule
 	t.Helper()
 	h := newHouse(t, s, more+"  other:\n    url: http://127.0.0.1:1/mcp\n"+rest, rules...)
 	h.g.live.Load().servers["other"].transport = other
-	h.g.lookAtAll(h.g.live.Load())
+	var all sync.WaitGroup
+	for _, s := range h.g.live.Load().order {
+		all.Go(func() { _ = s.look(t.Context()) }) // tests see what came of it
+	}
+	all.Wait()
 	return h
 }
 

@@ -181,7 +181,7 @@ func TestUnwrap_no_way_around_a_guard(t *testing.T) {
 // the client knows only those of call_tool.
 func TestMirrorInner(t *testing.T) {
 	tool := `{"name":"a","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}`
-	h := newPair(t, &stub{}, lister(turn(), toolList(tool)), "", progressively)
+	h := newHouse(t, lister(turn(), toolList(tool)), progressively)
 	defer h.close()
 	var got http.Header
 	inner := h.g.live.Load().servers["stub"].transport
@@ -191,8 +191,6 @@ func TestMirrorInner(t *testing.T) {
 		}
 		return inner.RoundTrip(r)
 	})
-	h.joined(wire.MethodToolsList, `{}`)
-	h.g.live.Load().servers["stub"].stateless.drop()
 	r := h.g.Handle(t.Context(), []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"call_tool","arguments":{"name":"stub__a","arguments":{"region":"eu"}},`+modernMeta+`}}`),
 		&Peer{Local: true, Header: http.Header{headerVersion: {wire.ModernVersion}, headerMethod: {wire.MethodToolsCall}, headerName: {"call_tool"}, "Mcp-Param-Region": {"us"}}})
 	h.passed(r)

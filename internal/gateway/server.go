@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
 )
 
 // lastRecords is how long the records of ended connections are awaited.
@@ -32,6 +33,7 @@ type server struct {
 	owner     string // who it belongs to, as lower-case words
 	admission admission
 	transport http.RoundTripper
+	lists     wire.Memo     // as they were sent
 	stateless *link         // shared by all requests without a session
 	pool      pool          // sessions for modern clients
 	read      chan struct{} // closed when its definition was read in this run, or could not be
@@ -218,7 +220,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 // dial makes a connection of the configured kind.
 func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
 	limits := upstream.Limits{
-		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second,
+		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second, Lists: &s.lists,
 	}
 	if s.config.URL != "" {
 		values, err := s.config.ResolvedHeaders()

@@ -332,7 +332,7 @@ func (p *Process) unaskedFor() error {
 }
 
 func (p *Process) message(line []byte) error {
-	m, err := wire.Parse(line, p.limits.wireLimits())
+	m, err := p.limits.parse(line)
 	if err != nil {
 		// It may have been the answer to any of the calls. None can be trusted to
 		// get another one, so all of them end now instead of at their timeout.
@@ -362,7 +362,7 @@ func (p *Process) answer(m *wire.Message) error {
 	if call == nil {
 		return p.useless() // late, doubled or invented: nobody waits for it
 	}
-	restored, err := wire.Parse(m.WithID(call.id), p.limits.wireLimits())
+	restored, err := m.Answering(call.id)
 	if err != nil {
 		call.answer <- result{err: fmt.Errorf("%w: %w", ErrInvalid, err)}
 		return nil

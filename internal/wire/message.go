@@ -193,12 +193,18 @@ func (m *Message) WithID(id ID) []byte { return Splice(m.Raw, m.IDEdit(id)) }
 // what Parse makes of WithID, without a second scan of a text that may be large.
 func (m *Message) Answering(id ID) (*Message, error) {
 	raw := m.WithID(id)
-	if m.Kind != Response || m.id.Kind() == '"' || id == "" {
+	if m.Kind != Response || m.id.Kind() != '0' || id == "" {
 		return Parse(raw, Limits{Bytes: len(raw), Items: math.MaxInt, Members: math.MaxInt, Strings: math.MaxInt})
 	}
-	at, shift := m.id.start, len(raw)-len(m.Raw)
+	return m.answering(raw, id), nil
+}
+
+// answering is m as it is read from raw, which holds another id in the place of
+// its own, a number, and is the same in all else.
+func (m *Message) answering(raw []byte, id ID) *Message {
+	shift := len(raw) - len(m.Raw)
 	move := func(pos int) int {
-		if pos > at {
+		if pos > m.id.start {
 			return pos + shift
 		}
 		return pos
@@ -212,41 +218,35 @@ func (m *Message) Answering(id ID) (*Message, error) {
 	next := *m
 	next.ID, next.Raw, next.Root, next.id = id, raw, value(m.Root), value(m.id)
 	next.Result, next.Error = value(m.Result), value(m.Error)
-	next.Strings, next.top = m.stringsAnswering(id, move), make([]member, len(m.top))
-	// The id itself may have become a string.
-	added := int32(len(next.Strings) - len(m.Strings))
-	first := int32(sort.Search(len(m.Strings), func(i int) bool { return int(m.Strings[i].Start) > at }))
-	for i, t := range m.top {
-		next.top[i] = member{t.key, int32(move(int(t.start))), int32(move(int(t.end)))}
-		if t.key >= first {
-			next.top[i].key += added
-		}
+	if shift == 0 && id[0] != '"' {
+		return &next // every string stands where it stood
 	}
-	return &next, nil
-}
-
-// stringsAnswering are the strings of m where they stand after its id, which is a
-// number, was replaced.
-func (m *Message) stringsAnswering(id ID, move func(int) int) []String {
 	first := sort.Search(len(m.Strings), func(i int) bool { return int(m.Strings[i].Start) > m.id.start })
-	out := make([]String, 0, len(m.Strings)+1)
-	out = append(out, m.Strings[:first]...)
+	next.Strings = make([]String, 0, len(m.Strings)+1)
+	next.Strings = append(next.Strings, m.Strings[:first]...)
+	added := int32(0)
 	if id[0] == '"' {
-		out = append(out, String{
+		added = 1
+		next.Strings = append(next.Strings, String{
 			Start: int32(m.id.start) + 1, End: int32(m.id.start+len(id)) - 1, Key: int32(first) - 1,
-			Escaped: strings.ContainsRune(string(id), '\\'),
+			Escaped: strings.Contains(string(id), `\`),
 		})
 	}
-	added := int32(len(out) - first)
-	shift := int32(move(m.id.end) - m.id.end)
 	for _, s := range m.Strings[first:] {
-		s.Start, s.End = s.Start+shift, s.End+shift
+		s.Start, s.End = s.Start+int32(shift), s.End+int32(shift)
 		if s.Key >= int32(first) {
 			s.Key += added
 		}
-		out = append(out, s)
+		next.Strings = append(next.Strings, s)
 	}
-	return out
+	next.top = make([]member, len(m.top))
+	for i, t := range m.top {
+		if t.key >= int32(first) {
+			t.key += added
+		}
+		next.top[i] = member{t.key, int32(move(int(t.start))), int32(move(int(t.end)))}
+	}
+	return &next
 }
 
 // IDEdit is the edit that gives the message another id. For a notification it
