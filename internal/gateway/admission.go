@@ -133,6 +133,9 @@ func (s *server) firstLook(over chan struct{}) {
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
 	s.admission.mu.Unlock()
 	close(over)
+	if err == nil {
+		s.gateway.joiners.tell(s.capabilities())
+	}
 }
 
 // recovered turns a panic into an error. What a server lists must not end the

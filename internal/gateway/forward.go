@@ -301,6 +301,7 @@ func (g *Gateway) forwardNotification(ctx context.Context, ex *exchange) error {
 		}
 		g.followLists(ex)
 		if session.mount == "" {
+			g.joiners.add(session)
 			return nil // joined servers are connected when they are needed
 		}
 		return session.confirmAll(ctx)

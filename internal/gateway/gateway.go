@@ -51,6 +51,7 @@ type Gateway struct {
 
 	live     atomic.Pointer[live]
 	sessions sessions
+	joiners  joiners
 	errands  errands
 	seal     sealer
 	inFlight atomic.Int64
@@ -167,6 +168,7 @@ func (g *Gateway) Reload(c *config.Config) error {
 			g.sweeping.Go(s.close)
 		}
 	}
+	g.joiners.tellAll()
 	g.lookAtAll(next)
 	return nil
 }
@@ -186,8 +188,12 @@ func (g *Gateway) loosened(c *config.Config) {
 // refreshBook takes over approvals that another process wrote. If they cannot be
 // read, those from before stay.
 func (g *Gateway) refreshBook() {
+	before := g.book.Generation()
 	if err := g.book.Refresh(); err != nil {
 		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
+	}
+	if g.book.Generation() != before {
+		g.joiners.tellAll()
 	}
 }
 

@@ -5,11 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-var everything = cmp.Exporter(func(reflect.Type) bool { return true })
 
 // A Memo must read exactly what Parse reads, whatever it has read before.
 func Test_a_memo_reads_as_parse_does(t *testing.T) {
@@ -25,8 +21,8 @@ func Test_a_memo_reads_as_parse_does(t *testing.T) {
 			if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 				t.Fatalf("id %s: %v, want %v", id, err, wantErr)
 			}
-			if diff := cmp.Diff(want, got, everything); diff != "" {
-				t.Fatalf("id %s: %.500s", id, diff)
+			if !reflect.DeepEqual(want, got) {
+				t.Fatalf("id %s: another message", id)
 			}
 		}
 	}
