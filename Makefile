@@ -49,11 +49,20 @@ test: tools build ## run every test, conformance included
 
 .PHONY: conformance
 conformance: tools ## run the official MCP suite directly and through the gateway
-	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run TestConformance ./test/conformance
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run TestConformance ./test/conformance -update
 
 .PHONY: bench
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
 	$(GO) run ./test/bench
+
+.PHONY: chaos
+chaos: tools ## kill a thousand servers under load, and open and end a thousand sessions
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -timeout 30m -run TestChaos ./test/integration -chaos 1000
+	$(GO) test -count=1 -v -timeout 30m -run TestSoak ./internal/gateway -cycles 1000
+
+.PHONY: soak
+soak: tools build ## let 64 sessions call for ten minutes; watch errors and memory
+	$(GO) run ./test/bench -soak 10m
 
 .PHONY: lint
 lint: $(TOOLS_STAMP) ## check format, vet, staticcheck, modules and generated files

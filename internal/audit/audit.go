@@ -80,9 +80,9 @@ type Record struct {
 
 	ArgumentsDigest string          `json:"argumentsDigest,omitempty"` // "sha256:" and 64 hexadecimal digits
 	ResultDigest    string          `json:"resultDigest,omitempty"`
-	Arguments       json.RawMessage `json:"arguments,omitempty"` // redacted; nil when not stored
+	Arguments       json.RawMessage `json:"arguments,omitempty"` // redacted; nil when not stored; a part becomes a string, whose text it is
 	Result          json.RawMessage `json:"result,omitempty"`
-	ArgumentsCut    bool            `json:"argumentsCut,omitempty"` // Arguments is a part of what was sent
+	ArgumentsCut    bool            `json:"argumentsCut,omitempty"` // Arguments is a part
 	ResultCut       bool            `json:"resultCut,omitempty"`
 	BytesIn         int             `json:"bytesIn,omitempty"`
 	BytesOut        int             `json:"bytesOut,omitempty"`

@@ -7,12 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"time"
+	"sync"
 )
 
 // A segment is a file of lines. Its name is the number of its first record and
@@ -77,14 +78,15 @@ func appendHeader(b []byte, p *position) []byte {
 	return p.seal(b, start)
 }
 
-// appendRecord appends the line of the next record and moves p behind it.
-func appendRecord(b []byte, p *position, t time.Time, body []byte) []byte {
+// appendRecord appends the line of the next record and moves p behind it. The
+// time is given in the form that the log has it.
+func appendRecord(b []byte, p *position, stamp, body []byte) []byte {
 	p.seq++
 	start := len(b)
 	b = append(b, `{"seq":`...)
 	b = strconv.AppendUint(b, p.seq, 10)
 	b = append(b, `,"time":"`...)
-	b = appendTime(b, t)
+	b = append(b, stamp...)
 	b = append(b, '"', ',')
 	b = append(b, body...)
 	return p.seal(b, start)
@@ -103,12 +105,24 @@ func (p *position) seal(b []byte, start int) []byte {
 	return b
 }
 
-func link(previous *[sha256.Size]byte, line []byte) (sum [sha256.Size]byte) {
-	h := sha256.New()
-	h.Write(previous[:])
-	h.Write(line)
-	h.Sum(sum[:0])
-	return sum
+// digest is what link works with; it is kept because it would not stay on the
+// stack.
+type digest struct {
+	hash hash.Hash
+	sum  [sha256.Size]byte
+}
+
+var digests = sync.Pool{New: func() any { return &digest{hash: sha256.New()} }}
+
+func link(previous *[sha256.Size]byte, line []byte) [sha256.Size]byte {
+	d := digests.Get().(*digest)
+	defer digests.Put(d)
+	d.hash.Reset()
+	d.sum = *previous
+	d.hash.Write(d.sum[:])
+	d.hash.Write(line)
+	d.hash.Sum(d.sum[:0])
+	return d.sum
 }
 
 // follow checks that line, with its line break, is the one that follows p, and

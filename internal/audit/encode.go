@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -39,8 +40,8 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	}
 	b = appendText(b, "argumentsDigest", r.ArgumentsDigest)
 	b = appendText(b, "resultDigest", r.ResultDigest)
-	b = appendRaw(b, "arguments", r.Arguments)
-	b = appendRaw(b, "result", r.Result)
+	b = appendRaw(b, "arguments", r.Arguments, r.ArgumentsCut)
+	b = appendRaw(b, "result", r.Result, r.ResultCut)
 	b = appendTrue(b, "argumentsCut", r.ArgumentsCut)
 	b = appendTrue(b, "resultCut", r.ResultCut)
 	b = appendNumber(b, "bytesIn", int64(r.BytesIn))
@@ -53,8 +54,25 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 // several logs sort as text.
 const timeFormat = "2006-01-02T15:04:05.000000Z"
 
-func appendTime(b []byte, t time.Time) []byte {
-	return t.AppendFormat(b, timeFormat)
+// clock writes times in that form. All but the last digits is the same for every
+// record of a second.
+type clock struct {
+	second int64
+	text   []byte
+}
+
+// stamp is valid until the next call. t must be UTC.
+func (c *clock) stamp(t time.Time) []byte {
+	if second := t.Unix(); c.text == nil || second != c.second {
+		c.second, c.text = second, t.AppendFormat(c.text[:0], timeFormat)
+		return c.text
+	}
+	micros := t.Nanosecond() / 1000
+	for i := len(timeFormat) - 2; timeFormat[i] != '.'; i-- {
+		c.text[i] = byte('0' + micros%10)
+		micros /= 10
+	}
+	return c.text
 }
 
 func appendName(b []byte, name string) []byte {
@@ -84,15 +102,15 @@ func appendNumber(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(appendName(b, name), value, 10)
 }
 
-// appendRaw appends a JSON value as it is, on one line. What is not strict JSON,
-// for example because it was cut in the middle, becomes a JSON string: no bytes
-// of a client or server can make a line unreadable.
-func appendRaw(b []byte, name string, value json.RawMessage) []byte {
-	if len(value) == 0 {
+// appendRaw appends a JSON value as it is, on one line. A value that was cut, and
+// whatever else is not strict JSON, becomes a JSON string: no bytes of a client or
+// server can make a line unreadable.
+func appendRaw(b []byte, name string, value json.RawMessage, wasCut bool) []byte {
+	if len(value) == 0 && !wasCut {
 		return b
 	}
 	b = appendName(b, name)
-	if _, err := wire.Scan(value, wire.Limits{}); err != nil {
+	if wasCut || !wire.Valid(value) {
 		return appendString(b, value)
 	}
 	start := len(b)
@@ -109,34 +127,26 @@ func appendRaw(b []byte, name string, value json.RawMessage) []byte {
 	}
 }
 
-const hexDigits = "0123456789abcdef"
+// text is what appendString writes.
+type text interface{ string | json.RawMessage }
 
 // appendString appends s as a JSON string. Control characters are escaped, also
 // DEL and the C1 block, which a terminal could obey when the file is shown;
 // invalid UTF-8 becomes U+FFFD.
-func appendString[S string | json.RawMessage](b []byte, s S) []byte {
+func appendString[S text](b []byte, s S) []byte {
 	b = append(b, '"')
 	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			r, size = decodeRune(s[i:])
+	for i := plainRun(s, 0); i < len(s); i = plainRun(s, i) {
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
 			if r > 0x9f && (r != utf8.RuneError || size > 1) {
 				i += size
 				continue
 			}
-			b = append(b, s[from:i]...)
-			b = appendEscape(b, r)
-		} else {
-			b = append(b, s[from:i]...)
-			b = appendEscape(b, rune(c))
 		}
+		b = append(b, s[from:i]...)
+		b = appendEscape(b, r)
 		i += size
 		from = i
 	}
@@ -144,9 +154,34 @@ func appendString[S string | json.RawMessage](b []byte, s S) []byte {
 	return append(b, '"')
 }
 
-func decodeRune[S string | json.RawMessage](s S) (rune, int) {
-	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
+const (
+	ones = 0x0101010101010101 // times a byte: that byte eight times
+	tops = 0x8080808080808080
+)
+
+// plainRun returns where, from i on, the first byte stands that is not printable
+// ASCII, or is a quotation mark or a backslash. It looks at eight bytes at a time.
+func plainRun[S text](s S, i int) int {
+	for ; i+8 <= len(s); i += 8 {
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		// A byte of hit has its top bit set where a byte of x is to be found. A borrow
+		// sets bits above such a byte only, and the lowest is the one that counts.
+		quote, slash, del := x^(ones*'"'), x^(ones*'\\'), x^(ones*0x7f)
+		hit := (x | (x - ones*0x20) | (quote - ones) | (slash - ones) | (del - ones)) & tops
+		if hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
 }
+
+const hexDigits = "0123456789abcdef"
 
 // appendEscape writes a quotation mark, a backslash, a control character or
 // U+FFFD as JSON wants it.

@@ -19,14 +19,13 @@ type Log struct {
 	segment  int64 // Options.SegmentBytes
 	lockFile *os.File
 	key      []byte
-	sign     *signer // by the holder of writing
 
-	mu      sync.Mutex
-	forming *group // who may still join; nil when nobody waits
+	queue
+	entries sync.Pool // of *entry
 
-	writing sync.Mutex // held by the one who writes
-	file    file       // the last segment
-	heads   file
+	// Only the owner of the files uses what follows, see queue.
+	file    file // the last segment
+	heads   *headFile
 	head    head     // as last written
 	end     position // behind the last accepted record
 	durable position // behind the last record that is on disk
@@ -35,7 +34,9 @@ type Log struct {
 	placed   position
 	placedAt time.Time
 	out      []byte
+	clock    clock
 	closed   bool
+	unsynced bool // syncing was told that something waits for it
 	// broken is why the last write or sync went wrong, nil when all is well.
 	// While it is set, refused counts the records turned away since brokenAt.
 	broken   error
@@ -62,22 +63,9 @@ type dataFile struct{ *os.File }
 
 func (f dataFile) Sync() error { return syncData(f.File) }
 
-// group is the records that go to disk with one write.
-type group struct {
-	records []*Record
-	bodies  [][]byte
-	done    chan struct{} // closed when err is set; nil as long as one waits alone
-	err     error
-}
-
 // keepBytes is the largest buffer kept for the next record: a rare large record
 // shall not hold its memory for ever.
 const keepBytes = 64 << 10
-
-var (
-	bodies = sync.Pool{New: func() any { return new([]byte) }}
-	groups = sync.Pool{New: func() any { return new(group) }}
-)
 
 // Append writes one record. It sets r.Seq and r.Time and returns when the record
 // is accepted by the operating system, or on disk with SyncEach. After an error
@@ -91,80 +79,51 @@ func (l *Log) Append(r *Record) error {
 	if !r.Kind.known() {
 		return fmt.Errorf("%w: there is no kind %q", ErrRefused, r.Kind)
 	}
-	body := bodies.Get().(*[]byte)
-	defer func() {
-		if cap(*body) <= keepBytes {
-			bodies.Put(body)
-		}
-	}()
-	var err error
-	if *body, err = appendBody((*body)[:0], r); err != nil {
-		return err
+	e := l.entries.Get().(*entry)
+	err := l.append(e, r)
+	e.record, e.err = nil, nil
+	if cap(e.body) > keepBytes {
+		e.body = nil
 	}
-	if len(*body)+lineOverhead > MaxRecord {
-		return fmt.Errorf("%w: it has %d bytes, more than %d", ErrRefused, len(*body)+lineOverhead, MaxRecord)
-	}
-	g, leads := l.join(r, *body)
-	if !leads {
-		<-g.done
-		return g.err
-	}
-	return l.lead(g)
-}
-
-// join adds a record to the forming group. The first of a group leads it: it
-// waits for the write before and then writes for all who joined meanwhile.
-func (l *Log) join(r *Record, body []byte) (g *group, leads bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if leads = l.forming == nil; leads {
-		l.forming = groups.Get().(*group)
-	} else if l.forming.done == nil {
-		l.forming.done = make(chan struct{})
-	}
-	g = l.forming
-	g.records = append(g.records, r)
-	g.bodies = append(g.bodies, body)
-	return g, leads
-}
-
-func (l *Log) lead(g *group) error {
-	l.writing.Lock()
-	l.mu.Lock()
-	l.forming = nil
-	l.mu.Unlock()
-	err := l.write(g)
-	l.writing.Unlock()
-	if g.done != nil {
-		g.err = err
-		close(g.done)
-		return err
-	}
-	clear(g.records)
-	clear(g.bodies)
-	g.records, g.bodies = g.records[:0], g.bodies[:0]
-	groups.Put(g)
+	l.entries.Put(e)
 	return err
 }
 
-// write brings a group to the file. The caller holds writing, as for all
-// functions below.
-func (l *Log) write(g *group) error {
+func (l *Log) append(e *entry, r *Record) error {
+	var err error
+	if e.body, err = appendBody(e.body[:0], r); err != nil {
+		return err
+	}
+	if len(e.body)+lineOverhead > MaxRecord {
+		return fmt.Errorf("%w: it has %d bytes, more than %d", ErrRefused, len(e.body)+lineOverhead, MaxRecord)
+	}
+	e.record = r
+	l.submit(e)
+	return e.err
+}
+
+// write brings the records of a batch to the file, with one write. It is called by
+// the owner of the files, as are all functions below.
+func (l *Log) write(batch []*entry, records int) error {
 	if l.closed {
 		return fmt.Errorf("%w: it is closed", ErrUnavailable)
 	}
-	if err := l.ready(); err != nil {
-		l.refused += len(g.records)
+	now := time.Now()
+	if err := l.ready(now); err != nil {
+		l.refused += records
 		return l.fail(err)
 	}
-	now := time.Now().UTC().Truncate(time.Microsecond)
+	now = now.UTC().Truncate(time.Microsecond)
 	out, end := l.out[:0], l.end
 	if l.refused > 0 {
 		out = l.appendRecovered(out, &end, now)
 	}
-	first := end.seq + 1
-	for _, body := range g.bodies {
-		out = appendRecord(out, &end, now, body)
+	seq := end.seq
+	stamp := l.clock.stamp(now)
+	for _, e := range batch {
+		if e.record != nil {
+			out = appendRecord(out, &end, stamp, e.body)
+		}
 	}
 	if l.out = out; cap(out) > keepBytes*4 {
 		l.out = nil
@@ -173,18 +132,21 @@ func (l *Log) write(g *group) error {
 		// Cuts off what may have been written of a refused record. If this goes
 		// wrong too, reopen does it again.
 		_ = l.file.Truncate(l.end.offset)
-		l.refused += len(g.records)
+		l.refused += records
 		return l.fail(err)
 	}
 	l.refused = 0
-	for i, r := range g.records {
-		r.Seq, r.Time = first+uint64(i), now
+	for _, e := range batch {
+		if e.record != nil {
+			seq++
+			e.record.Seq, e.record.Time = seq, now
+		}
 	}
 	return nil
 }
 
 // ready makes the file such that the next line can follow.
-func (l *Log) ready() error {
+func (l *Log) ready(now time.Time) error {
 	full := l.end.offset >= l.segment
 	switch {
 	case l.broken != nil:
@@ -192,7 +154,7 @@ func (l *Log) ready() error {
 			return err
 		}
 		l.broken = nil
-	case full || time.Since(l.placedAt) >= placeEvery:
+	case full || now.Sub(l.placedAt) >= placeEvery:
 		// A full segment always: the next one must not be made in a folder that
 		// has taken the place of this log's.
 		if err := l.inPlace(); err != nil {
@@ -222,28 +184,29 @@ func (l *Log) accept(lines []byte, end position) error {
 	if err := l.writeHead(); err != nil {
 		return err
 	}
-	if !l.each {
+	if !l.each && !l.unsynced {
+		l.unsynced = true
 		select {
 		case l.dirty <- struct{}{}:
-		default:
+		default: // it was told before and has not looked yet
 		}
 	}
 	return nil
 }
 
-// writeHead writes where the chain ends into the older of the two slots.
+// writeHead writes where the chain ends.
 func (l *Log) writeHead() error {
 	next := l.head
 	next.count++
 	next.position, next.durable = l.end, l.durable.seq
-	if _, err := l.heads.WriteAt(l.sign.slot(&next), int64(next.count%2)*slotSize); err != nil {
+	if err := l.heads.write(&next); err != nil {
 		return fmt.Errorf("writing the head: %w", err)
 	}
 	l.head = next
 	return nil
 }
 
-// settleHead writes both slots, so that neither is old, and puts them on disk.
+// settleHead writes both lines, so that neither is old, and puts them on disk.
 func (l *Log) settleHead(shut bool) error {
 	l.head.shut = shut
 	return errors.Join(l.writeHead(), l.writeHead(), l.heads.Sync())
@@ -276,7 +239,10 @@ func (l *Log) reopen() error {
 	}
 	l.file.Close()
 	l.file = dataFile{f}
-	return l.writeHead()
+	if err := l.writeHead(); err != nil {
+		return err
+	}
+	return l.heads.change(func() { l.heads.settleMark(&l.head) })
 }
 
 // restore writes everything since the last sync again. After an error of fsync
@@ -369,42 +335,49 @@ func (l *Log) syncing() {
 	}
 }
 
-// syncOnce does not hold writing while it waits for the disk.
+// syncOnce does not own the files while it waits for the disk.
 func (l *Log) syncOnce() {
-	l.writing.Lock()
-	f, at := l.file, l.end
-	idle := l.closed || l.broken != nil || l.durable == l.end
-	l.writing.Unlock()
-	if idle {
+	var f file
+	var at position
+	l.own(func() {
+		l.unsynced = false
+		if !l.closed && l.broken == nil && l.durable != l.end {
+			f, at = l.file, l.end
+		}
+	})
+	if f == nil {
 		return
 	}
 	err := f.Sync()
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	if l.closed || l.broken != nil || l.file != f {
-		return // closed, restored or left meanwhile, each of which synced it
-	}
-	if err == nil {
-		l.durable = at
-		err = l.writeHead()
-	}
-	if err != nil {
-		l.fail(fmt.Errorf("syncing: %w", err))
-	}
+	l.own(func() {
+		if l.closed || l.broken != nil || l.file != f {
+			return // closed, restored or left meanwhile, each of which synced it
+		}
+		if err == nil {
+			l.durable = at
+			err = l.writeHead()
+		}
+		if err != nil {
+			_ = l.fail(fmt.Errorf("syncing: %w", err))
+		}
+	})
 }
 
 // Close puts everything on disk and writes a head behind which nothing may
 // follow. Every later Append fails. A second Close does nothing.
 func (l *Log) Close() error {
-	l.writing.Lock()
-	if l.closed {
-		l.writing.Unlock()
+	var err error
+	closes := false
+	l.own(func() {
+		if l.closed {
+			return
+		}
+		closes, l.closed = true, true
+		err = errors.Join(l.finish(), l.file.Close(), l.heads.Close(), l.lockFile.Close())
+	})
+	if !closes {
 		return nil
 	}
-	err := l.finish()
-	l.closed = true
-	err = errors.Join(err, l.file.Close(), l.heads.Close(), l.lockFile.Close())
-	l.writing.Unlock()
 	close(l.stop)
 	<-l.done
 	if err != nil {
@@ -430,8 +403,7 @@ func (l *Log) finish() error {
 
 // Head is where the chain ends now. A copy kept elsewhere shows later that
 // nothing up to here was taken away or written anew.
-func (l *Log) Head() Position {
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	return l.end.export()
+func (l *Log) Head() (p Position) {
+	l.own(func() { p = l.end.export() })
+	return p
 }

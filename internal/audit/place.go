@@ -31,7 +31,7 @@ func (l *Log) inPlace() error {
 		size int64 // at least
 	}{
 		{lockName, l.lockFile, 0},
-		{headName, l.heads, 2 * slotSize},
+		{headName, l.heads, headSize},
 		{segment, l.file, l.end.offset},
 	} {
 		open, err := each.open.Stat()

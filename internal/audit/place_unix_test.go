@@ -243,3 +243,40 @@ func Test_a_segment_that_was_cut_in_place_refuses(t *testing.T) {
 		})
 	}
 }
+
+// A store into memory that has lost its file must not end the gateway.
+func Test_a_head_that_was_cut_in_place_refuses_until_it_is_long_again(t *testing.T) {
+	for name, put := range map[string]func(path string, whole []byte) error{
+		"written back": func(path string, whole []byte) error { return os.WriteFile(path, whole, fileMode) },
+		"made long":    func(path string, whole []byte) error { return os.Truncate(path, int64(len(whole))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, headName)
+			l := openLog(t, dir, Options{})
+			appendRecords(t, l, 2)
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(path, 0); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				l.own(func() { l.placedAt = time.Time{} }) // as after a pause
+				refuses(t, l, "was cut")
+			}
+			l.own(func() { l.broken = nil }) // as if nobody had looked
+			if err := l.Append(&Record{Kind: Decided}); l.heads.shared && !errors.Is(err, ErrUnavailable) {
+				t.Errorf("got %v, want ErrUnavailable", err)
+			}
+			if err := put(path, whole); err != nil {
+				t.Fatal(err)
+			}
+			appendRecords(t, l, 2)
+			mustVerify(t, dir)
+			closeLog(t, l)
+			mustVerify(t, dir)
+		})
+	}
+}

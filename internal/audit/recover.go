@@ -46,11 +46,13 @@ func Open(dir string, o Options) (*Log, error) {
 		dir: dir, each: o.Sync == SyncEach, segment: o.SegmentBytes, lockFile: lockFile,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
+	l.entries.New = func() any { return newEntry() }
 	if err := l.open(); err != nil {
-		for _, f := range []file{l.file, l.heads} {
-			if f != nil {
-				f.Close()
-			}
+		if l.file != nil {
+			l.file.Close()
+		}
+		if l.heads != nil {
+			l.heads.Close()
 		}
 		lockFile.Close()
 		return nil, fmt.Errorf("opening the audit log: %w", err)
@@ -73,8 +75,8 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	l.key, l.sign = key, newSigner(key)
-	found, err := inspect(l.dir, l.sign, list)
+	sign := newSigner(key)
+	found, err := inspect(l.dir, sign, list)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,10 @@ func (l *Log) open() error {
 	if err != nil {
 		return fmt.Errorf("moving a torn end aside: %w", err)
 	}
-	l.head, l.end, l.durable = found.head, found.end, found.end
+	if l.heads, err = openHead(l.dir, sign, &found.head, found.version); err != nil {
+		return err
+	}
+	l.key, l.head, l.end, l.durable = key, found.head, found.end, found.end
 	l.head.boot = bootID()
 	if err := l.openFiles(); err != nil {
 		return err
@@ -100,12 +105,7 @@ func (l *Log) open() error {
 	return nil
 }
 
-func (l *Log) openFiles() error {
-	heads, err := os.OpenFile(filepath.Join(l.dir, headName), os.O_RDWR, fileMode)
-	if err != nil {
-		return err
-	}
-	l.heads = dataFile{heads}
+func (l *Log) openFiles() (err error) {
 	if l.end.segment == 0 {
 		err = l.nextSegment()
 	} else {
@@ -128,22 +128,23 @@ func (l *Log) openSegment() error {
 
 // found is the state of a log before it is opened.
 type found struct {
-	head  head
-	end   position // where the next record goes
-	notes []string // what a reader of the log must know
+	head    head
+	version uint64   // of the head file
+	end     position // where the next record goes
+	notes   []string // what a reader of the log must know
 }
 
 // inspect compares the end of the log with its head.
 func inspect(dir string, sign *signer, list []uint64) (found, error) {
-	h, slot, err := sign.read(dir)
+	h, version, other, err := sign.read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return found{}, damaged(dir, "the head is missing")
 	}
 	if err != nil {
 		return found{}, err
 	}
-	if slot != nil && !h.crashed() {
-		return found{}, damaged(dir, slot.Error())
+	if other != nil && !h.crashed() {
+		return found{}, damaged(dir, other.Error())
 	}
 	start, last, err := headSegment(dir, list, h)
 	if err != nil {
@@ -154,7 +155,7 @@ func inspect(dir string, sign *signer, list []uint64) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	f := found{head: h, end: end}
+	f := found{head: h, version: version, end: end}
 	switch {
 	case reached && h.shut:
 		f.end = h.position
@@ -295,5 +296,5 @@ func (l *Log) appendRecovered(b []byte, p *position, now time.Time) []byte {
 	if err != nil {
 		panic("audit: internal error: " + err.Error())
 	}
-	return appendRecord(b, p, now, body)
+	return appendRecord(b, p, l.clock.stamp(now), body)
 }

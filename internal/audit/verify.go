@@ -151,7 +151,7 @@ func verifyChain(dir string, noted *Position) Chain {
 		return c
 	}
 	// The head is read first: what is appended meanwhile stands behind it.
-	h, slot, err := newSigner(key).read(dir)
+	h, _, other, err := newSigner(key).read(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		c.Problem = &Problem{File: headName, Text: "the head is missing"}
@@ -168,8 +168,8 @@ func verifyChain(dir string, noted *Position) Chain {
 		c.Err = fmt.Errorf("reading %s: %w", dir, err)
 		return c
 	}
-	if c.Problem == nil && slot != nil && !h.crashed() {
-		c.Problem = &Problem{File: headName, Seq: h.seq, Text: slot.Error()}
+	if c.Problem == nil && other != nil && !h.crashed() {
+		c.Problem = &Problem{File: headName, Seq: h.seq, Text: other.Error()}
 	}
 	return c
 }

@@ -31,6 +31,10 @@ type Config struct {
 	Joined  Joined
 	Servers []Server // at least one, sorted by ID
 
+	// RequestStateKey seals what clients without sessions carry from one try of a
+	// call to the next; the empty one lives as long as the program.
+	RequestStateKey Secret
+
 	warnings []string
 	rulesAt  map[string]position
 }
@@ -86,6 +90,7 @@ type Limits struct {
 	InFlight     int           // exchanges at once
 	Events       int           // messages a server may send within one exchange
 	Tools        int           // that one server may list
+	Processes    int           // of servers, alive at once
 }
 
 // Server is one MCP server behind the gateway: either Command or URL is set.
@@ -107,6 +112,9 @@ type Server struct {
 	Approve string // FirstUse or Explicit
 	Era     string // Auto, Legacy or Modern
 	Timeout time.Duration
+	// IdleStop ends a process that nobody used for so long; 0 leaves those of a
+	// client's own session alone.
+	IdleStop time.Duration
 
 	Tools, Prompts Filter // by name
 	Resources      Filter // and resource templates, by URI
@@ -144,6 +152,7 @@ func Default(path string) *Config {
 			InFlight:     256,
 			Events:       10_000,
 			Tools:        2000,
+			Processes:    256,
 		},
 	}
 }

@@ -63,7 +63,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 		Joined:  Joined{Discovery: "full"},
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
-			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000,
+			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
 		},
 		Servers: []Server{
 			{ID: "everything", Name: "everything", Dir: dir, URL: "http://127.0.0.1:3902/", Approve: "first-use", Era: "auto", Timeout: time.Minute},
@@ -102,6 +102,7 @@ limits:
   in_flight: 6
   events: 7
   tools: 8
+  processes: 9
 joined: {discovery: progressive, description_bytes: 32KiB}
 servers:
   z-last:
@@ -121,6 +122,8 @@ servers:
     env: {MODE: fast, N: 1, TOKEN: "env:GATEHOUSE_TEST_TOKEN", KEY: "file:key"}
     pass_env: [SSH_AUTH_SOCK]
     era: legacy
+    idle_stop: 10m
+request_state_key: env:GATEHOUSE_TEST_TOKEN
 `
 
 func Test_every_key_is_read(t *testing.T) {
@@ -137,11 +140,12 @@ func Test_every_key_is_read(t *testing.T) {
 	want := &Config{
 		Path: path, Dir: dir, Listen: "[::1]:9000", Approve: "explicit",
 		Lock: filepath.Join(dir, "team/gatehouse.lock"), State: "/var/lib/gatehouse",
-		Origins: []string{"https://example.com", "http://localhost:5173"},
-		Rules:   map[string]string{"hidden-text": "report", "tool-poisoning": "enforce"},
-		Audit:   Audit{"each", "none", "none", 1024},
-		Limits:  Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8},
-		Joined:  Joined{"progressive", 32 << 10},
+		Origins:         []string{"https://example.com", "http://localhost:5173"},
+		Rules:           map[string]string{"hidden-text": "report", "tool-poisoning": "enforce"},
+		RequestStateKey: seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
+		Audit:           Audit{"each", "none", "none", 1024},
+		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9},
+		Joined:          Joined{"progressive", 32 << 10},
 		Servers: []Server{
 			{
 				ID: "a1", Name: "a1", Command: []string{"server", "--port", "8080", "true"}, Dir: dir,
@@ -150,7 +154,7 @@ func Test_every_key_is_read(t *testing.T) {
 					"TOKEN": seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
 					"KEY":   seal(&secret{parts: []part{{source: fromFile, text: filepath.Join(dir, "key")}}}),
 				},
-				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Timeout: 5 * time.Second,
+				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Timeout: 5 * time.Second, IdleStop: 10 * time.Minute,
 			},
 			{
 				ID: "z-last", Name: "z-last", Dir: dir, URL: "http://mcp.example.com/mcp", UnsafePlainHTTP: true,
@@ -163,7 +167,7 @@ func Test_every_key_is_read(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 8): the rule only reports", "servers.z-last.unsafe_plain_http (line 26): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 8): the rule only reports", "servers.z-last.unsafe_plain_http (line 27): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}

@@ -40,6 +40,7 @@ func serverKeys(s *Server) []key {
 		oneOf("approve", "Overrides approve for this server.", &s.Approve, FirstUse, Explicit),
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
 		duration("timeout", "Overrides limits.timeout for this server.", &s.Timeout),
+		duration("idle_stop", "Ends the process when nobody used it for so long; the next call starts it again.", &s.IdleStop),
 		filter("tools", "Which tools are shown and may be called.", &s.Tools, checkNamePattern),
 		filter("prompts", "Which prompts are shown and may be used.", &s.Prompts, checkNamePattern),
 		filter("resources", "Which resources and resource templates are shown and may be read, by URI.", &s.Resources, checkURIPattern),
@@ -287,6 +288,26 @@ func (r *reader) secrets(n *node, field, what string, each func(m member, at str
 		r.warnAboutSecret(m.value.pos, at, value)
 		each(m, at, value)
 	}
+}
+
+// stateKey reads a reference to a key. A key that stands in the file itself would
+// be committed with it.
+func (r *reader) stateKey(n *node, field string, c *Config) {
+	if n.kind != text {
+		r.wrongKind(n, field, "env:NAME or file:PATH")
+		return
+	}
+	value, err := parseReference(n.text, field, r.dir)
+	if err != nil {
+		r.refuse(n.pos, field, "%v", err)
+		return
+	}
+	if value.plain() {
+		r.refuse(n.pos, field, "expected env:NAME or file:PATH, not the key itself")
+		return
+	}
+	r.warnAboutSecret(n.pos, field, value)
+	c.RequestStateKey = value
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)

@@ -74,23 +74,39 @@ func (s *server) readModern(ctx context.Context) ([]approval.Item, facts, error)
 func (l *link) discover(ctx context.Context) (wire.Value, error) {
 	ctx, stop := context.WithTimeout(ctx, discoverTimeout)
 	defer stop()
-	m, header, err := l.server.gateway.ownRequest(true, wire.MethodDiscover, []byte(`{}`))
-	if err != nil {
-		return wire.Value{}, err
-	}
 	conn, err := l.ready(ctx)
 	if err != nil {
 		return wire.Value{}, err
 	}
-	answer, err := conn.Call(ctx, upstream.Request{Message: m, Header: header})
-	if err != nil {
-		l.drop()
-		return wire.Value{}, fmt.Errorf("%w: %w", errNotModern, err)
+	for again := false; ; again = true {
+		m, header, err := l.server.gateway.ownRequest(true, wire.MethodDiscover, []byte(`{}`))
+		if err != nil {
+			return wire.Value{}, err
+		}
+		answer, err := conn.Call(ctx, upstream.Request{Message: m, Header: header})
+		if err != nil {
+			l.drop()
+			return wire.Value{}, fmt.Errorf("%w: %w", errNotModern, err)
+		}
+		if answer.Message.Result.Exists() {
+			return answer.Message.Result, nil
+		}
+		// "The client SHOULD select a mutually supported version from the list and
+		// retry": some server that is not ready yet may refuse what it supports.
+		if again || !supports(answer.Message.Error, wire.ModernVersion) {
+			return wire.Value{}, errNotModern
+		}
 	}
-	if !answer.Message.Result.Exists() {
-		return wire.Value{}, errNotModern
+}
+
+// supports reports whether an UnsupportedProtocolVersionError lists a revision.
+func supports(e wire.Value, version string) bool {
+	for v := range e.At("data", "supported").Items() {
+		if v.Text() == version {
+			return true
+		}
 	}
-	return answer.Message.Result, nil
+	return false
 }
 
 // handOver gives the link's connection, and what comes over it, to another link,
@@ -196,6 +212,39 @@ type schemaOnce struct {
 	once   sync.Once
 	schema *schema.Schema
 	err    error
+}
+
+// withoutNulls is the arguments without the optional ones that are null. Many
+// clients write null for what they leave out, and servers take it as that: "if the
+// parameter value is null or not provided" (2026-07-28, custom headers).
+func (i *item) withoutNulls(arguments wire.Value) wire.Value {
+	var changes []wire.Change
+	for name, value := range arguments.Members() {
+		if value.Kind() == 'n' && !i.requires(name) {
+			changes = append(changes, wire.Change{Key: name})
+		}
+	}
+	if changes == nil {
+		return arguments
+	}
+	doc, err := wire.Scan(arguments.Update(changes...).New, wire.Limits{})
+	if err != nil {
+		return arguments
+	}
+	return doc.Root
+}
+
+func (i *item) requires(name string) bool {
+	doc, err := wire.Scan(i.Definition, wire.Limits{})
+	if err != nil {
+		return true // it was read before, so it can be
+	}
+	for required := range doc.Root.At("inputSchema", "required").Items() {
+		if required.Text() == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (i *item) inputSchema() (*schema.Schema, error) {

@@ -61,27 +61,19 @@ func (g *Gateway) modernMeta(ex *exchange) error {
 
 // unsupportedVersion is the error for a revision that nobody here speaks.
 func unsupportedVersion(requested string) error {
-	supported := []string{wire.ModernVersion}
-	for _, v := range slices.Backward(wire.LegacyVersions) {
-		supported = append(supported, v)
-	}
-	return versionError(supported, requested, decision.Refuse(decision.EraMismatch, "unsupported protocol version"))
+	data := object(wire.Change{Key: "supported", Raw: supportedVersions()}, wire.Change{Key: "requested", Raw: wire.AppendString(nil, requested)})
+	return &protocolError{code: wire.CodeUnsupportedVersion, status: http.StatusBadRequest, data: data,
+		refusal: decision.Refuse(decision.EraMismatch, "unsupported protocol version")}
 }
 
-// versionError is the error that tells a client which revisions to try.
-func versionError(supported []string, requested string, refusal *decision.Refusal) error {
-	data := []byte(`{"supported":[`)
-	for i, v := range supported {
-		if i > 0 {
-			data = append(data, ',')
-		}
-		data = wire.AppendString(data, v)
+// supportedVersions are the revisions in which a client may speak, whatever the
+// server speaks: the newest first.
+func supportedVersions() []byte {
+	list := []string{wire.ModernVersion}
+	for _, v := range slices.Backward(wire.LegacyVersions) {
+		list = append(list, v)
 	}
-	data = append(data, ']')
-	if requested != "" {
-		data = wire.AppendString(append(data, `,"requested":`...), requested)
-	}
-	return &protocolError{code: wire.CodeUnsupportedVersion, status: http.StatusBadRequest, data: append(data, '}'), refusal: refusal}
+	return texts(list)
 }
 
 // eraOfMethod refuses a method in the era that does not have it.

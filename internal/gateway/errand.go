@@ -68,7 +68,7 @@ func (g *Gateway) takeUp(ex *exchange) error {
 	if !mayAsk(ex.msg.Method) {
 		return decision.Refuse(decision.InvalidArguments, "requestState does not belong to %s", printable(ex.msg.Method))
 	}
-	known, err := g.seal.open(state.Text(), ex.principal, requestDigest(ex.server.id, ex.msg))
+	known, err := g.live.Load().seal.open(state.Text(), ex.principal, requestDigest(ex.server.id, ex.msg))
 	if err != nil {
 		return err
 	}
@@ -293,14 +293,10 @@ func (e *errand) inputRequired(ex *exchange, asked []*question) (upstream.Answer
 func (g *Gateway) inputRequired(ex *exchange, requests []byte, state *callState) (upstream.Answer, error) {
 	state.Principal, state.Request = ex.principal, requestDigest(ex.server.id, ex.msg)
 	state.Expires = time.Now().Add(g.thinkingTime()).Unix()
-	sealed, err := g.seal.seal(state)
-	if err != nil {
-		return upstream.Answer{}, err
-	}
 	return localAnswer(ex, object(
 		wire.Change{Key: "resultType", Raw: []byte(`"` + wire.ResultInputRequired + `"`)},
 		wire.Change{Key: "inputRequests", Raw: requests},
-		wire.Change{Key: "requestState", Raw: wire.AppendString(nil, sealed)}))
+		wire.Change{Key: "requestState", Raw: wire.AppendString(nil, g.live.Load().seal.seal(state))}))
 }
 
 // outcome is the server's answer for the client that waited for it.

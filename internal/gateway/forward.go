@@ -24,11 +24,18 @@ func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer
 	if ex.msg.Method == wire.MethodInitialize {
 		return ex.session.start(ctx, ex)
 	}
-	return ex.link.call(ctx, ex.out, header, ex)
+	answer, err := ex.link.call(ctx, ex.out, header, ex)
+	if err == nil && ex.msg.Method == wire.MethodSubscribe {
+		ex.link.subscribes()
+	}
+	return answer, err
 }
 
 // callAcross is callServer where client and server are of different eras.
 func (g *Gateway) callAcross(ctx context.Context, ex *exchange) (upstream.Answer, error) {
+	if _, known := methods[ex.msg.Method]; !known {
+		return upstream.Answer{}, decision.Refuse(decision.Unsupported, "%s is not known, so it cannot be put into the words of the server's revision", printable(ex.msg.Method))
+	}
 	switch {
 	case !ex.modern:
 		return g.callModern(ctx, ex)

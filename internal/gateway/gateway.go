@@ -53,9 +53,10 @@ type Gateway struct {
 	sessions sessions
 	joiners  joiners
 	errands  errands
-	seal     sealer
 	inFlight atomic.Int64
-	ownCalls atomic.Int64
+	// processes of servers that run now.
+	processes atomic.Int64
+	ownCalls  atomic.Int64
 }
 
 // live is everything that a configuration decides, swapped as a whole.
@@ -66,8 +67,12 @@ type live struct {
 	inspector *inspect.Inspector
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
+	seal      sealer
 	reporting map[string]bool
-	joined    listCache
+
+	cleanTexts memo // texts in which the redactor found nothing
+	clients    memo // names of clients, by what they say of themselves
+	joined     listCache
 }
 
 // reports tells a rule that only reports.
@@ -78,10 +83,6 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version,
 		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
-	}
-	var err error
-	if g.seal, err = newSealer(""); err != nil {
-		return nil, err
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	next, err := g.build(o.Config, nil)
@@ -119,6 +120,16 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}}
 	for id, mode := range c.Rules {
 		next.reporting[id] = mode == config.Report
+	}
+	key, err := c.RequestStateKey.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	if key == "" {
+		key = ownPrefix
+	}
+	if next.seal, err = newSealer(key); err != nil {
+		return nil, err
 	}
 	next.inspector = inspect.New(g.rules, next.reporting)
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
@@ -249,13 +260,11 @@ const sweepEvery = 30 * time.Second
 
 // sweep ends sessions that nobody uses any more.
 func (g *Gateway) sweep() {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
 	for {
 		select {
 		case <-g.ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(g.live.Load().sweepInterval()):
 		}
 		upstream.ReapAdopted()
 		oldest := time.Now().Add(-g.live.Load().config.Limits.SessionIdle)
@@ -264,6 +273,7 @@ func (g *Gateway) sweep() {
 		}
 		for _, s := range g.live.Load().order {
 			s.pool.sweep(oldest)
+			s.stopIdle(time.Now())
 		}
 	}
 }

@@ -27,6 +27,10 @@ import (
 type stub struct {
 	// answer writes the result, or streams what it likes, for one request.
 	answer func(ctx context.Context, m *wire.Message, out *stream) string
+	// heard is told of what the client sends without waiting for an answer.
+	heard func(m *wire.Message)
+	// standing yields what the server sends outside of calls; nil is no such stream.
+	standing <-chan string
 
 	mu  sync.Mutex
 	got []string // methods, and "DELETE"
@@ -50,6 +54,8 @@ func (s *stub) plain(m *wire.Message) string {
 		return `{"resultType":"complete","supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{"tools":{}}}`
 	case wire.MethodToolsList:
 		return stubTools
+	case wire.MethodTemplatesList:
+		return `{"resourceTemplates":[],"resultType":"complete"}`
 	}
 	return `{"content":[{"type":"text","text":"done"}],"resultType":"complete"}`
 }
@@ -80,6 +86,9 @@ func (s *stub) all() string {
 
 // RoundTrip is the server's HTTP side.
 func (s *stub) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet && s.standing != nil {
+		return s.stand(r.Context()), nil
+	}
 	if r.Method != http.MethodPost {
 		s.note(r.Method, "")
 		return &http.Response{StatusCode: http.StatusMethodNotAllowed, Body: http.NoBody}, nil
@@ -98,6 +107,9 @@ func (s *stub) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	s.note(method, string(raw))
 	if m.Kind != wire.Request {
+		if s.heard != nil {
+			s.heard(m)
+		}
 		return &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody}, nil
 	}
 	body, pipe := io.Pipe()
@@ -123,6 +135,23 @@ func (s *stub) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header:     http.Header{"Content-Type": {"text/event-stream"}, "Mcp-Session-Id": {"s"}},
 		Body:       closer{body, stop},
 	}, nil
+}
+
+// stand is the stream outside of calls.
+func (s *stub) stand(ctx context.Context) *http.Response {
+	body, pipe := io.Pipe()
+	go func() {
+		for {
+			select {
+			case raw := <-s.standing:
+				(&stream{pipe}).send("%s", raw)
+			case <-ctx.Done():
+				pipe.CloseWithError(ctx.Err())
+				return
+			}
+		}
+	}()
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body}
 }
 
 type closer struct {

@@ -614,3 +614,25 @@ func TestInstructions_a_lookalike_is_refused(t *testing.T) {
 		})
 	}
 }
+
+// Clients write null for what they leave out. That is no wrong argument, unless the
+// tool needs it.
+func TestValidate_null_is_absent_where_an_argument_is_optional(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tools := `{"tools":[{"name":"echo","inputSchema":{"type":"object","required":["text"],"properties":{"text":{"type":"string"},"loud":{"type":"boolean"}}}}]}`
+		h := newHouse(t, lister(turn(), tools), "")
+		defer h.close()
+		s := h.open(`{}`)
+		for arguments, passes := range map[string]bool{
+			`{"text":"x","loud":null}`: true,
+			`{"text":null}`:            false,
+			`{"text":"x","loud":"no"}`: false,
+		} {
+			h.id++
+			r := h.g.Handle(t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":%s}}`, h.id, arguments), h.peer(s, nil))
+			if got := strings.Contains(string(r.Body), `"text":"done"`); got != passes {
+				t.Errorf("%s: answered %s", arguments, r.Body)
+			}
+		}
+	})
+}

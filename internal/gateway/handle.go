@@ -338,7 +338,7 @@ func (g *Gateway) validate(ex *exchange) error {
 	if err != nil {
 		return &decision.Refusal{Reason: decision.UpstreamInvalid, Detail: "the tool's input schema cannot be used", Err: err}
 	}
-	if err := input.Check(arguments); err != nil {
+	if err := input.Check(arguments); err != nil && input.Check(ex.item.withoutNulls(arguments)) != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
 	}
 	if ex.wrapped {
@@ -445,6 +445,13 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	}
 	if ex.meta.answer == 0 {
 		return nil // of a ping, made here
+	}
+	if questions := ex.answer.Result.Get("inputRequests"); questions.Exists() {
+		// What a server asks for by its answer is a question to the client.
+		if err := g.inspectValue(ex, &ex.answer, questions, rule.ClientRequest); err != nil {
+			return err
+		}
+		return g.inspect(ex, &ex.answer, ex.meta.answer, idOf(ex.answer), ex.answer.Result.Get("inputRequests"))
 	}
 	return g.inspect(ex, &ex.answer, ex.meta.answer, idOf(ex.answer))
 }

@@ -107,7 +107,7 @@ func (g *Gateway) presentation(ex *exchange) (upstream.Answer, error) {
 		wire.Change{Key: "resultType", Raw: []byte(`"` + wire.ResultComplete + `"`)},
 		wire.Change{Key: "ttlMs", Raw: []byte(`0`)},
 		wire.Change{Key: "cacheScope", Raw: []byte(`"private"`)},
-		wire.Change{Key: "supportedVersions", Raw: []byte(`["` + wire.ModernVersion + `"]`)},
+		wire.Change{Key: "supportedVersions", Raw: supportedVersions()},
 		wire.Change{Key: "capabilities", Raw: sharedCapabilities(about.Get("capabilities"))},
 		wire.Change{Key: "instructions", Raw: about.Get("instructions").Raw()},
 		wire.Change{Key: "_meta", Raw: object(wire.Change{Key: wire.MetaServerInfo, Raw: about.Get("serverInfo").Raw()})}))

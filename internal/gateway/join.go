@@ -105,8 +105,8 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, '}'))
 	case wire.MethodDiscover:
-		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["`), wire.ModernVersion...)
-		result = append(append(result, `"],"capabilities":`...), g.capabilities(ctx, ex)...)
+		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":`), supportedVersions()...)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
 		result = append(append(result, `,"_meta":{"`+wire.MetaServerInfo+`":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, `}}`...))
 	case wire.MethodListen:

@@ -30,6 +30,9 @@ type link struct {
 	session *Session // nil: shared, stateless
 
 	questions  atomic.Int64 // of the server, that wait for the client
+	holds      atomic.Int32 // calls and subscriptions that need the connection
+	used       atomic.Int64 // UnixNano, when the last of them ended
+	suspected  atomic.Bool  // a call timed out and the process is being pinged
 	connecting sync.Mutex   // held while the link connects; guards changes of conn
 
 	mu          sync.Mutex // guards what follows
@@ -37,6 +40,7 @@ type link struct {
 	heir        *link // has the connection now that this link made
 	closed      bool
 	initialized bool // notifications/initialized was sent
+	subscribed  bool // the client follows resources, which a new connection would forget
 	lists       map[approval.Kind]*listing
 }
 
@@ -106,7 +110,7 @@ func (l *link) connect() (upstream.Conn, error) {
 	if closed {
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "the session has ended")
 	}
-	conn, err := l.server.open(l.session == nil, l.inbound)
+	conn, err := l.server.open(l)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,8 @@ func (l *link) connect() (upstream.Conn, error) {
 		conn.Close()
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "the session has ended")
 	}
-	l.conn, l.heir, l.initialized, l.lists = conn, nil, false, map[approval.Kind]*listing{}
+	l.used.Store(time.Now().UnixNano())
+	l.conn, l.heir, l.initialized, l.subscribed, l.lists = conn, nil, false, false, map[approval.Kind]*listing{}
 	l.mu.Unlock()
 	return conn, nil
 }
@@ -205,6 +210,7 @@ func (l *link) close() {
 // forgotten the session did not run the request, so it gets it once more on a new
 // one.
 func (l *link) call(ctx context.Context, m *wire.Message, header http.Header, tag *exchange) (upstream.Answer, error) {
+	defer l.hold()()
 	for attempt := 0; ; attempt++ {
 		conn, err := l.ready(ctx)
 		if err != nil {
@@ -222,7 +228,9 @@ func (l *link) call(ctx context.Context, m *wire.Message, header http.Header, ta
 			}
 		}
 		if err != nil {
-			return answer, l.server.explain(conn, err)
+			err = l.server.explain(conn, err)
+			l.suspect(conn, err)
+			return answer, err
 		}
 		return answer, nil
 	}

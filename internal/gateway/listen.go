@@ -197,7 +197,7 @@ func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest,
 		return emit(m)
 	}})
 	tag.msg, tag.modern, tag.session = m, ex.modern, ex.session
-	_, err = s.stateless.call(ctx, m, header, tag)
+	_, err = s.linkOf(ex.principal).call(ctx, m, header, tag)
 	return err
 }
 
@@ -209,6 +209,7 @@ func (s *server) watchLegacy(ctx context.Context, ex *exchange, wanted interest,
 	}
 	defer p.leave()
 	l := p.session.link(s)
+	defer l.hold()()
 	conn, err := l.ready(ctx)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/internal/audit"
@@ -23,6 +24,7 @@ func (g *Gateway) recordDecision(ex *exchange) error {
 		return nil
 	}
 	r := g.record(ex, audit.Decided)
+	defer forget(r)
 	r.Decision = audit.Allow
 	r.Findings = ex.findings
 	if err := g.storeArguments(ex, r); err != nil {
@@ -43,6 +45,7 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 		return nil
 	}
 	r := g.record(ex, audit.Ended)
+	defer forget(r)
 	r.Decision = audit.Allow
 	if ex.refusal != nil {
 		r.Decision, r.Reason, r.Rule = audit.Deny, string(ex.refusal.Reason), ex.refusal.Rule
@@ -96,8 +99,19 @@ func (ex *exchange) quiet() bool {
 	return ex.msg.Method == wire.MethodPing || ex.fromServer() && ex.msg.Kind == wire.Notification && ex.peer.tag != nil
 }
 
+// records are used again: the log keeps none, and each is as large as a small
+// message.
+var records = sync.Pool{New: func() any { return new(audit.Record) }}
+
+func forget(r *audit.Record) {
+	*r = audit.Record{}
+	records.Put(r)
+}
+
+// record begins a record, which the caller forgets in the end.
 func (g *Gateway) record(ex *exchange, kind audit.Kind) *audit.Record {
-	r := &audit.Record{
+	r := records.Get().(*audit.Record)
+	*r = audit.Record{
 		Kind: kind, Exchange: ex.id, Principal: ex.principal, Direction: audit.ClientToServer,
 		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target,
 	}
@@ -132,13 +146,22 @@ func (s *Session) clientName(or string) string {
 	return or
 }
 
-// clientName is what a client calls itself, for the log only.
+// clientName is what a client calls itself, for the log only. In the era without
+// sessions every call says it.
 func (l *live) clientName(info wire.Value) string {
+	if name, ok := l.clients.findBytes(info.Raw()); ok {
+		return name
+	}
 	name := info.Get("name").Text()
 	if version := info.Get("version").Text(); version != "" {
 		name += "/" + version
 	}
-	return l.clean(printable(name))
+	name = printable(name)
+	clean := l.clean(name)
+	if clean == name { // a secret is not kept
+		l.clients.keep(string(info.Raw()), clean)
+	}
+	return clean
 }
 
 func (g *Gateway) storeArguments(ex *exchange, r *audit.Record) error {
@@ -176,19 +199,15 @@ func (g *Gateway) storeResult(ex *exchange, r *audit.Record, body []byte) {
 	if !result.Exists() {
 		result = ex.answer.Error
 	}
-	kept, wasCut := cut(result.Raw(), live.config.Audit.MaxBytes)
-	r.ResultCut = wasCut
-	if !ex.fromServer() && !live.reports(inspect.SecretRule) {
-		r.Result = kept // what the client gets is redacted already
-		return
+	kept := result.Raw()
+	if ex.fromServer() || live.reports(inspect.SecretRule) { // else what the client gets is redacted already
+		var err error
+		if kept, err = g.withoutSecrets(live, &ex.answer.Document, result); err != nil {
+			g.log.Error("a result is not kept; the record has its digest", "exchange", ex.id, "error", err)
+			return
+		}
 	}
-	doc, err := wire.Scan(kept, wire.Limits{})
-	if err == nil {
-		r.Result, err = g.withoutSecrets(live, &doc, doc.Root)
-	}
-	if err != nil {
-		g.log.Error("a result is not kept; the record has its digest", "exchange", ex.id, "error", err)
-	}
+	r.Result, r.ResultCut = cut(kept, live.config.Audit.MaxBytes)
 }
 
 // withoutSecrets is a value with every secret in it redacted, whoever may see it
@@ -201,6 +220,9 @@ func (g *Gateway) withoutSecrets(live *live, doc *wire.Document, v wire.Value) (
 	if out.Refusal != nil {
 		return []byte(`"[withheld: it holds a secret in a member name]"`), nil
 	}
+	if len(out.Edits) == 0 {
+		return v.Raw(), nil
+	}
 	start, _ := v.Span()
 	for i := range out.Edits {
 		out.Edits[i].Start -= start
@@ -209,24 +231,32 @@ func (g *Gateway) withoutSecrets(live *live, doc *wire.Document, v wire.Value) (
 	return wire.Splice(v.Raw(), out.Edits...), nil
 }
 
-// cut bounds what is stored; what is cut becomes a JSON string of its beginning.
+// cut bounds what is stored; the log writes the beginning of a text as a string.
 func cut(raw []byte, most int) (json.RawMessage, bool) {
 	if len(raw) <= most {
 		return raw, false
 	}
-	return wire.AppendString(nil, string(raw[:most])), true
+	return raw[:most], true
 }
 
 func digest(b []byte) string {
+	const prefix = "sha256:"
 	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	var text [len(prefix) + 2*sha256.Size]byte
+	hex.Encode(text[copy(text[:], prefix):], sum[:])
+	return string(text[:])
 }
 
 // inspect shows a message to the rules, all of it but the exceptions, and applies
 // what they say: the message is replaced by its redacted form, or refused.
 func (g *Gateway) inspect(ex *exchange, m **wire.Message, surface rule.Surface, except ...wire.Value) error {
+	return g.inspectValue(ex, m, (*m).Root, surface, except...)
+}
+
+// inspectValue is inspect for one value inside a message.
+func (g *Gateway) inspectValue(ex *exchange, m **wire.Message, v wire.Value, surface rule.Surface, except ...wire.Value) error {
 	live := g.live.Load()
-	out, err := live.inspector.Message(&(*m).Document, (*m).Root, live.subject(ex.server, surface, ex.target), except...)
+	out, err := live.inspector.Message(&(*m).Document, v, live.subject(ex.server, surface, ex.target), except...)
 	if err != nil {
 		return err
 	}
@@ -284,11 +314,17 @@ func (l *live) clean(text string) string {
 	if text == "" {
 		return ""
 	}
+	if _, ok := l.cleanTexts.find(text); ok {
+		return text
+	}
 	subject := l.subject(nil, rule.ToolResult, "")
 	subject.Text = text
 	clean, _, err := l.redactor.Text(subject)
 	if err != nil {
 		return "[withheld: it could not be looked at]"
+	}
+	if clean == text { // a secret is not kept
+		l.cleanTexts.keep(text, "")
 	}
 	return clean
 }

@@ -33,8 +33,11 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 		return Reply{Status: notificationStatus(err)}
 	}
 	// A status of its own is for the client: after 404 it "MUST start a new session".
+	// So is one with a code of its own.
 	var withStatus *statusError
-	if ex.msg != nil && ex.msg.Method == wire.MethodToolsCall && !ex.fromServer() && forModel(ex.refusal.Reason) && !errors.As(err, &withStatus) {
+	var withCode *protocolError
+	forClient := errors.As(err, &withStatus) || errors.As(err, &withCode)
+	if ex.msg != nil && ex.msg.Method == wire.MethodToolsCall && !ex.fromServer() && forModel(ex.refusal.Reason) && !forClient {
 		return Reply{Body: wire.NewResult(ex.msg.ID, toolError(ex)), Status: http.StatusOK}
 	}
 	return errorReply(ex, err)
@@ -145,6 +148,11 @@ func httpStatus(ex *exchange, code int) int {
 	if !ex.modern {
 		return http.StatusOK
 	}
+	return modernStatus(code)
+}
+
+// modernStatus is the HTTP status that goes with an error code in 2026-07-28.
+func modernStatus(code int) int {
 	switch code {
 	case wire.CodeMethodNotFound:
 		return http.StatusNotFound

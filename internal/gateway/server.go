@@ -51,15 +51,16 @@ type server struct {
 	pages     map[uint64]*page // by hash
 	parts     map[listKey]*part
 	judged    judged
-	children  map[upstream.Conn]bool
-	ending    sync.WaitGroup // the records of their ends
+	children  map[upstream.Conn]*link
+	links     map[string]*link // to a server without sessions, by principal; not the local user's
+	ending    sync.WaitGroup   // the records of their ends
 }
 
 const firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
 
 // open connects to the server. A server that keeps failing is not started again
 // before its back-off is over.
-func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
+func (s *server) open(l *link) (upstream.Conn, error) {
 	wait := s.waits()
 	s.mu.Lock()
 	closed := s.closed
@@ -70,25 +71,40 @@ func (s *server) open(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 	if wait > 0 {
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "it failed and is tried again in %s", wait.Round(100*time.Millisecond))
 	}
-	conn, err := s.dial(modern, inbound)
+	process := s.config.URL == ""
+	if process {
+		if err := s.gateway.startProcess(); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := s.dial(l.modern(), l.inbound)
 	if err != nil {
+		if process {
+			s.gateway.processes.Add(-1)
+		}
 		s.startFailed()
 		return nil, s.explain(nil, err)
 	}
 	s.mu.Lock()
 	if closed = s.closed; !closed {
-		s.children[conn] = true
+		s.children[conn] = l
 		s.ending.Add(1)
 	}
 	s.mu.Unlock()
 	if closed { // while this connection was made
 		conn.Close()
+		if process {
+			s.gateway.processes.Add(-1)
+		}
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
 	}
 	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
 	go func() {
 		defer s.ending.Done()
 		<-conn.Done()
+		if process {
+			s.gateway.processes.Add(-1)
+		}
 		s.mu.Lock()
 		delete(s.children, conn)
 		s.mu.Unlock()
@@ -205,7 +221,7 @@ func (l *live) unchanged(c config.Server) *server {
 func (g *Gateway) newServer(c config.Server) *server {
 	s := &server{
 		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
-		items: map[string]*item{}, pages: map[uint64]*page{}, parts: map[listKey]*part{}, children: map[upstream.Conn]bool{},
+		items: map[string]*item{}, pages: map[uint64]*page{}, parts: map[listKey]*part{}, children: map[upstream.Conn]*link{}, links: map[string]*link{},
 		read: make(chan struct{}),
 	}
 	s.admission.reported = map[string]bool{}
@@ -250,7 +266,7 @@ func (s *server) limits() config.Limits { return s.live().config.Limits }
 func (s *server) linkFor(ex *exchange) (l *link, release func(), err error) {
 	switch modern, legacy := s.eras(); {
 	case ex.modern && modern, !ex.modern && !legacy:
-		return s.stateless, nil, nil
+		return s.linkOf(ex.principal), nil, nil
 	case !ex.modern:
 		return ex.session.link(s), nil, nil
 	}

@@ -4,11 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
+	"net/http"
+	"strconv"
 	"time"
 
 	"gatehouse/internal/decision"
@@ -19,25 +19,46 @@ import (
 // "requestState … MUST be treated as attacker-controlled": it is sealed, and bound
 // to the principal, to the request and to a time.
 type callState struct {
-	Errand    string            `json:"errand,omitempty"` // the call that waits; "" if none does
-	Principal string            `json:"principal"`
-	Request   string            `json:"request"` // digest of what is asked for
-	Expires   int64             `json:"expires"` // Unix seconds
-	Asked     map[string]string `json:"asked"`   // digest of each question, by its key
+	Errand    string // the call that waits; "" if none does
+	Principal string
+	Request   string            // digest of what is asked for
+	Expires   int64             // Unix seconds
+	Asked     map[string]string // digest of each question, by its key
+}
+
+func (c *callState) encode() []byte {
+	var asked []wire.Change
+	for key, digest := range c.Asked {
+		asked = append(asked, wire.Change{Key: key, Raw: wire.AppendString(nil, digest)})
+	}
+	return object(
+		wire.Change{Key: "errand", Raw: wire.AppendString(nil, c.Errand)},
+		wire.Change{Key: "principal", Raw: wire.AppendString(nil, c.Principal)},
+		wire.Change{Key: "request", Raw: wire.AppendString(nil, c.Request)},
+		wire.Change{Key: "expires", Raw: strconv.AppendInt(nil, c.Expires, 10)},
+		wire.Change{Key: "asked", Raw: object(asked...)})
+}
+
+func decodeCallState(plain []byte) (*callState, error) {
+	doc, err := wire.Scan(plain, wire.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	c := &callState{Errand: doc.Root.Get("errand").Text(), Principal: doc.Root.Get("principal").Text(),
+		Request: doc.Root.Get("request").Text(), Asked: map[string]string{}}
+	c.Expires, _ = doc.Root.Get("expires").Int()
+	for key, digest := range doc.Root.Get("asked").Members() {
+		c.Asked[key] = digest.Text()
+	}
+	return c, nil
 }
 
 // sealer seals call states with AES-256-GCM.
 type sealer struct{ aead cipher.AEAD }
 
-// newSealer derives its key from a secret, so that a state survives a restart;
-// without one the key lives as long as the program.
+// newSealer derives its key from a secret.
 func newSealer(secret string) (sealer, error) {
-	material := []byte(secret)
-	if secret == "" {
-		material = make([]byte, 32)
-		_, _ = rand.Read(material) // never fails (crypto/rand)
-	}
-	key, err := hkdf.Key(sha256.New, material, nil, "gatehouse request state 1", 32)
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "gatehouse request state 1", 32)
 	if err != nil {
 		return sealer{}, err
 	}
@@ -49,12 +70,8 @@ func newSealer(secret string) (sealer, error) {
 	return sealer{aead}, err
 }
 
-func (s sealer) seal(state *callState) (string, error) {
-	plain, err := json.Marshal(state)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, nil)), nil
+func (s sealer) seal(state *callState) string {
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, state.encode(), nil))
 }
 
 // maxState bounds a state that is presented: ours hold a few digests.
@@ -63,7 +80,8 @@ const maxState = 64 << 10
 // open reads a state that this gateway sealed for this principal and request and
 // that has not expired. Whatever is wrong with another one is not told.
 func (s sealer) open(text, principal, request string) (*callState, error) {
-	invalid := decision.Refuse(decision.InvalidArguments, "requestState is not one of this call, or has expired; call again without it")
+	invalid := &protocolError{code: wire.CodeInvalidParams, status: http.StatusOK, refusal: decision.Refuse(decision.InvalidArguments,
+		"requestState is not one of this call, or has expired; call again without it")}
 	if len(text) > maxState {
 		return nil, invalid
 	}
@@ -75,8 +93,8 @@ func (s sealer) open(text, principal, request string) (*callState, error) {
 	if err != nil {
 		return nil, invalid
 	}
-	state := &callState{}
-	if json.Unmarshal(plain, state) != nil || state.Principal != principal || state.Request != request ||
+	state, err := decodeCallState(plain)
+	if err != nil || state.Principal != principal || state.Request != request ||
 		time.Now().Unix() >= state.Expires {
 		return nil, invalid
 	}

@@ -111,12 +111,8 @@ func modernAnswer(method string, id wire.ID, m *wire.Message) (*wire.Message, in
 		if code == wire.CodeResourceNotFound { // "-32602 (was -32002)"
 			edits = append(edits, m.Error.Get("code").Replace(fmt.Appendf(nil, "%d", wire.CodeInvalidParams)))
 		}
-		status := http.StatusOK
-		if code == wire.CodeMethodNotFound {
-			status = http.StatusNotFound
-		}
 		out, err := wire.Parse(wire.Splice(m.Raw, edits...), wire.Limits{Bytes: 1 << 30})
-		return out, status, err
+		return out, modernStatus(int(code)), err
 	}
 	changes := []wire.Change{{Key: "resultType", Raw: []byte(`"` + wire.ResultComplete + `"`)}}
 	if slices.Contains(cacheable, method) {

@@ -10,11 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"time"
-
-	"gatehouse/internal/wire"
 )
 
 // Command is how a process is started. The environment holds exactly Env.
@@ -28,10 +25,6 @@ const (
 	// maxStrayLines bounds lines that are no messages between two messages. Real
 	// servers print a banner or a warning; more is a flood.
 	maxStrayLines = 1000
-	// maxUnasked bounds messages that no call asked for, since the last call began:
-	// notifications outside of calls, answers to nothing, messages that are not
-	// valid.
-	maxUnasked = 10_000
 	// keptStderr is how much of the end of stderr is kept to explain a failure.
 	keptStderr = 4 << 10
 	// The steps of ending a process: stdin is closed first, as the specification
@@ -43,9 +36,9 @@ const (
 
 // Process is a server started as a child process.
 type Process struct {
+	calls
 	cmd     *exec.Cmd
 	stdin   *os.File
-	limits  Limits
 	inbound Inbound
 	log     *slog.Logger
 	exited  chan struct{} // closed when the process has been reaped
@@ -55,16 +48,10 @@ type Process struct {
 
 	writing sync.Mutex // one line at a time
 
-	mu       sync.Mutex // guards what follows
-	pending  map[int64]*pendingCall
-	lastID   int64
-	unasked  int   // messages that belong to no call, since the last call began
-	stray    int   // lines that nobody could use, in all
-	ended    error // why the process can no longer be used
-	exit     error // what reaping said
-	errTail  []byte
-	latestID int64 // the most recent pending call
-	family   []kin // descendants that were seen when the process was about to end
+	// mu of calls guards what follows
+	exit    error // what reaping said
+	errTail []byte
+	family  []kin // descendants that were seen when the process was about to end
 }
 
 // kin is a descendant of a server. Process ids are used again, so the time at
@@ -72,20 +59,6 @@ type Process struct {
 type kin struct {
 	pid   int
 	began string
-}
-
-type pendingCall struct {
-	answer chan result
-	id     wire.ID // as the caller sent it
-	token  []byte  // progress token as the caller sent it
-	tag    any
-	events int
-	listen bool // a subscription, which lasts and may bring any number of messages
-}
-
-type result struct {
-	message *wire.Message
-	err     error
 }
 
 // Start starts a server. Inbound is called from one goroutine.
@@ -101,8 +74,8 @@ func Start(c Command, limits Limits, log *slog.Logger, inbound Inbound) (*Proces
 		return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), inRead.Close(), inWrite.Close())
 	}
 	p := &Process{
-		stdin: inWrite, limits: limits, inbound: inbound, log: log,
-		exited: make(chan struct{}), done: make(chan struct{}), pending: map[int64]*pendingCall{},
+		calls: newCalls(limits), stdin: inWrite, inbound: inbound, log: log,
+		exited: make(chan struct{}), done: make(chan struct{}),
 	}
 	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
 	p.cmd.Dir, p.cmd.Env = c.Dir, c.Env
@@ -141,60 +114,9 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 // Done is closed when the process is gone.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Call sends one request. Ids and progress tokens are replaced by numbers of our
-// own, because one process may serve several clients that count alike.
+// Call sends one request.
 func (p *Process) Call(ctx context.Context, r Request) (Answer, error) {
-	id, call, line, err := p.register(r)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer p.forget(id)
-	if err := p.write(line); err != nil {
-		return Answer{}, err
-	}
-	select {
-	case got := <-call.answer:
-		if got.err != nil {
-			return Answer{}, got.err
-		}
-		return Answer{Message: got.message, Status: 200}, nil
-	case <-ctx.Done():
-		p.forget(id)
-		reason, _ := context.Cause(ctx).(interface{ CancelReason() string })
-		params := fmt.Appendf(nil, `{"requestId":%d}`, id)
-		if reason != nil {
-			params = fmt.Appendf(nil, `{"requestId":%d,"reason":%s}`, id, wire.AppendString(nil, reason.CancelReason()))
-		}
-		if r.Message.Method != wire.MethodInitialize { // "The initialize request MUST NOT be cancelled"
-			_ = p.write(wire.NewNotification(wire.NotifyCancelled, params))
-		}
-		return Answer{}, context.Cause(ctx)
-	}
-}
-
-func (p *Process) register(r Request) (int64, *pendingCall, []byte, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended != nil {
-		return 0, nil, nil, p.ended
-	}
-	p.lastID++
-	id := p.lastID
-	call := &pendingCall{answer: make(chan result, 1), id: r.Message.ID, tag: r.Tag, listen: unbounded(r.Message.Method)}
-	number := strconv.AppendInt(nil, id, 10)
-	edits := []wire.Edit{r.Message.IDEdit(wire.ID(number))}
-	if token := r.Message.Params.At("_meta", "progressToken"); token.Exists() {
-		call.token = token.Raw()
-		edits = append(edits, token.Replace(number))
-	}
-	p.pending[id], p.latestID, p.unasked = call, id, 0
-	return id, call, wire.Splice(r.Message.Raw, edits...), nil
-}
-
-func (p *Process) forget(id int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.pending, id)
+	return p.call(ctx, r, p.Send)
 }
 
 // Send writes a notification or a response.
@@ -309,151 +231,12 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-func (p *Process) countStray() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stray++
-}
-
-// useless counts a message that nobody can use.
-func (p *Process) useless() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stray++
-	return p.unaskedFor()
-}
-
-// unaskedFor counts a message that no call asked for; the caller holds mu.
-func (p *Process) unaskedFor() error {
-	if p.unasked++; p.unasked > maxUnasked {
-		return fmt.Errorf("%w: over %d messages that belong to no call", ErrFlood, maxUnasked)
-	}
-	return nil
-}
-
 func (p *Process) message(line []byte) error {
-	m, err := p.limits.parse(line)
-	if err != nil {
-		// It may have been the answer to any of the calls. None can be trusted to
-		// get another one, so all of them end now instead of at their timeout.
-		p.failAll(fmt.Errorf("%w: %w", ErrInvalid, err))
-		return p.useless()
+	m, tag, err := p.take(line)
+	if m != nil {
+		p.inbound(m, tag)
 	}
-	if m.Kind == wire.Response {
-		return p.answer(m)
-	}
-	m, tag, err := p.attribute(m)
-	if err != nil {
-		return err
-	}
-	if m == nil {
-		return p.useless()
-	}
-	p.inbound(m, tag)
-	return nil
-}
-
-func (p *Process) answer(m *wire.Message) error {
-	id, _ := strconv.ParseInt(string(m.ID), 10, 64) // else 0 or the largest, which no call has
-	p.mu.Lock()
-	call := p.pending[id]
-	delete(p.pending, id)
-	p.mu.Unlock()
-	if call == nil {
-		return p.useless() // late, doubled or invented: nobody waits for it
-	}
-	restored, err := m.Answering(call.id)
-	if err != nil {
-		call.answer <- result{err: fmt.Errorf("%w: %w", ErrInvalid, err)}
-		return nil
-	}
-	call.answer <- result{message: restored}
-	return nil
-}
-
-// attribute finds the call that a message belongs to and gives it back the token
-// or id that the caller chose. On stdio only progress and subscriptions name
-// their request; anything else belongs to the latest call if there is one. It
-// answers nil for a message that names a call that is not there: passed on, our
-// number in it would look like one that a client chose.
-func (p *Process) attribute(m *wire.Message) (*wire.Message, any, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	mark, progress := p.mark(m)
-	id := p.latestID
-	if mark.Exists() {
-		id, _ = mark.Int()
-	}
-	call := p.pending[id]
-	if call == nil {
-		if mark.Exists() {
-			return nil, nil, nil
-		}
-		return m, nil, p.unaskedFor()
-	}
-	if call.events++; call.events > p.limits.Events && !call.listen {
-		return nil, nil, fmt.Errorf("%w of %d in one call", ErrFlood, p.limits.Events)
-	}
-	if !mark.Exists() {
-		return m, call.tag, nil
-	}
-	original := []byte(call.id)
-	if progress {
-		original = call.token
-	}
-	if original == nil {
-		return nil, nil, nil // nobody asked for progress
-	}
-	restored, err := wire.Parse(wire.Splice(m.Raw, mark.Replace(original)), p.limits.wireLimits())
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return restored, call.tag, nil
-}
-
-// mark is the value by which a message names the call it belongs to, and whether
-// that is a progress token; the caller holds mu.
-func (p *Process) mark(m *wire.Message) (mark wire.Value, progress bool) {
-	switch m.Method {
-	case wire.NotifyProgress:
-		return m.Params.Get("progressToken"), true
-	case wire.NotifyCancelled:
-		// Under our id a server ends a subscription. Any other id is that of a request
-		// of its own, which may be the same number.
-		requestID := m.Params.Get("requestId")
-		id, _ := requestID.Int()
-		if call := p.pending[id]; call == nil || !call.listen {
-			return wire.Value{}, false
-		}
-		return requestID, false
-	}
-	return m.Params.At("_meta", wire.MetaSubscriptionID), false
-}
-
-func (p *Process) failAll(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, call := range p.pending {
-		delete(p.pending, id)
-		call.answer <- result{err: err}
-	}
-}
-
-// end makes every present and later call fail with err; the first reason stays.
-func (p *Process) end(err error) {
-	p.mu.Lock()
-	if p.ended == nil {
-		p.ended = err
-	}
-	err = p.ended
-	p.mu.Unlock()
-	p.failAll(err)
-}
-
-func (p *Process) reason() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ended
+	return err
 }
 
 // Close ends the process and everything it started.

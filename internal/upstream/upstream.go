@@ -1,7 +1,7 @@
 // Package upstream holds the connections towards servers: processes that speak
-// on stdin and stdout, and Streamable HTTP endpoints. It moves strict messages
-// and decides nothing; everything a server sends is bounded here, in size, in
-// number and in time.
+// on stdin and stdout, Streamable HTTP endpoints, and servers of the HTTP+SSE
+// transport of 2024-11-05. It moves strict messages and decides nothing;
+// everything a server sends is bounded here, in size, in number and in time.
 package upstream
 
 import (

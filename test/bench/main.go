@@ -26,6 +26,7 @@ type options struct {
 	json     bool
 	only     *regexp.Regexp
 	binary   string
+	soak     time.Duration // instead of measuring; 0 is no soak
 }
 
 // warm is how long calls run before they are counted.
@@ -35,7 +36,7 @@ func (o options) warm() time.Duration { return max(20*time.Millisecond, o.durati
 func (o options) wants(name string) bool { return o.only == nil || o.only.MatchString(name) }
 
 // longest is how long a run may take, whatever happens.
-const longest = 10 * time.Minute
+const longest = time.Hour
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -89,6 +90,7 @@ func readOptions(args []string) (options, error) {
 	f.BoolVar(&o.json, "json", false, "print all samples as JSON")
 	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, steps")
 	f.StringVar(&o.binary, "binary", "", "measure this `FILE` instead of building the gateway")
+	f.DurationVar(&o.soak, "soak", 0, "instead of measuring, let 64 sessions call for this `TIME` and watch errors and memory")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -122,6 +124,14 @@ func (o options) measure(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if o.soak > 0 {
+		f, err := prepare(ctx, dir, o)
+		defer f.close()
+		if err != nil {
+			return err
+		}
+		return o.soakFor(ctx, f, out)
+	}
 	r := report{Date: time.Now().UTC().Truncate(time.Second), Go: runtime.Version(), CPUs: runtime.NumCPU()}
 	began, others := time.Now(), usedByOthers()
 	if err := o.fill(ctx, dir, &r); err != nil {

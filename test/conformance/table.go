@@ -8,12 +8,12 @@ import (
 	"text/tabwriter"
 )
 
-// Table shows both runs side by side.
-func Table(direct, through Report) string {
+// Table shows the runs side by side.
+func Table(direct, through, across Report) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\trequired\tdirect\tgateway\t")
-	for _, name := range names(direct, through) {
+	fmt.Fprintln(w, "scenario\trequired\tdirect\tgateway\tacross eras\t")
+	for _, name := range names(direct, through, across) {
 		d, g := direct[name], through[name]
 		required, note := "yes", ""
 		if !d.Scored {
@@ -25,7 +25,7 @@ func Table(direct, through Report) string {
 		case d != g:
 			note = "better"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%s\n", name, required, d, g, note)
+		fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%v\t%s\n", name, required, d, g, across[name], note)
 	}
 	w.Flush()
 	return b.String()
