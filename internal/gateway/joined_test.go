@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"regexp"
 	"slices"
@@ -673,5 +674,38 @@ func TestCleanResource_is_judged_once(t *testing.T) {
 	h.joined(wire.MethodResourcesList, `{}`)
 	if n := judged.Load(); n != 2 {
 		t.Errorf("judged %d times after a reload, want twice", n)
+	}
+}
+
+func TestQuestionDigest_a_question_without_parameters(t *testing.T) {
+	if questionDigest(wire.MethodRoots, nil) != questionDigest(wire.MethodRoots, []byte(`{}`)) {
+		t.Error("no parameters are other parameters than none")
+	}
+}
+
+// A name that stands twice is shown to nobody, on whichever pages it stands.
+func TestPart_a_name_on_two_pages_is_not_shown(t *testing.T) {
+	turned := new(atomic.Bool)
+	h := newPair(t, &stub{}, lister(turned, toolList(echoTool), toolList(plainTool("a"), otherEcho)), "", "")
+	defer h.close()
+	h.passed(h.sendAt("", nil, wire.MethodToolsCall, `{"name":"stub__echo"}`))
+	turned.Store(true)
+	h.g.live.Load().servers["stub"].stateless.changed(approval.KindTool)
+	h.approveEverything("stub")
+	wantNames(t, h.joined(wire.MethodToolsList, `{}`), "other__echo")
+	h.refused(h.sendAt("", nil, wire.MethodToolsCall, `{"name":"stub__echo"}`), "not-found")
+}
+
+func TestWarnAboutFilters(t *testing.T) {
+	var logged strings.Builder
+	h := newPair(t, &stub{}, &stub{}, "    tools: {allow: [\"ec*\", \"exho\"], deny: [\"write_*\"]}\n", "")
+	defer h.close()
+	s := h.g.live.Load().servers["stub"]
+	s.log = slog.New(slog.NewTextHandler(&logged, nil))
+	s.warnAboutFilters([]approval.Item{{Kind: approval.KindTool, Name: "echo"}, {Kind: approval.KindPrompt, Name: "exho"}})
+	for pattern, want := range map[string]int{"ec*": 0, "exho": 1, "write_*": 1} {
+		if n := strings.Count(logged.String(), "pattern="+pattern); n != want {
+			t.Errorf("%s was named %d times, want %d, in %s", pattern, n, want, logged.String())
+		}
 	}
 }

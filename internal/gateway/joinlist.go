@@ -180,12 +180,11 @@ func (p *part) build(kind approval.Kind) {
 	for _, v := range p.views {
 		p.left += v.left
 		for i, e := range v.page.entries {
-			if !v.see[i] {
-				continue
+			name := joinEntryName(kind, p.server.id, e.name)
+			count[name]++ // also of what is not shown: one name, two definitions is neither
+			if v.see[i] {
+				p.entries = append(p.entries, joinedEntry{name, joinEntry(kind, e.value, p.server.id)})
 			}
-			shown := joinedEntry{joinEntryName(kind, p.server.id, e.name), joinEntry(kind, e.value, p.server.id)}
-			count[shown.name]++
-			p.entries = append(p.entries, shown)
 		}
 	}
 	if kind == "" {
