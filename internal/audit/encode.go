@@ -17,19 +17,19 @@ import (
 func appendBody(b []byte, r *Record) ([]byte, error) {
 	b = append(b, `"kind":`...)
 	b = appendString(b, string(r.Kind))
-	b = appendText(b, "exchange", r.Exchange)
-	b = appendText(b, "principal", r.Principal)
-	b = appendText(b, "client", r.Client)
-	b = appendText(b, "session", r.Session)
-	b = appendText(b, "mount", r.Mount)
-	b = appendText(b, "server", r.Server)
-	b = appendText(b, "method", r.Method)
-	b = appendText(b, "target", r.Target)
-	b = appendText(b, "direction", r.Direction)
-	b = appendText(b, "decision", r.Decision)
-	b = appendText(b, "reason", r.Reason)
-	b = appendText(b, "rule", r.Rule)
-	b = appendText(b, "detail", r.Detail)
+	b = appendText(b, `,"exchange":`, r.Exchange)
+	b = appendText(b, `,"principal":`, r.Principal)
+	b = appendText(b, `,"client":`, r.Client)
+	b = appendText(b, `,"session":`, r.Session)
+	b = appendText(b, `,"mount":`, r.Mount)
+	b = appendText(b, `,"server":`, r.Server)
+	b = appendText(b, `,"method":`, r.Method)
+	b = appendText(b, `,"target":`, r.Target)
+	b = appendText(b, `,"direction":`, r.Direction)
+	b = appendText(b, `,"decision":`, r.Decision)
+	b = appendText(b, `,"reason":`, r.Reason)
+	b = appendText(b, `,"rule":`, r.Rule)
+	b = appendText(b, `,"detail":`, r.Detail)
 	if len(r.Findings) > 0 {
 		findings, err := json.Marshal(r.Findings)
 		if err != nil {
@@ -38,15 +38,15 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 		b = append(b, `,"findings":`...)
 		b = append(b, findings...)
 	}
-	b = appendText(b, "argumentsDigest", r.ArgumentsDigest)
-	b = appendText(b, "resultDigest", r.ResultDigest)
-	b = appendRaw(b, "arguments", r.Arguments, r.ArgumentsCut)
-	b = appendRaw(b, "result", r.Result, r.ResultCut)
-	b = appendTrue(b, "argumentsCut", r.ArgumentsCut)
-	b = appendTrue(b, "resultCut", r.ResultCut)
-	b = appendNumber(b, "bytesIn", int64(r.BytesIn))
-	b = appendNumber(b, "bytesOut", int64(r.BytesOut))
-	b = appendNumber(b, "micros", r.Micros)
+	b = appendText(b, `,"argumentsDigest":`, r.ArgumentsDigest)
+	b = appendText(b, `,"resultDigest":`, r.ResultDigest)
+	b = appendRaw(b, `,"arguments":`, r.Arguments, r.ArgumentsCut)
+	b = appendRaw(b, `,"result":`, r.Result, r.ResultCut)
+	b = appendTrue(b, `,"argumentsCut":`, r.ArgumentsCut)
+	b = appendTrue(b, `,"resultCut":`, r.ResultCut)
+	b = appendNumber(b, `,"bytesIn":`, int64(r.BytesIn))
+	b = appendNumber(b, `,"bytesOut":`, int64(r.BytesOut))
+	b = appendNumber(b, `,"micros":`, r.Micros)
 	return b, nil
 }
 
@@ -75,41 +75,38 @@ func (c *clock) stamp(t time.Time) []byte {
 	return c.text
 }
 
-func appendName(b []byte, name string) []byte {
-	b = append(b, ',', '"')
-	b = append(b, name...)
-	return append(b, '"', ':')
-}
+// The functions below append a member unless its value is empty. The member is
+// given as it stands before the value, so that it is one copy.
 
-func appendText(b []byte, name, value string) []byte {
+func appendText(b []byte, member, value string) []byte {
 	if value == "" {
 		return b
 	}
-	return appendString(appendName(b, name), value)
+	return appendString(append(b, member...), value)
 }
 
-func appendTrue(b []byte, name string, value bool) []byte {
+func appendTrue(b []byte, member string, value bool) []byte {
 	if !value {
 		return b
 	}
-	return append(appendName(b, name), "true"...)
+	return append(append(b, member...), "true"...)
 }
 
-func appendNumber(b []byte, name string, value int64) []byte {
+func appendNumber(b []byte, member string, value int64) []byte {
 	if value == 0 {
 		return b
 	}
-	return strconv.AppendInt(appendName(b, name), value, 10)
+	return strconv.AppendInt(append(b, member...), value, 10)
 }
 
 // appendRaw appends a JSON value as it is, on one line. A value that was cut, and
 // whatever else is not strict JSON, becomes a JSON string: no bytes of a client or
 // server can make a line unreadable.
-func appendRaw(b []byte, name string, value json.RawMessage, wasCut bool) []byte {
+func appendRaw(b []byte, member string, value json.RawMessage, wasCut bool) []byte {
 	if len(value) == 0 && !wasCut {
 		return b
 	}
-	b = appendName(b, name)
+	b = append(b, member...)
 	if wasCut || !wire.Valid(value) {
 		return appendString(b, value)
 	}

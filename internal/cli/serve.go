@@ -134,6 +134,10 @@ func serveStdio(ctx context.Context, c *config.Config, o serveOptions, stdin io.
 const shutdownGrace = time.Second
 
 func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, stderr io.Writer) error {
+	certificate, err := loadCertificate(c)
+	if err != nil {
+		return exitWith(exitUsage, err)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return exitWith(exitIncomplete, fmt.Errorf("%w; choose another address with --listen or listen: in the configuration", err))
@@ -166,7 +170,14 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 		MaxHeaderBytes:    64 << 10,
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	plain := &downstream.Server{HTTP: server, Log: r.log}
+	if certificate == nil {
+		go func() { failed <- plain.Serve(listener) }()
+	} else {
+		watchCertificate(ctx, r, c, certificate)
+		server.TLSConfig = certificate.Config()
+		go func() { failed <- server.ServeTLS(listener, "", "") }()
+	}
 	flag := "--config"
 	if o.mcpConfig != "" {
 		flag = "--mcp-config"
@@ -179,28 +190,61 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 	}
 	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
-	if server.Shutdown(grace) != nil {
-		server.Close() // standing streams never end by themselves
+	if plain.Shutdown(grace) != nil {
+		plain.Close() // standing streams never end by themselves
 	}
 	return nil
 }
 
+// loadCertificate is nil where plain HTTP is configured.
+func loadCertificate(c *config.Config) (*downstream.Certificate, error) {
+	if c.TLS.Cert == "" {
+		return nil, nil
+	}
+	return downstream.LoadCertificate(c.TLS.Cert, c.TLS.Key)
+}
+
+// watchCertificate takes over a certificate that somebody renews.
+func watchCertificate(ctx context.Context, r *running, c *config.Config, certificate *downstream.Certificate) {
+	reload := func() {
+		if err := certificate.Reload(); err != nil {
+			r.log.Warn("the certificate from before stays in use", "error", err)
+			return
+		}
+		r.log.Info("the certificate was read again")
+	}
+	for _, file := range []string{c.TLS.Cert, c.TLS.Key} {
+		if err := config.Watch(ctx, file, reload); err != nil {
+			r.log.Error("a file of the certificate is not watched; restart Gatehouse to renew it", "file", file, "error", err)
+		}
+	}
+}
+
+// address is where clients find the gateway.
+func address(c *config.Config, bound netip.AddrPort) string {
+	if c.TLS.Cert != "" {
+		return "https://" + bound.String()
+	}
+	return "http://" + bound.String()
+}
+
 // announce says where Gatehouse is and what to do next.
 func announce(w io.Writer, c *config.Config, bound netip.AddrPort, flag string) {
+	at := address(c, bound)
 	fmt.Fprintf(w, "Gatehouse %s stands in front of %d server(s).\n\n", programVersion(), len(c.Servers))
-	fmt.Fprintf(w, "  all servers   http://%s/mcp\n", bound)
+	fmt.Fprintf(w, "  all servers   %s/mcp\n", at)
 	for _, s := range c.Servers {
-		fmt.Fprintf(w, "  %-12s  http://%s/mcp/%s\n", s.ID, bound, s.ID)
+		fmt.Fprintf(w, "  %-12s  %s/mcp/%s\n", s.ID, at, s.ID)
 	}
 	for _, warning := range c.Warnings() {
 		fmt.Fprintf(w, "\nWarning: %s\n", warning)
 	}
 	fmt.Fprintf(w, `
 Next: point a client at one of these addresses, or try
-  npx @modelcontextprotocol/inspector --cli http://%s/mcp --transport http --method tools/list
+  npx @modelcontextprotocol/inspector --cli %s/mcp --transport http --method tools/list
 See what happens:     %s log tail --dir %s/audit
 Changed definitions:  %[2]s approve %[4]s %[5]s
-`, bound, os.Args[0], c.State, flag, c.Path)
+`, at, os.Args[0], c.State, flag, c.Path)
 }
 
 // watch reads the configuration again when it changes and on SIGHUP.

@@ -21,6 +21,7 @@ type Config struct {
 	Dir  string // its folder; relative paths in the file start here
 
 	Listen  string            // host:port, always loopback
+	TLS     TLS               // zero: plain HTTP
 	Approve string            // FirstUse or Explicit
 	Lock    string            // approved definitions, absolute
 	State   string            // folder for the log and everything that is not committed, absolute
@@ -68,6 +69,12 @@ const (
 type Joined struct {
 	Discovery        string // Full or Progressive
 	DescriptionBytes int    // of all tool descriptions together; 0: no bound
+}
+
+// TLS names the files of the gateway's own certificate, absolute; both or none.
+type TLS struct {
+	Cert string // PEM, with the certificates that lead to a known authority
+	Key  string // PEM
 }
 
 // Audit says what the log keeps.
@@ -194,6 +201,9 @@ func (r *reader) config(root *node, c *Config) {
 		c.Servers = r.servers(servers, c)
 	}
 	r.checkPlaces(root, c)
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		r.refuse(root.at("tls"), "tls", "cert and key belong together; name both files, or take the section out for plain HTTP")
+	}
 	if c.Limits.Timeout > c.Limits.MaxTimeout {
 		r.refuse(root.at("limits", "timeout"), "limits.timeout", "%v is longer than limits.max_timeout, %v", c.Limits.Timeout, c.Limits.MaxTimeout)
 	}

@@ -83,6 +83,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 
 const everyKey = `
 listen: "[::1]:9000"
+tls: {cert: tls/cert.pem, key: /etc/gatehouse/key.pem}
 approve: explicit
 lock: team/gatehouse.lock
 state: /var/lib/gatehouse
@@ -139,6 +140,7 @@ func Test_every_key_is_read(t *testing.T) {
 	}
 	want := &Config{
 		Path: path, Dir: dir, Listen: "[::1]:9000", Approve: "explicit",
+		TLS:  TLS{Cert: filepath.Join(dir, "tls", "cert.pem"), Key: "/etc/gatehouse/key.pem"},
 		Lock: filepath.Join(dir, "team/gatehouse.lock"), State: "/var/lib/gatehouse",
 		Origins:         []string{"https://example.com", "http://localhost:5173"},
 		Rules:           map[string]string{"hidden-text": "report", "tool-poisoning": "enforce"},
@@ -167,7 +169,7 @@ func Test_every_key_is_read(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 8): the rule only reports", "servers.z-last.unsafe_plain_http (line 27): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 28): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}
@@ -220,7 +222,7 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"tag", top("approve: !!str explicit"), ":1:10: Tag is not used in this file"},
 		{"unknown alias", top("approve: *x"), `alias "x" names nothing above it`},
 		{"unknown key", top("lisen: localhost:1"), `:1:1: lisen: unknown key; did you mean "listen"?`},
-		{"unknown key, no guess", top("colour: red"), ":1:1: colour: unknown key; known here: listen, approve"},
+		{"unknown key, no guess", top("colour: red"), ":1:1: colour: unknown key; known here: listen, tls, approve"},
 		{"unknown key of a client", server("    args: [a]"), ":4:5: servers.files.args: unknown key; the arguments stand behind the program"},
 
 		{"listen type", top("listen: 8848"), ":1:9: listen: found 8848, expected host:port"},
@@ -233,6 +235,12 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"listen port", top("listen: localhost:99999"), "listen: found \"localhost:99999\", expected host:port"},
 		{"listen port sign", top("listen: localhost:+80"), "expected host:port"},
 		{"listen v6 without brackets", top(`listen: "::1:80"`), "expected host:port"},
+		{"tls", top("tls: yes"), ":1:6: tls: found "},
+		{"tls without key", top("tls: {cert: a}"), "tls: cert and key belong together"},
+		{"tls without cert", top("tls: {key: a}"), "tls: cert and key belong together"},
+		{"tls cert", top("tls: {cert: 7, key: a}"), "tls.cert: found 7, expected a path"},
+		{"tls key", top("tls: {cert: a, key: ''}"), "tls.key: found \"\", expected a path"},
+		{"tls version", top("tls: {cert: a, key: b, min_version: 1.0}"), "tls.min_version: unknown key"},
 		{"approve", top("approve: frist-use"), ":1:10: approve: found \"frist-use\", expected first-use or explicit"},
 		{"approve type", top("approve: [explicit]"), ":1:10: approve: found a list, expected first-use or explicit"},
 		{"lock", top("lock: 7"), ":1:7: lock: found 7, expected a path"},

@@ -41,6 +41,10 @@ func configKeys(c *Config, servers **node) []key {
 	a, l := &c.Audit, &c.Limits
 	return []key{
 		{"listen", schema{"type": "string", "default": c.Listen, "description": "Address of the gateway. Loopback only."}, func(r *reader, n *node, field string) { r.listen(n, field, &c.Listen) }},
+		section("tls", "The gateway's own certificate. Without it the gateway speaks plain HTTP.",
+			path("cert", "File with the certificate and those that lead to a known authority, PEM.", "", &c.TLS.Cert),
+			path("key", "File with its private key, PEM.", "", &c.TLS.Key),
+		),
 		oneOf("approve", "When a definition counts as approved.", &c.Approve, FirstUse, Explicit),
 		path("lock", "File with the approved definitions; commit it.", "gatehouse.lock", &c.Lock),
 		path("state", "Folder for the audit log and other files that are not committed.", ".gatehouse", &c.State),
@@ -279,7 +283,11 @@ func yesNo(name, doc string, to *bool) key {
 }
 
 func path(name, doc, standard string, to *string) key {
-	return key{name, schema{"type": "string", "default": standard, "description": doc}, func(r *reader, n *node, field string) {
+	s := schema{"type": "string", "description": doc}
+	if standard != "" {
+		s["default"] = standard
+	}
+	return key{name, s, func(r *reader, n *node, field string) {
 		if n.kind != text || n.text == "" || strings.ContainsAny(n.text, "\x00\n") {
 			r.wrong(n, field, "a path")
 			return

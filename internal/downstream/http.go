@@ -12,30 +12,17 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"gatehouse/internal/gateway"
 )
 
-const (
-	headerSession = "Mcp-Session-Id"
-	// A client that does not read is given up, so that it cannot hold up a server
-	// that speaks to others as well.
-	writeTimeout = 10 * time.Second
-	// An event holds up what comes behind it from the same server, so it is given
-	// less.
-	eventTimeout = 2 * time.Second
-	// What fits into the buffer of a socket is written without waiting for a client.
-	socketBuffer = 16 << 10
-	// Comments keep an idle stream open through proxies that close silent ones,
-	// commonly after a minute.
-	keepAlive = 25 * time.Second
-)
+const headerSession = "Mcp-Session-Id"
+
+// jsonType is the value of Content-Type, shared by all responses.
+var jsonType = []string{"application/json"}
 
 // HTTP serves /mcp, /mcp/{server} and /healthz.
 type HTTP struct {
@@ -55,33 +42,45 @@ type HTTP struct {
 // CVE-2026-34742) nor from another site (CVE-2026-33252). "Servers MUST validate
 // the Origin header on all incoming connections."
 func (h *HTTP) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
-	})
-	mux.HandleFunc("/mcp", h.serve)
-	mux.HandleFunc("/mcp/{server}", h.serve)
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", "GET, HEAD")
-		h.refuse(w, r, "health can only be read", http.StatusMethodNotAllowed)
-	})
-	mux.HandleFunc("/", h.nothing)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !h.ownHost(r.Host) {
+		if !h.ownHost(r) {
 			h.refuse(w, r, "the Host header does not name this machine", http.StatusForbidden)
 			return
 		}
-		if !h.knownOrigin(r.Header.Values("Origin")) {
+		if !h.knownOrigin(r.Header["Origin"]) {
 			h.refuse(w, r, "this web origin is not allowed; add it to origins in the configuration", http.StatusForbidden)
 			return
 		}
-		if path.Clean(r.URL.Path) != r.URL.Path {
-			h.nothing(w, r) // the mux would redirect, and the client would post again elsewhere
+		if r.URL.Path == "/healthz" {
+			h.health(w, r)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		mount, found := mountOf(r.URL.Path)
+		if !found {
+			h.nothing(w, r)
+			return
+		}
+		h.serve(w, r, mount)
 	})
+}
+
+// mountOf is the server in /mcp/{server}, "" in /mcp.
+func mountOf(path string) (mount string, found bool) {
+	if path == "/mcp" {
+		return "", true
+	}
+	mount, found = strings.CutPrefix(path, "/mcp/")
+	return mount, found && mount != "" && !strings.Contains(mount, "/")
+}
+
+func (h *HTTP) health(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		h.refuse(w, r, "health can only be read", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
 }
 
 func (h *HTTP) nothing(w http.ResponseWriter, r *http.Request) {
@@ -94,20 +93,17 @@ func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, why string, status
 	http.Error(w, "Gatehouse: "+why, status)
 }
 
-func (h *HTTP) ownHost(host string) bool {
-	name, port, err := net.SplitHostPort(host)
+// ownHost checks Host, or :authority in HTTP/2.
+func (h *HTTP) ownHost(r *http.Request) bool {
+	name, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
-		name, port = strings.Trim(host, "[]"), "80"
+		name, port = strings.Trim(r.Host, "[]"), "80"
+		if r.TLS != nil {
+			port = "443"
+		}
 	}
-	if port != portOf(h.Bound) {
-		return false
-	}
-	return localName(name)
-}
-
-func portOf(a netip.AddrPort) string {
-	_, port, _ := net.SplitHostPort(a.String())
-	return port
+	var own [5]byte
+	return port == string(strconv.AppendUint(own[:0], uint64(h.Bound.Port()), 10)) && localName(name)
 }
 
 func localName(name string) bool {
@@ -132,28 +128,31 @@ func (h *HTTP) knownOrigin(origins []string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && localName(u.Hostname())
 }
 
-func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
+func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, mount string) {
+	peer := &gateway.Peer{
+		Local: fromHere(r.RemoteAddr), Mount: mount,
+		SessionID: r.Header.Get(headerSession), Header: r.Header,
+	}
 	switch r.Method {
 	case http.MethodPost:
-		h.post(w, r)
+		h.post(w, r, peer)
 	case http.MethodGet:
-		h.stream(w, r)
+		h.stream(w, r, peer)
 	case http.MethodDelete:
-		h.end(w, r)
+		h.end(w, r, peer)
 	default:
 		w.Header().Set("Allow", "POST, GET, DELETE")
 		h.refuse(w, r, "this method is not used by MCP", http.StatusMethodNotAllowed)
 	}
 }
 
-func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
+func (h *HTTP) post(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
 	// Any other type would let a page of another site post without a preflight.
-	// Media types compare without regard to case (RFC 9110 section 8.3.1).
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+	if !isJSON(r.Header["Content-Type"]) {
 		h.refuse(w, r, "Content-Type must be application/json", http.StatusUnsupportedMediaType)
 		return
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Bytes())))
+	raw, err := h.read(w, r)
 	if err != nil {
 		status := http.StatusBadRequest
 		var tooLarge *http.MaxBytesError
@@ -163,30 +162,44 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, "the body cannot be read or is too large", status)
 		return
 	}
-	peer := h.peer(r)
-	out := &emitter{w: w, control: http.NewResponseController(w), accepts: acceptsStream(r)}
-	peer.Emit = out.emit
-	ctx, stop := h.lifetime(r, peer)
+	ctx, stop := lifetime(r, peer)
 	defer stop()
-	reply := h.Gateway.Handle(ctx, raw, peer)
-	out.finish(reply)
+	out := &answer{http: h, w: w, r: r, raw: raw, peer: peer, cancel: stop}
+	peer.Emit = out.emit
+	out.hurry()
+	out.finish(h.Gateway.Handle(ctx, raw, peer))
+}
+
+// isJSON tells the one media type that messages have. Types compare without
+// regard to case (RFC 9110 section 8.3.1).
+func isJSON(types []string) bool {
+	if len(types) != 1 {
+		return false
+	}
+	if types[0] == jsonType[0] {
+		return true
+	}
+	t, _, err := mime.ParseMediaType(types[0])
+	return err == nil && t == jsonType[0]
+}
+
+// read reads the body, within the bound. The result belongs to the message.
+func (h *HTTP) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := h.Bytes()
+	if body, ok := r.Body.(*wholeBody); ok && len(body.text) <= limit {
+		return body.text, nil
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 }
 
 // lifetime is how long a request may run. "Disconnection SHOULD NOT be
 // interpreted as the client cancelling its request" up to 2025-11-25; since
 // 2026-07-28 closing the stream cancels.
-func (h *HTTP) lifetime(r *http.Request, p *gateway.Peer) (context.Context, context.CancelFunc) {
+func lifetime(r *http.Request, p *gateway.Peer) (context.Context, context.CancelFunc) {
 	if p.SessionID == "" || gateway.ModernHeader(r.Header) {
 		return context.WithCancel(r.Context())
 	}
-	return context.WithCancel(context.WithoutCancel(r.Context()))
-}
-
-func (h *HTTP) peer(r *http.Request) *gateway.Peer {
-	return &gateway.Peer{
-		Local: fromHere(r.RemoteAddr), Mount: r.PathValue("server"),
-		SessionID: r.Header.Get(headerSession), Header: r.Header,
-	}
+	return context.Background(), func() {}
 }
 
 func fromHere(remote string) bool {
@@ -201,9 +214,8 @@ func acceptsStream(r *http.Request) bool {
 
 // stream is the standing stream of a session, on which servers send what belongs
 // to no call.
-func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
-	peer := h.peer(r)
-	if peer.SessionID == "" {
+func (h *HTTP) stream(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
+	if peer.SessionID == "" || gateway.ModernHeader(r.Header) {
 		w.Header().Set("Allow", "POST")
 		h.refuse(w, r, "there is no stream without a session", http.StatusMethodNotAllowed)
 		return
@@ -218,28 +230,22 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer session.Attach()()
-	out := &emitter{w: w, control: http.NewResponseController(w), accepts: true}
-	if out.begin() != nil {
+	out := response{w: w, control: http.NewResponseController(w)}
+	if last := r.Header.Get(headerLastEvent); last != "" {
+		out.stream = session.Resume(last, out.cut)
+	} else {
+		out.stream = session.Standing(primes(r.Header), out.cut)
+	}
+	if out.stream == nil {
+		// Not 404: that would tell the client that its session is gone.
+		h.refuse(w, r, "there is nothing to resume behind this Last-Event-ID", http.StatusBadRequest)
 		return
 	}
-	defer out.finish(gateway.Reply{})
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-session.Done():
-			return
-		case raw := <-session.Outbox():
-			if out.emit(raw) != nil {
-				return
-			}
-		}
-	}
+	_ = out.run(r.Context()) // the client that is gone comes back, or does not
 }
 
-func (h *HTTP) end(w http.ResponseWriter, r *http.Request) {
-	peer := h.peer(r)
-	if peer.SessionID == "" {
+func (h *HTTP) end(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
+	if peer.SessionID == "" || gateway.ModernHeader(r.Header) {
 		w.Header().Set("Allow", "POST")
 		h.refuse(w, r, "there is no session to end", http.StatusMethodNotAllowed)
 		return
@@ -251,132 +257,6 @@ func (h *HTTP) end(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Gateway.EndSession(session)
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// emitter writes the answer to one POST: plain JSON, or a stream as soon as
-// something must be sent ahead of the answer.
-type emitter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	accepts bool
-
-	mu        sync.Mutex // guards what follows and the writing
-	streaming bool
-	closed    bool
-	alive     *time.Timer
-}
-
-var errNoStream = errors.New("the client takes no stream or is gone")
-
-func (e *emitter) emit(raw []byte) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || !e.accepts {
-		return errNoStream
-	}
-	return e.event(raw)
-}
-
-func (e *emitter) begin() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.open(); err != nil {
-		return e.broken()
-	}
-	return nil
-}
-
-// open begins the stream; the caller holds mu.
-func (e *emitter) open() error {
-	if e.streaming {
-		return nil
-	}
-	e.streaming = true
-	head := e.w.Header()
-	head.Set("Content-Type", "text/event-stream")
-	head.Set("Cache-Control", "no-cache, no-transform")
-	head.Set("X-Accel-Buffering", "no")
-	e.w.WriteHeader(http.StatusOK)
-	e.alive = time.AfterFunc(keepAlive, e.comment)
-	return e.control.Flush()
-}
-
-func (e *emitter) event(raw []byte) error {
-	if err := e.open(); err != nil {
-		return e.broken()
-	}
-	// Strict JSON has no raw line breaks but as white space, and an event ends at
-	// one.
-	event := append([]byte("event: message\ndata: "), oneLine(raw)...)
-	return e.write(append(event, '\n', '\n'))
-}
-
-// comment keeps the stream from being taken for dead, for as long as it is open.
-func (e *emitter) comment() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.closed && e.write([]byte(": still here\n\n")) == nil {
-		e.alive.Reset(keepAlive)
-	}
-}
-
-// write sends bytes at once; the caller holds mu.
-func (e *emitter) write(b []byte) error {
-	_ = e.control.SetWriteDeadline(time.Now().Add(eventTimeout))
-	if _, err := e.w.Write(b); err != nil {
-		return e.broken()
-	}
-	if err := e.control.Flush(); err != nil {
-		return e.broken()
-	}
-	return nil
-}
-
-func (e *emitter) broken() error {
-	e.close()
-	return errNoStream
-}
-
-// close ends the use of the stream; the caller holds mu.
-func (e *emitter) close() {
-	e.closed = true
-	if e.alive != nil {
-		e.alive.Stop()
-	}
-}
-
-// finish writes the answer; after it, emit fails.
-func (e *emitter) finish(reply gateway.Reply) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return
-	}
-	defer e.close()
-	if e.streaming {
-		if reply.Body != nil {
-			_ = e.event(reply.Body)
-		}
-		return
-	}
-	if reply.Session != "" {
-		e.w.Header().Set(headerSession, reply.Session)
-	}
-	status := reply.Status
-	if status == 0 {
-		status = http.StatusOK
-	}
-	if reply.Body == nil {
-		e.w.WriteHeader(status)
-		return
-	}
-	if len(reply.Body) > socketBuffer {
-		_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	}
-	e.w.Header().Set("Content-Type", "application/json")
-	e.w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
-	e.w.WriteHeader(status)
-	_, _ = e.w.Write(reply.Body)
 }
 
 func oneLine(raw []byte) []byte {

@@ -3,7 +3,11 @@ package downstream
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -14,15 +18,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gatehouse/internal/gateway"
 	"gatehouse/internal/wire"
 )
 
 const testBytes = 64 << 10
 
+// smallBuffer is what the system holds for a client that does not read, on each
+// side.
+const smallBuffer = 128 << 10
+
+// front is the gateway as clients reach it.
 type front struct {
-	*httptest.Server
+	URL     string
 	http    *HTTP
 	backend *backend
+	client  *http.Client
 }
 
 func newFront(t *testing.T) *front {
@@ -30,15 +41,45 @@ func newFront(t *testing.T) *front {
 	f := &front{backend: newBackend(t)}
 	f.http = &HTTP{Gateway: newGateway(t, f.backend),
 		Bytes: func() int { return testBytes }, Origins: func() []string { return []string{"https://app.example.com", "https://other.example.com:8443"} }}
-	f.Server = httptest.NewUnstartedServer(f.http.Handler())
-	f.http.Bound = netip.MustParseAddrPort(f.Listener.Addr().String())
-	f.Start()
-	t.Cleanup(f.Server.Close)
-	t.Cleanup(f.Server.CloseClientConnections)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	f.client = &http.Client{Transport: transport}
+	server := &Server{HTTP: &http.Server{Handler: f.http.Handler(), IdleTimeout: time.Minute}, Log: slog.New(slog.DiscardHandler)}
+	f.listen(t, "http://", server.Serve, server)
 	return f
 }
 
-func (f *front) port() string { return portOf(f.http.Bound) }
+// listen serves on a new address until the test ends.
+func (f *front) listen(t *testing.T, scheme string, serve func(net.Listener) error, server io.Closer) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.http.Bound = netip.MustParseAddrPort(l.Addr().String())
+	f.URL = scheme + "localhost:" + f.port()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(narrow{l}) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serving ended with %v", err)
+		}
+	})
+}
+
+// narrow makes the system hold little for a client that does not read.
+type narrow struct{ net.Listener }
+
+func (l narrow) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		_ = c.(*net.TCPConn).SetWriteBuffer(smallBuffer)
+	}
+	return c, err
+}
+
+func (f *front) port() string { return fmt.Sprint(f.http.Bound.Port()) }
 
 // send sends a request; headers are name and value in turn, "" takes one away.
 func (f *front) send(t *testing.T, method, path, body string, headers ...string) *http.Response {
@@ -59,7 +100,7 @@ func (f *front) send(t *testing.T, method, path, body string, headers ...string)
 			req.Header[pair[0]] = strings.Split(pair[1], " AND ")
 		}
 	}
-	resp, err := f.Client().Do(req)
+	resp, err := f.client.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -215,7 +256,7 @@ func Test_a_body_over_the_bound_is_not_handled(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	r, err := f.Client().Do(req)
+	r, err := f.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,6 +322,9 @@ func Test_an_answer_is_plain_JSON_when_nothing_comes_ahead(t *testing.T) {
 func dataOf(t *testing.T, stream string) (all []string) {
 	t.Helper()
 	for block := range strings.SplitSeq(strings.TrimSuffix(stream, "\n\n"), "\n\n") {
+		if id, rest, has := strings.Cut(block, "\n"); has && strings.HasPrefix(id, "id: ") {
+			block = rest
+		}
 		data, ok := strings.CutPrefix(block, "event: message\ndata: ")
 		if !ok || strings.Contains(data, "\n") {
 			t.Fatalf("an event that is none: %q", block)
@@ -362,20 +406,15 @@ func Test_the_session_is_told_whatever_comes_ahead_of_it(t *testing.T) {
 
 // "Disconnection SHOULD NOT be interpreted as the client cancelling its request."
 func Test_disconnection_cancels_in_the_modern_era_only(t *testing.T) {
-	f := newFront(t)
 	for _, session := range []string{"", "some"} {
 		ctx, gone := context.WithCancel(context.Background())
 		r := httptest.NewRequestWithContext(ctx, "POST", "/mcp/files", nil)
-		r.Header.Set(headerSession, session)
-		lifetime, stop := f.http.lifetime(r, f.http.peer(r))
+		lifetime, stop := lifetime(r, &gateway.Peer{SessionID: session})
 		gone()
 		if ended := lifetime.Err() != nil; ended != (session == "") {
 			t.Errorf("session %q: ended %v", session, ended)
 		}
 		stop()
-		if lifetime.Err() == nil {
-			t.Error("it does not end with the request")
-		}
 	}
 }
 
@@ -390,70 +429,9 @@ func Test_only_this_machine_is_local(t *testing.T) {
 	}
 }
 
-// recorder is a response that cannot be written from a certain point.
-type recorder struct {
-	*httptest.ResponseRecorder
-	broken bool
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.broken {
-		return 0, io.ErrClosedPipe
-	}
-	return r.ResponseRecorder.Write(b)
-}
-
-func newEmitter(accepts bool) (*emitter, *recorder) {
-	r := &recorder{ResponseRecorder: httptest.NewRecorder()}
-	return &emitter{w: r, control: http.NewResponseController(r), accepts: accepts}, r
-}
-
-func Test_an_emitter_after_its_end(t *testing.T) {
-	t.Run("finished", func(t *testing.T) {
-		e, r := newEmitter(true)
-		e.finish(replyOf(`{"a":1}`))
-		if e.emit([]byte(`{}`)) == nil {
-			t.Error("something can be sent after the answer")
-		}
-		e.finish(replyOf(`{"b":1}`))
-		if e.comment(); r.Body.String() != `{"a":1}` {
-			t.Errorf("wrote %s", r.Body)
-		}
-	})
-	t.Run("broken", func(t *testing.T) {
-		e, r := newEmitter(true)
-		if err := e.emit([]byte(`{"a":1}`)); err != nil {
-			t.Fatal(err)
-		}
-		before := r.Body.String()
-		r.broken = true
-		if e.emit([]byte(`{}`)) == nil {
-			t.Error("a client that is gone is not noticed")
-		}
-		r.broken = false
-		if e.emit([]byte(`{}`)) == nil {
-			t.Error("writing goes on in the middle of an event")
-		}
-		if e.finish(replyOf(`{}`)); r.Body.String() != before {
-			t.Errorf("wrote %s", r.Body)
-		}
-	})
-	t.Run("keep-alive", func(t *testing.T) {
-		e, r := newEmitter(true)
-		_ = e.emit([]byte(`{}`))
-		if e.comment(); !strings.HasSuffix(r.Body.String(), "\n\n: still here\n\n") {
-			t.Errorf("wrote %q", r.Body)
-		}
-	})
-}
-
 func Test_an_event_is_one_line(t *testing.T) {
-	e, r := newEmitter(true)
 	raw := []byte("{\"a\":\r\n1,\n\"b\":\"\\n\"\r}")
-	if err := e.emit(raw); err != nil {
-		t.Fatal(err)
-	}
-	got := dataOf(t, r.Body.String())
+	got := dataOf(t, string(appendEvent(nil, gateway.Event{Data: raw})))
 	if strings.ContainsAny(got[0], "\r\n") {
 		t.Errorf("a line break in an event: %q", got[0])
 	}

@@ -17,21 +17,23 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/rules"
+	"gatehouse/internal/wire"
 )
 
 // soon is far longer than anything here takes.
 const soon = 10 * time.Second
 
-// backend is a small MCP server of the initialize-based revisions.
+// backend is a small MCP server of both eras.
 type backend struct {
 	*httptest.Server
 	hold chan struct{} // the tool "held" answers when it is closed
 	held chan struct{} // "held" was called
+	gone chan struct{} // the call of "held" was cancelled
 	news chan string   // for the standing stream
 }
 
-func newBackend(t *testing.T) *backend {
-	b := &backend{hold: make(chan struct{}), held: make(chan struct{}, 100), news: make(chan string, 10)}
+func newBackend(t testing.TB) *backend {
+	b := &backend{hold: make(chan struct{}), held: make(chan struct{}, 100), gone: make(chan struct{}, 100), news: make(chan string, 10)}
 	b.Server = httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(b.Server.Close)
 	t.Cleanup(b.Server.CloseClientConnections)
@@ -74,13 +76,15 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 	var events []string
 	result := `{}`
 	switch m.Method {
+	case wire.MethodDiscover:
+		result = fmt.Sprintf(`{"resultType":"complete","supportedVersions":[%q,"2025-11-25"],"capabilities":{"tools":{},"logging":{}}}`, wire.ModernVersion)
 	case "initialize":
 		w.Header().Set("Mcp-Session-Id", "of-the-backend")
 		events = []string{fmt.Sprintf(note, "starting")}
 		result = fmt.Sprintf(`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"backend","version":"1"}}`, m.Params.ProtocolVersion)
 	case "tools/list":
 		var tools []string
-		for _, name := range []string{"echo", "held", "noisy"} {
+		for _, name := range []string{"echo", "held", "talks", "noisy", "flood", "torrent"} {
 			tools = append(tools, fmt.Sprintf(`{"name":%q,"inputSchema":{"type":"object"}}`, name))
 		}
 		result = `{"tools":[` + strings.Join(tools, ",") + `]}`
@@ -89,11 +93,29 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 		switch m.Params.Name {
 		case "noisy":
 			events = []string{fmt.Sprintf(note, "one"), fmt.Sprintf(note, "two")}
+		case "flood":
+			for range floodEvents {
+				events = append(events, fmt.Sprintf(note, strings.Repeat("x", floodSize)))
+			}
+		case "torrent": // says more than may wait for a client, and goes on when it is held
+			w.Header().Set("Content-Type", "text/event-stream")
+			for range 3 * floodEvents {
+				fmt.Fprintf(w, "data: %s\n\n", fmt.Sprintf(note, strings.Repeat("x", floodSize)))
+			}
+			_ = http.NewResponseController(w).Flush()
+			if !b.wait(r) {
+				return
+			}
+		case "talks": // says something and goes on when it is held
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprintf(w, "data: %s\n\n", fmt.Sprintf(note, "one"))
+			_ = http.NewResponseController(w).Flush()
+			if !b.wait(r) {
+				return
+			}
+			events = []string{fmt.Sprintf(note, "two")}
 		case "held":
-			b.held <- struct{}{}
-			select {
-			case <-b.hold:
-			case <-r.Context().Done():
+			if !b.wait(r) {
 				return
 			}
 		}
@@ -110,7 +132,22 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func newGateway(t *testing.T, b *backend) *gateway.Gateway {
+// wait waits to be let go, and reports whether it was before the caller left.
+func (b *backend) wait(r *http.Request) bool {
+	b.held <- struct{}{}
+	select {
+	case <-b.hold:
+		return true
+	case <-r.Context().Done():
+		b.gone <- struct{}{}
+		return false
+	}
+}
+
+// A flood is more than what sockets buffer, and less than what may wait.
+const floodEvents, floodSize = 100, 30_000
+
+func newGateway(t testing.TB, b *backend) *gateway.Gateway {
 	t.Helper()
 	c := config.Default(filepath.Join(t.TempDir(), "gatehouse.yaml"))
 	c.Servers = []config.Server{{ID: "files", URL: b.URL, Approve: config.FirstUse, Era: config.Auto, Timeout: time.Minute}}

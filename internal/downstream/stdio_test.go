@@ -9,11 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"gatehouse/internal/gateway"
 )
-
-func replyOf(body string) gateway.Reply { return gateway.Reply{Body: []byte(body)} }
 
 // pipe is a client on our stdin and stdout.
 type pipe struct {

@@ -162,8 +162,8 @@ func (g *Gateway) lookAtAll(l *live) {
 func (g *Gateway) Reload(c *config.Config) error {
 	old := g.live.Load()
 	next, err := g.build(c, old)
-	if err == nil && (c.Listen != old.config.Listen || c.State != old.config.State || c.Lock != old.config.Lock) {
-		err = errors.New("listen, state and lock cannot change while Gatehouse runs; restart it")
+	if err == nil && (c.Listen != old.config.Listen || c.State != old.config.State || c.Lock != old.config.Lock || c.TLS != old.config.TLS) {
+		err = errors.New("listen, tls, state and lock cannot change while Gatehouse runs; restart it")
 	}
 	if err != nil {
 		g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})

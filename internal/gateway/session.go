@@ -13,10 +13,6 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// outboxSize bounds messages that wait for a client to open a stream for them.
-// What exceeds it is lost, as it would be with no stream open at all.
-const outboxSize = 256
-
 // Session is one client of the initialize-based revisions, or one stdio
 // connection of any revision. It never authenticates: every request is identified
 // by itself and must come from the principal that began the session.
@@ -30,9 +26,9 @@ type Session struct {
 	ctx       context.Context // ends with the session
 	end       context.CancelFunc
 	direct    func([]byte) error // stdio: writes to the client at once
-	outbox    chan []byte        // HTTP: waits for the GET stream
+	streams   *streams           // HTTP
 	lastUsed  atomic.Int64       // UnixNano
-	streams   atomic.Int32       // open GET streams
+	attached  atomic.Int32       // open GET streams
 
 	mu      sync.Mutex    // guards what follows
 	client  string        // name/version as the client says; for the log only
@@ -58,8 +54,8 @@ func newSession(principal, mount string) *Session {
 		// "The session ID SHOULD be globally unique and cryptographically secure";
 		// rand.Text has 130 bits in visible ASCII.
 		id: rand.Text(), principal: principal, mount: mount,
-		outbox: make(chan []byte, outboxSize),
-		links:  map[string]*link{}, flights: map[wire.ID]*exchange{}, asks: map[wire.ID]*ask{},
+		streams: newStreams(true),
+		links:   map[string]*link{}, flights: map[wire.ID]*exchange{}, asks: map[wire.ID]*ask{},
 	}
 	sum := sha256.Sum256([]byte(s.id))
 	s.public = hex.EncodeToString(sum[:6])
@@ -75,14 +71,11 @@ func (s *Session) idleSince() time.Time { return time.Unix(0, s.lastUsed.Load())
 // Done is closed when the session ends.
 func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
 
-// Outbox yields what servers send outside of calls.
-func (s *Session) Outbox() <-chan []byte { return s.outbox }
-
 // Attach counts an open stream, so that its session does not count as idle.
 func (s *Session) Attach() (detach func()) {
-	s.streams.Add(1)
+	s.attached.Add(1)
 	return func() {
-		s.streams.Add(-1)
+		s.attached.Add(-1)
 		s.touch()
 	}
 }
@@ -90,7 +83,7 @@ func (s *Session) Attach() (detach func()) {
 func (s *Session) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.streams.Load() > 0 || len(s.flights) > 0 || s.direct != nil
+	return s.attached.Load() > 0 || len(s.flights) > 0 || s.direct != nil
 }
 
 // push sends a message that belongs to no call. It reports whether there was a
@@ -99,12 +92,7 @@ func (s *Session) push(raw []byte) bool {
 	if s.direct != nil {
 		return s.direct(raw) == nil
 	}
-	select {
-	case s.outbox <- raw:
-		return true
-	default:
-		return false
-	}
+	return s.streams.push(raw)
 }
 
 // enter registers a request. "The request ID MUST NOT have been previously used by
@@ -234,6 +222,7 @@ func (s *Session) declares(question *wire.Message) bool {
 // close ends the session and its connections. It returns when they are gone.
 func (s *Session) close() {
 	s.end()
+	s.streams.close()
 	var all sync.WaitGroup
 	for _, l := range s.openLinks() {
 		all.Go(l.close)

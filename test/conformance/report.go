@@ -64,7 +64,7 @@ func (s Score) worse(other Score, skips int) bool {
 // skipped is how many checks of a scenario the suite leaves out, as information
 // and not as a failure, when an answer is plain JSON and no stream. The server
 // behind streams every answer; Gatehouse streams only what comes in several
-// messages, and resumes a stream that the server closed early by itself.
+// messages or takes long, and resumes a stream that the server closed early by itself.
 var skipped = map[string]int{
 	"server-sse-multiple-streams": 1,
 	"server-sse-polling":          1,

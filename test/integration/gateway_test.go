@@ -70,7 +70,7 @@ func (g *gateway) launch(args ...string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.stop)
-	address := regexp.MustCompile(`(http://[0-9.:]+)/mcp\n`)
+	address := regexp.MustCompile(`(https?://[0-9.:]+)/mcp\n`)
 	eventually(t, "the gateway to say its address", func() bool {
 		if found := address.FindStringSubmatch(g.printed.String()); found != nil {
 			g.url = found[1]
