@@ -3,14 +3,57 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gatehouse/internal/approval"
-	"gatehouse/internal/wire"
 )
+
+// listener is a client on a pipe at the joined mount.
+type listener struct {
+	house   *house
+	session *Session
+
+	mu   sync.Mutex
+	told []string
+}
+
+func (h *house) listen() *listener {
+	c := &listener{house: h}
+	c.session = h.g.Connect("", func(raw []byte) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.told = append(c.told, string(raw))
+		return nil
+	})
+	c.send(beginning)
+	c.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	return c
+}
+
+func (c *listener) send(raw string) string {
+	return string(c.house.g.Handle(c.house.t.Context(), []byte(raw), &Peer{Local: true, Connection: c.session}).Body)
+}
+
+func (c *listener) tools() string {
+	return c.send(`{"jsonrpc":"2.0","id":"list","method":"tools/list"}`)
+}
+
+// heard is what the client was told since it was asked last.
+func (c *listener) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	told := c.told
+	c.told = nil
+	return told
+}
+
+const toolsChanged = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
 
 // A server that is not there is left out at first; when it is there, clients are
 // told.
@@ -26,23 +69,18 @@ func TestJoiners_a_server_that_comes_late_is_announced(t *testing.T) {
 			}
 			return late.RoundTrip(r)
 		})
-		s, another := h.openJoined(), h.openJoined()
-		wantNames(t, string(h.sendAt("", s, wire.MethodToolsList, `{}`).Body), "stub__echo")
-		for len(s.Outbox()) > 0 {
-			<-s.Outbox() // of the server that was there
-		}
+		c, another := h.listen(), h.listen()
+		wantNames(t, c.tools(), "stub__echo")
+		c.heard() // of the server that was there
 		there.Store(true)
 		time.Sleep(lastBackOff)
-		wantNames(t, string(h.sendAt("", another, wire.MethodToolsList, `{}`).Body), "other__echo", "stub__echo")
+		wantNames(t, another.tools(), "other__echo", "stub__echo")
 		synctest.Wait()
-		if len(s.Outbox()) != 1 {
-			t.Fatalf("%d notifications, want one", len(s.Outbox()))
+		if diff := cmp.Diff([]string{toolsChanged}, c.heard()); diff != "" {
+			t.Error(diff)
 		}
-		if got := string(<-s.Outbox()); got != `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` {
-			t.Errorf("told %s", got)
-		}
-		h.g.EndSession(s)
-		h.g.EndSession(another)
+		h.g.EndSession(c.session)
+		h.g.EndSession(another.session)
 		synctest.Wait()
 		if n := len(h.g.joiners.sessions); n != 0 {
 			t.Errorf("%d sessions that have ended are told", n)
@@ -53,14 +91,8 @@ func TestJoiners_a_server_that_comes_late_is_announced(t *testing.T) {
 func TestJoiners_an_approval_and_a_reload_are_announced(t *testing.T) {
 	h := newPair(t, &stub{}, &stub{}, "", "")
 	defer h.close()
-	s := h.openJoined()
-	told := func() int {
-		n := len(s.Outbox())
-		for range n {
-			<-s.Outbox()
-		}
-		return n
-	}
+	c := h.listen()
+	told := func() int { return len(c.heard()) }
 	told()
 	h.g.refreshBook()
 	if n := told(); n != 0 {
@@ -83,4 +115,5 @@ func TestJoiners_an_approval_and_a_reload_are_announced(t *testing.T) {
 	if n := told(); n != 3 {
 		t.Errorf("%d notifications about a reload, want 3", n)
 	}
+	h.g.EndSession(c.session)
 }
