@@ -132,10 +132,10 @@ func (s *server) firstLook(over chan struct{}) {
 	s.admission.mu.Lock()
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
 	s.admission.mu.Unlock()
-	close(over)
 	if err == nil {
 		s.gateway.joiners.tell(s.capabilities())
 	}
+	close(over)
 }
 
 // recovered turns a panic into an error. What a server lists must not end the
