@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
+	"gatehouse/internal/oauth"
 	"gatehouse/internal/rules"
 	"gatehouse/internal/upstream"
 )
@@ -43,11 +44,17 @@ func start(c *config.Config, log *slog.Logger, auditName string) (*running, erro
 	upstream.AdoptOrphans()
 	g, err := gateway.New(gateway.Options{
 		Config: c, Rules: rules.All(), Book: book, Audit: trail, Log: log, Version: programVersion(),
+		Tokens: openTokens(c),
 	})
 	if err != nil {
 		return nil, exitWith(exitUsage, errors.Join(err, trail.Close()))
 	}
 	return &running{gateway: g, book: book, audit: trail, log: log}, nil
+}
+
+// openTokens is where the tokens of the state are kept.
+func openTokens(c *config.Config) *oauth.Store {
+	return oauth.NewStore(filepath.Join(c.State, "oauth"), c.TokenKey)
 }
 
 // maxAudits bounds the gateways that run on one state at once.

@@ -30,6 +30,9 @@ type Config struct {
 	Audit   Audit
 	Limits  Limits
 	Joined  Joined
+
+	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
+
 	Servers []Server // at least one, sorted by ID
 
 	// RequestStateKey seals what clients without sessions carry from one try of a
@@ -114,6 +117,7 @@ type Server struct {
 	// A Streamable HTTP endpoint.
 	URL             string
 	Headers         map[string]Secret // by canonical header name
+	Auth            *Auth             // how to get a token for it; nil if nothing is said
 	UnsafePlainHTTP bool              // plain http to a host that is not this machine
 
 	Approve string // FirstUse or Explicit
@@ -207,6 +211,13 @@ func (r *reader) config(root *node, c *Config) {
 	if c.Limits.Timeout > c.Limits.MaxTimeout {
 		r.refuse(root.at("limits", "timeout"), "limits.timeout", "%v is longer than limits.max_timeout, %v", c.Limits.Timeout, c.Limits.MaxTimeout)
 	}
+}
+
+// SamePlace reports whether another configuration keeps to what a running program
+// cannot change: where it listens and where it keeps things.
+func (c *Config) SamePlace(other *Config) bool {
+	return c.Listen == other.Listen && c.TLS == other.TLS && c.State == other.State && c.Lock == other.Lock &&
+		c.TokenKey.Equal(other.TokenKey)
 }
 
 // noServers says what to write into a configuration that protects nothing.

@@ -36,6 +36,7 @@ func serverKeys(s *Server) []key {
 			s.URL = n.text
 		}},
 		{"headers", described(values, "Request headers: text, env:NAME, file:PATH, or text with ${env:NAME} inside."), func(r *reader, n *node, field string) { r.headers(n, field, s) }},
+		authKey(s),
 		yesNo("unsafe_plain_http", "Allow plain http to another machine: whoever is on the way reads and changes everything.", &s.UnsafePlainHTTP),
 		oneOf("approve", "Overrides approve for this server.", &s.Approve, FirstUse, Explicit),
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
@@ -97,11 +98,12 @@ func (r *reader) server(m member, field string, c *Config) Server {
 	case hasCommand && hasURL:
 		r.refuse(m.pos, field, "has both command and url; a server is either a process or an endpoint")
 	case hasCommand:
-		r.foreign(n, field, "url", "headers", "unsafe_plain_http")
+		r.foreign(n, field, "url", "headers", "auth", "unsafe_plain_http")
 		r.process(n, field, s)
 	case hasURL:
 		r.foreign(n, field, "command", "dir", "env", "pass_env")
 		r.endpoint(n, field, s)
+		r.checkAuth(n, field, s)
 	default:
 		r.refuse(m.pos, field, "has neither command nor url; write command: [program, argument, …] or url: https://…")
 	}
@@ -350,7 +352,7 @@ const shortestSecret = 8
 
 // Secrets are the values given to the server that are secret by their name, their
 // form or their place, as far as they can be read now: all headers, variables with
-// a name such as TOKEN, and files.
+// a name such as TOKEN, files, and what the gateway authenticates itself with.
 func (s Server) Secrets() []string {
 	var values []string
 	add := func(value string) {
@@ -371,6 +373,9 @@ func (s Server) Secrets() []string {
 				add(fields[len(fields)-1])
 			}
 		}
+	}
+	for _, value := range s.Auth.secrets() {
+		add(value)
 	}
 	slices.Sort(values)
 	return values

@@ -24,6 +24,7 @@ const (
 	HeaderMismatch      Reason = "header-mismatch"
 	RuleMatched         Reason = "rule-matched"
 	UpstreamUnavailable Reason = "upstream-unavailable"
+	UpstreamAuth        Reason = "upstream-auth"
 	UpstreamTimeout     Reason = "upstream-timeout"
 	UpstreamInvalid     Reason = "upstream-invalid"
 	UpstreamTooLarge    Reason = "upstream-too-large"
@@ -50,6 +51,7 @@ var sentences = map[Reason]string{
 	HeaderMismatch:      "the HTTP headers and the body of the request disagree",
 	RuleMatched:         "a rule forbids this content",
 	UpstreamUnavailable: "the server cannot be reached or did not start",
+	UpstreamAuth:        "the server wants a token that the gateway does not have; a person can mend that",
 	UpstreamTimeout:     "the server did not answer in time",
 	UpstreamInvalid:     "the server sent something that cannot be used",
 	UpstreamTooLarge:    "the server's answer is larger than the configured bound",

@@ -125,7 +125,7 @@ func (s *server) forget() {
 
 func (s *server) firstLook(over chan struct{}) {
 	err := recovered(s.readAndJudge)
-	if reason := decision.From(err).Reason; err != nil && reason != decision.Drift && reason != decision.Quarantined {
+	if err != nil && !slices.Contains([]decision.Reason{decision.Drift, decision.Quarantined, decision.UpstreamAuth}, decision.From(err).Reason) {
 		s.startFailed() // whatever failed, it is not tried again at once
 	}
 	s.wasRead.Do(func() { close(s.read) }) // nobody waits for a server that cannot be read

@@ -86,6 +86,9 @@ func (l *link) discover(ctx context.Context) (wire.Value, error) {
 		answer, err := conn.Call(ctx, upstream.Request{Message: m, Header: header})
 		if err != nil {
 			l.drop()
+			if decision.From(err).Reason == decision.UpstreamAuth {
+				return wire.Value{}, l.server.explain(conn, err) // what it speaks is not known yet
+			}
 			return wire.Value{}, fmt.Errorf("%w: %w", errNotModern, err)
 		}
 		if answer.Message.Result.Exists() {

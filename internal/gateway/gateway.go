@@ -21,12 +21,13 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/oauth"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
 
-// Options are what a Gateway is made of. All fields are needed.
+// Options are what a Gateway is made of. All fields but Tokens are needed.
 type Options struct {
 	Config  *config.Config
 	Rules   []rule.Rule
@@ -34,6 +35,7 @@ type Options struct {
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Version string
+	Tokens  *oauth.Store // for servers that want tokens; without it they get none
 }
 
 // Gateway stands between clients and servers. Its methods may be called from any
@@ -44,6 +46,7 @@ type Gateway struct {
 	audit     *audit.Log
 	log       *slog.Logger
 	version   string
+	tokens    *oauth.Store
 	localUser string
 	ctx       context.Context // ends with Close
 	stop      context.CancelFunc
@@ -73,6 +76,9 @@ type live struct {
 	cleanTexts memo // texts in which the redactor found nothing
 	clients    memo // names of clients, by what they say of themselves
 	joined     listCache
+
+	tokens     *oauth.Store // nil if there is none
+	withTokens atomic.Pointer[knownTokens]
 }
 
 // reports tells a rule that only reports.
@@ -81,7 +87,7 @@ func (l *live) reports(rule string) bool { return l.reporting[rule] }
 // New makes a Gateway and begins to look at its servers.
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
-		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version,
+		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version, tokens: o.Tokens,
 		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
@@ -117,7 +123,7 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if err := c.CheckRules(ids); err != nil {
 		return nil, err
 	}
-	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}}
+	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}, tokens: g.tokens}
 	for id, mode := range c.Rules {
 		next.reporting[id] = mode == config.Report
 	}
@@ -162,8 +168,8 @@ func (g *Gateway) lookAtAll(l *live) {
 func (g *Gateway) Reload(c *config.Config) error {
 	old := g.live.Load()
 	next, err := g.build(c, old)
-	if err == nil && (c.Listen != old.config.Listen || c.State != old.config.State || c.Lock != old.config.Lock || c.TLS != old.config.TLS) {
-		err = errors.New("listen, tls, state and lock cannot change while Gatehouse runs; restart it")
+	if err == nil && !old.config.SamePlace(c) {
+		err = errors.New("listen, tls, state, lock and token_key cannot change while Gatehouse runs; restart it")
 	}
 	if err != nil {
 		g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})

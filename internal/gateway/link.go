@@ -146,10 +146,13 @@ func (l *link) initialize(ctx context.Context, conn upstream.Conn, m *wire.Messa
 	defer stop()
 	answer, err := conn.Call(bounded, upstream.Request{Message: m})
 	if err != nil {
-		if ctx.Err() == nil { // a caller that went away is not the server's failure
+		err = l.server.explain(conn, err)
+		// A caller that went away is not the server's failure, and a server that waits
+		// for a login works as soon as somebody has logged in.
+		if ctx.Err() == nil && decision.From(err).Reason != decision.UpstreamAuth {
 			l.server.startFailed()
 		}
-		return answer, l.server.explain(conn, err)
+		return answer, err
 	}
 	if answer.Message.Error.Exists() {
 		return answer, nil

@@ -299,7 +299,7 @@ func (g *Gateway) inspectHeaders(ex *exchange) error {
 
 // subject is what the rules are told about a text besides the text; s may be nil.
 func (l *live) subject(s *server, surface rule.Surface, name string) rule.Subject {
-	subject := rule.Subject{Surface: surface, Name: name, Configured: l.secrets}
+	subject := rule.Subject{Surface: surface, Name: name, Configured: l.ownSecrets()}
 	if s != nil {
 		subject.Server, subject.Owner = s.id, s.owner
 		if surface&rule.ToServer != 0 {

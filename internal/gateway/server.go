@@ -208,10 +208,10 @@ func (l *live) unchanged(c config.Server) *server {
 	}
 	s := l.servers[c.ID]
 	a, b := s.config, c
-	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) {
+	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) || !a.Auth.Equal(b.Auth) {
 		return nil
 	}
-	a.Env, a.Headers, b.Env, b.Headers = nil, nil, nil, nil // DeepEqual cannot compare secrets
+	a.Env, a.Headers, a.Auth, b.Env, b.Headers, b.Auth = nil, nil, nil, nil, nil, nil // DeepEqual cannot compare secrets
 	if !reflect.DeepEqual(a, b) {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 	}
 	s.admission.reported = map[string]bool{}
 	if c.URL != "" {
-		s.transport = upstream.NewTransport()
+		s.transport = g.withTokens(c, upstream.NewTransport())
 	}
 	s.stateless = newLink(s, nil)
 	s.pool = pool{server: s, sessions: map[poolKey][]*pooled{}}

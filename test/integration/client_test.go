@@ -380,7 +380,8 @@ func events(body io.Reader, each func(data []byte) bool) error {
 		if err != nil {
 			return fmt.Errorf("the stream ended before the answer: %w", err)
 		}
-		if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok && !each(bytes.TrimSpace(data)) {
+		// An event without data only has an id.
+		if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok && len(bytes.TrimSpace(data)) > 0 && !each(bytes.TrimSpace(data)) {
 			return nil
 		}
 	}

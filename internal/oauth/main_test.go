@@ -1,0 +1,5 @@
+package oauth
+
+import "log/slog"
+
+var discard = slog.New(slog.DiscardHandler)
