@@ -150,12 +150,15 @@ func (ex *exchange) unhash(ctx context.Context) error {
 	if !found {
 		return decision.Refuse(decision.NotFound, "%s", printable(name))
 	}
-	value := ex.out.Params.Get("name")
+	value := ex.msg.Params.Get("name")
 	if ex.msg.Method == wire.MethodComplete {
-		_, value = refOf(ex.out)
+		_, value = refOf(ex.msg)
 	}
-	ex.target, ex.hashed = own, false
-	return replaceMessage(&ex.out, []wire.Edit{value.Replace(wire.AppendString(nil, own))})
+	if ex.joinTo(ex.server, value, own) == 0 {
+		return decision.Refuse(decision.NotFound, "%s", printable(name))
+	}
+	ex.hashed = false
+	return nil
 }
 
 // named is the one name among the definitions whose joined form is given; there is
