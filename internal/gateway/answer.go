@@ -26,12 +26,6 @@ func (g *Gateway) fitAnswer(ex *exchange) error {
 	if ex.peer.Mount == "" {
 		edits = append(edits, joinResult(ex, result)...)
 	}
-	switch ex.msg.Method {
-	case wire.MethodInitialize:
-		edits = append(edits, iconEdits(result.Get("serverInfo"))...)
-	case wire.MethodDiscover:
-		edits = append(edits, iconEdits(result.At("_meta", wire.MetaServerInfo))...)
-	}
 	if len(edits) == 0 {
 		return nil
 	}
@@ -98,7 +92,7 @@ func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) 
 // properEntry reports whether an entry has the one name that every reader finds.
 func properEntry(kind approval.Kind, entry wire.Value) bool {
 	_, twin := entry.Lookalike("name", "uri", "uriTemplate", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "_meta")
-	return !twin && entry.Get(entryName(kind)).Text() != ""
+	return !twin && entry.Get(entryName(kind)).Text() != "" && (kind != approval.KindTool || properMirrors(entry.Raw()))
 }
 
 func joinArray(entries [][]byte) []byte {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/base64"
 	"fmt"
-	"iter"
 	"math/big"
 	"net/http"
 	"slices"
@@ -172,9 +171,9 @@ func matchParamHeaders(ex *exchange, arguments wire.Value) error {
 	if err != nil {
 		return err
 	}
-	for name, wanted := range mirrored(doc.Root) {
+	for path, wanted := range mirrored(doc.Root) {
 		header := http.CanonicalHeaderKey(headerParam + wanted)
-		argument := arguments.Get(name)
+		argument := arguments.At(path...)
 		values := ex.peer.Header.Values(header)
 		if !argument.Exists() || argument.Kind() == 'n' {
 			if len(values) > 0 {
@@ -191,18 +190,6 @@ func matchParamHeaders(ex *exchange, arguments wire.Value) error {
 		}
 	}
 	return nil
-}
-
-// mirrored yields the arguments of a tool that are repeated as headers, and the
-// names of these without their prefix.
-func mirrored(tool wire.Value) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for name, property := range tool.At("inputSchema", "properties").Members() {
-			if wanted := property.Get("x-mcp-header"); wanted.Kind() == '"' && !yield(name, wanted.Text()) {
-				return
-			}
-		}
-	}
 }
 
 // sameValue compares an argument with a header text: numbers by value, since

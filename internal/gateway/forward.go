@@ -219,7 +219,13 @@ func (g *Gateway) admitQuestion(ex *exchange) error {
 	if ex.session == nil || ex.session.own || !ex.session.declares(ex.msg) {
 		return decision.Refuse(decision.Unsupported, "the client does not answer %s", printable(ex.msg.Method))
 	}
-	return nil
+	if err := properQuestion(ex.msg.Method, ex.msg.Params); err != nil {
+		return err
+	}
+	if ex.peer.Mount != "" {
+		return nil
+	}
+	return replaceMessage(&ex.out, nameAsker(nil, ex.out.Method, ex.out.Params, ex.server.id))
 }
 
 // askClient puts a server's question to the client, under an id of our own, and

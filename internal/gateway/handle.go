@@ -324,11 +324,29 @@ func (ex *exchange) definition() (approval.Kind, string) {
 	return kind, name.Text()
 }
 
-// validate checks tool arguments against the tool's own input schema, and the
+// validate checks what the client names and gives: the address of a resource, the
+// arguments of a prompt, those of a tool against its own input schema, and the
 // headers that mirror them.
 func (g *Gateway) validate(ex *exchange) error {
+	if ex.meta.name == "uri" {
+		return properURI(ex.target)
+	}
+	if ex.msg.Method == wire.MethodListen {
+		return properURIs(ex.msg.Params.At("notifications", "resourceSubscriptions"))
+	}
+	if ex.modern && ex.route == toServer {
+		if err := fitRoots(&ex.out, ex.out.Params.Get("inputResponses").Members()); err != nil {
+			return err
+		}
+	}
+	if ex.msg.Method == wire.MethodPromptsGet {
+		return checkPromptArguments(ex)
+	}
 	if ex.item == nil || ex.meta.kind != approval.KindTool {
 		return nil
+	}
+	if !properMirrors(ex.item.Definition) {
+		return decision.Refuse(decision.UpstreamInvalid, "the tool wants its arguments in headers that cannot be")
 	}
 	arguments := ex.msg.Params.Get("arguments")
 	if arguments.Exists() && arguments.Kind() != '{' {
@@ -409,6 +427,9 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 		return err
 	}
 	ex.answer, ex.status = answer.Message, answer.Status
+	if code, failed := ex.answer.Error.Get("code").Int(); failed && ex.modern && ex.status == http.StatusOK {
+		ex.status = modernStatus(int(code)) // not every server knows it
+	}
 	return nil
 }
 
@@ -419,6 +440,9 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		return nil
 	}
 	if ex.answer.Error.Exists() {
+		if err := checkPages(ex.answer.Error); err != nil {
+			return err
+		}
 		surface := rule.ErrorText
 		if ex.fromServer() {
 			surface = rule.ClientAnswer
@@ -434,6 +458,9 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		if err := g.fitAnswer(ex); err != nil {
 			return err
 		}
+	}
+	if err := g.fitParts(ex); err != nil {
+		return err
 	}
 	if ex.meta.list != "" {
 		// The entries were compared with their approved forms, or judged one by one.

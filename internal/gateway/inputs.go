@@ -125,6 +125,9 @@ func checkInputRequests(ex *exchange) error {
 	for _, q := range result.Get("inputRequests").Members() {
 		method := q.Get("method").Text()
 		if declared(capabilities, method, q.Get("params")) {
+			if err := properQuestion(method, q.Get("params")); err != nil {
+				return err
+			}
 			continue
 		}
 		needs, known := capability[method]
@@ -170,8 +173,8 @@ func (ex *exchange) mirror(header http.Header, arguments wire.Value) {
 	if err != nil {
 		return // it was read before, so it can be
 	}
-	for name, wanted := range mirrored(doc.Root) {
-		argument := arguments.Get(name)
+	for path, wanted := range mirrored(doc.Root) {
+		argument := arguments.At(path...)
 		switch argument.Kind() {
 		case '"':
 			header[http.CanonicalHeaderKey(headerParam+wanted)] = []string{encodeHeader(argument.Text())}

@@ -268,7 +268,7 @@ func (s *server) judgePage(p *page, now basis) (*view, error) {
 		}
 		v.see[i] = true
 		raw := e.value.Raw()
-		if edits := iconEdits(e.value); len(edits) > 0 {
+		if edits := keepOnly(nil, e.value.Get("icons"), properIcon); len(edits) > 0 {
 			v.whole = false
 			raw = spliceValue(e.value, edits)
 		}

@@ -201,7 +201,7 @@ func joinEntryName(kind approval.Kind, server, name string) string {
 func joinEntry(kind approval.Kind, entry wire.Value, server string) []byte {
 	name := entry.Get(entryName(kind))
 	edits := []wire.Edit{name.Replace(wire.AppendString(nil, joinEntryName(kind, server, name.Text())))}
-	edits = append(edits, iconEdits(entry)...)
+	edits = keepOnly(edits, entry.Get("icons"), properIcon)
 	if kind == approval.KindTool {
 		edits = append(edits, uiEdits(entry, server)...)
 	}

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -49,6 +51,10 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newMessage(doc)
+}
+
+func newMessage(doc Document) (*Message, error) {
 	switch doc.Root.Kind() {
 	case '{':
 	case '[':
@@ -61,7 +67,7 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if version.Text() != "2.0" {
+	if version.Kind() != '"' || !equalText(m.Raw[version.start+1:version.end-1], "2.0") {
 		return nil, errors.New(`"jsonrpc" must be "2.0"`)
 	}
 	if m.ID, err = readID(m.id); err != nil {
@@ -89,8 +95,8 @@ var errLookalike = errors.New("a member name of the protocol in other upper and 
 
 func (m *Message) envelope() (version, method Value, err error) {
 	for _, t := range m.top {
-		v := Value{m.Raw, int(t.start), int(t.end)}
-		switch name := m.bytes(m.Strings[t.key]); string(name) {
+		v := Value{m.Raw, int(t.Start), int(t.End)}
+		switch name := m.bytes(m.Strings[t.Key]); string(name) {
 		case "jsonrpc":
 			version = v
 		case "id":
@@ -116,12 +122,12 @@ func (m *Message) envelope() (version, method Value, err error) {
 }
 
 // lookalikeInside looks at the names of the direct members of params.
-func (m *Message) lookalikeInside(params member) bool {
-	for _, s := range m.Strings[params.key+1:] {
-		if s.Start >= params.end {
+func (m *Message) lookalikeInside(params String) bool {
+	for _, s := range m.Strings[params.Key+1:] {
+		if s.Start >= params.End {
 			break
 		}
-		if s.IsKey && s.Key == params.key && lookalike(m.bytes(s), paramsNames) {
+		if s.IsKey && s.Key == params.Key && lookalike(m.bytes(s), paramsNames) {
 			return true
 		}
 	}
@@ -137,6 +143,9 @@ func readID(v Value) (ID, error) {
 	}
 	switch v.Kind() {
 	case '"':
+		if bytes.IndexByte(v.Raw(), '\\') < 0 {
+			return ID(v.Raw()), nil // without escapes it is in canonical form
+		}
 		return ID(AppendString(nil, v.Text())), nil
 	case '0':
 		for _, c := range v.Raw() {
@@ -164,7 +173,7 @@ func (m *Message) classify(method Value) error {
 		if m.Params.Exists() && m.Params.Kind() != '{' {
 			return errors.New(`"params" must be an object`)
 		}
-		m.Method = method.Text()
+		m.Method = methodName(method)
 		m.Kind = Request
 		if m.ID == "" {
 			m.Kind = Notification
@@ -183,6 +192,14 @@ func (m *Message) classify(method Value) error {
 		}
 	}
 	return nil
+}
+
+// methodName is the text of a method. The known ones need no copy of their own.
+func methodName(v Value) string {
+	if name, known := methods[string(v.doc[v.start+1:v.end-1])]; known {
+		return name
+	}
+	return v.Text()
 }
 
 // WithID is the message with another id, everything else byte for byte. A
@@ -239,12 +256,13 @@ func (m *Message) answering(raw []byte, id ID) *Message {
 		}
 		next.Strings = append(next.Strings, s)
 	}
-	next.top = make([]member, len(m.top))
-	for i, t := range m.top {
-		if t.key >= int32(first) {
-			t.key += added
+	next.top = slices.Clone(m.top)
+	for i := range next.top {
+		t := &next.top[i]
+		t.Start, t.End = int32(move(int(t.Start))), int32(move(int(t.End)))
+		if t.Key >= int32(first) {
+			t.Key += added
 		}
-		next.top[i] = member{t.key, int32(move(int(t.start))), int32(move(int(t.end)))}
 	}
 	return &next
 }
@@ -256,6 +274,20 @@ func (m *Message) IDEdit(id ID) Edit {
 		return Edit{}
 	}
 	return m.id.Replace([]byte(id))
+}
+
+// Spliced is the message that the edits make of m, the same as Parse of the spliced
+// bytes under the limits under which m was parsed. Where each edit puts one string,
+// number or literal in the place of another, as a new id or progress token does, only
+// the edits are scanned: everything else keeps its bytes, and what is known of it
+// moves along.
+func (m *Message) Spliced(lim Limits, edits ...Edit) (*Message, error) {
+	raw := Splice(m.Raw, edits...)
+	moved, ok := m.moved(raw, lim, edits)
+	if !ok {
+		return Parse(raw, lim)
+	}
+	return newMessage(moved)
 }
 
 // NewRequest writes a request; params may be nil.
