@@ -73,7 +73,11 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 	keyIndex, key := int32(-1), ""
 	for n := first; n < len(doc.Strings) && int(doc.Strings[n].Start) < end; n++ {
 		s := doc.Strings[n]
-		if s.Start == s.End || inside(s, except) {
+		if after := inside(s, except); after > 0 { // a long list has many strings
+			n += sort.Search(len(doc.Strings)-n, func(i int) bool { return int(doc.Strings[n+i].Start) >= after }) - 1
+			continue
+		}
+		if s.Start == s.End {
 			continue
 		}
 		if s.Key != keyIndex {
@@ -166,13 +170,15 @@ func (i *Inspector) showDecoded(out *Outcome, doc *wire.Document, s wire.String,
 	return nil
 }
 
-func inside(s wire.String, regions []wire.Value) bool {
+// inside is the end of the region that the string is inside of, 0 if it is in
+// none.
+func inside(s wire.String, regions []wire.Value) int {
 	for _, region := range regions {
 		if start, end := region.Span(); start < int(s.Start) && int(s.End) < end {
-			return true
+			return end
 		}
 	}
-	return false
+	return 0
 }
 
 // Text inspects a text that stands in no message, such as an HTTP header, and

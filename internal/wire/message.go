@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
 )
 
 // Kind tells the three forms of a JSON-RPC message.
@@ -201,6 +205,67 @@ func methodName(v Value) string {
 // WithID is the message with another id, everything else byte for byte. A
 // notification has none and stays as it is.
 func (m *Message) WithID(id ID) []byte { return Splice(m.Raw, m.IDEdit(id)) }
+
+// Answering is a response like m with another id, everything else byte for byte:
+// what Parse makes of WithID, without a second scan of a text that may be large.
+func (m *Message) Answering(id ID) (*Message, error) {
+	raw := m.WithID(id)
+	if m.Kind != Response || m.id.Kind() != '0' || id == "" {
+		return Parse(raw, Limits{Bytes: len(raw), Items: math.MaxInt, Members: math.MaxInt, Strings: math.MaxInt})
+	}
+	return m.answering(raw, id), nil
+}
+
+// answering is m as it is read from raw, which holds another id in the place of
+// its own, a number, and is the same in all else.
+func (m *Message) answering(raw []byte, id ID) *Message {
+	shift := len(raw) - len(m.Raw)
+	move := func(pos int) int {
+		if pos > m.id.start {
+			return pos + shift
+		}
+		return pos
+	}
+	value := func(v Value) Value {
+		if !v.Exists() {
+			return v
+		}
+		return Value{raw, move(v.start), move(v.end)}
+	}
+	next := *m
+	next.ID, next.Raw, next.Root, next.id = id, raw, value(m.Root), value(m.id)
+	next.Result, next.Error = value(m.Result), value(m.Error)
+	if shift == 0 && id[0] != '"' {
+		return &next // every string stands where it stood
+	}
+	first := sort.Search(len(m.Strings), func(i int) bool { return int(m.Strings[i].Start) > m.id.start })
+	next.Strings = make([]String, 0, len(m.Strings)+1)
+	next.Strings = append(next.Strings, m.Strings[:first]...)
+	added := int32(0)
+	if id[0] == '"' {
+		added = 1
+		next.Strings = append(next.Strings, String{
+			Start: int32(m.id.start) + 1, End: int32(m.id.start+len(id)) - 1, Key: int32(first) - 1,
+			Escaped: strings.Contains(string(id), `\`),
+		})
+	}
+	for _, s := range m.Strings[first:] {
+		s.Start, s.End = s.Start+int32(shift), s.End+int32(shift)
+		if s.Key >= int32(first) {
+			s.Key += added
+		}
+		next.Strings = append(next.Strings, s)
+	}
+	next.top = slices.Clone(m.top)
+	for i := range next.top {
+		t := &next.top[i]
+		t.Start, t.End = int32(move(int(t.Start))), int32(move(int(t.End)))
+		if t.Key >= int32(first) {
+			t.Key += added
+		}
+	}
+	return &next
+}
 
 // IDEdit is the edit that gives the message another id. For a notification it
 // changes nothing.

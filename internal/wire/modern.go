@@ -21,6 +21,13 @@ const (
 	MethodComplete      = "completion/complete"
 )
 
+// Tasks of the extension io.modelcontextprotocol/tasks, which has tasks/get and
+// tasks/cancel too.
+const (
+	MethodTasksUpdate = "tasks/update"
+	NotifyTask        = "notifications/tasks"
+)
+
 // Notifications.
 const (
 	// NotifyCancelled ends a request. In 2026-07-28 a client sends it on stdio

@@ -77,12 +77,15 @@ func (v Value) Get(key string) Value {
 // where Get finds nothing (CVE-2026-27896).
 func (v Value) Lookalike(keys ...string) (string, bool) {
 	for name := range v.Members() {
-		if lookalike([]byte(name), keys) {
+		if IsLookalike(name, keys...) {
 			return name, true
 		}
 	}
 	return "", false
 }
+
+// IsLookalike is Lookalike for one member name.
+func IsLookalike(name string, keys ...string) bool { return lookalike([]byte(name), keys) }
 
 func lookalike(name []byte, keys []string) bool {
 	for _, key := range keys {
