@@ -45,6 +45,11 @@ var gaps = []gap{
 		sometimes: true,
 	},
 	{
+		eras: []era{modern, auto}, server: "/mcp", ops: []operation{opSubscribe},
+		why:       "the gateway acknowledges a subscription before it has subscribed with the servers, so that an update right after may be lost",
+		sometimes: true,
+	},
+	{
 		client: "mcp-remote",
 		why:    "it sends the header `Mcp-Method` with the revisions that do not have it, and the gateway takes that for 2026-07-28",
 	},
