@@ -29,11 +29,11 @@ func ModernHeader(h http.Header) bool {
 	if h == nil {
 		return false
 	}
-	if h.Get(headerMethod) != "" {
-		return true
+	if version := h.Get(headerVersion); version != "" {
+		return !slices.Contains(wire.LegacyVersions, version)
 	}
-	version := h.Get(headerVersion)
-	return version != "" && !slices.Contains(wire.LegacyVersions, version)
+	// Some clients of the revisions before send Mcp-Method too, within a session.
+	return h.Get(headerMethod) != "" && h.Get("Mcp-Session-Id") == ""
 }
 
 // modernMeta checks the _meta that every request of 2026-07-28 must carry.

@@ -79,23 +79,85 @@ func (g *Gateway) listen(ctx context.Context, ex *exchange) (upstream.Answer, er
 	if err != nil {
 		return upstream.Answer{}, err
 	}
-	emit := func(m *wire.Message) error { return emitTagged(ex, m) }
-	// "MUST be the first message the server sends carrying the subscription's ID."
 	ack, err := wire.Parse(wire.NewNotification(wire.NotifyAcknowledged,
 		object(wire.Change{Key: "notifications", Raw: granted.filter()})), wire.Limits{Bytes: 1 << 30})
 	if err != nil {
 		return upstream.Answer{}, err
 	}
-	if err := emit(ack); err != nil {
-		return upstream.Answer{}, decision.Wrap(decision.ClientGone, err)
-	}
-	var all sync.WaitGroup
+	out := &announcer{ex: ex}
+	var all, taken sync.WaitGroup
 	for s, wanted := range parts {
-		all.Go(func() { s.watch(ctx, ex, wanted, emit, func() {}) })
+		taken.Add(1)
+		begun := sync.OnceFunc(taken.Done)
+		all.Go(func() {
+			defer begun()
+			s.watch(ctx, ex, wanted, out.emit, begun)
+		})
+	}
+	// A client that has the acknowledgement relies on it, so the servers come first;
+	// one that does not answer must not keep the others from being heard.
+	await(ctx, &taken, g.live.Load().config.Limits.StartTimeout)
+	if err := out.open(ack); err != nil {
+		ex.cancel(decision.Wrap(decision.ClientGone, err))
 	}
 	<-ctx.Done()
 	all.Wait()
 	return upstream.Answer{}, cancelled(ctx)
+}
+
+// await waits for a group, but no longer than that.
+func await(ctx context.Context, group *sync.WaitGroup, longest time.Duration) {
+	done := make(chan struct{})
+	go func() { // ends with the group, which ends with ctx at the latest
+		group.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// announcer sends the notifications of one subscription, the acknowledgement first:
+// it "MUST be the first message the server sends carrying the subscription's ID".
+type announcer struct {
+	ex *exchange
+
+	mu      sync.Mutex // guards what follows, and the order
+	opened  bool
+	waiting []*wire.Message // that came before the acknowledgement
+}
+
+// maxWaiting bounds what is kept until a subscription is acknowledged. They say that
+// something changed; one of each kind would do.
+const maxWaiting = 100
+
+func (a *announcer) emit(m *wire.Message) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.opened {
+		return emitTagged(a.ex, m)
+	}
+	if len(a.waiting) < maxWaiting {
+		a.waiting = append(a.waiting, m)
+	}
+	return nil
+}
+
+func (a *announcer) open(ack *wire.Message) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.opened = true
+	for _, m := range append([]*wire.Message{ack}, a.waiting...) {
+		if err := emitTagged(a.ex, m); err != nil {
+			return err
+		}
+	}
+	a.waiting = nil
+	return nil
 }
 
 // interestsOf takes a filter apart: what each server is asked for, and all that is
@@ -203,11 +265,11 @@ func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest,
 
 // watchLegacy follows a server in a session of the client's pool.
 func (s *server) watchLegacy(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func()) error {
-	p, err := s.pool.lease(ex)
+	p, release, err := s.pool.lease(ex)
 	if err != nil {
 		return err
 	}
-	defer p.leave()
+	defer release()
 	l := p.session.link(s)
 	defer l.hold()()
 	conn, err := l.ready(ctx)

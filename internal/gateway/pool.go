@@ -28,6 +28,7 @@ type pooled struct {
 
 	mu        sync.Mutex // guards what follows
 	users     int
+	asking    int // users whose calls the server may interrupt with questions
 	used      time.Time
 	errands   []*errand // that run in it, the latest last
 	followers map[*follower]bool
@@ -46,30 +47,33 @@ const (
 // no call, so a call whose client answers questions gets a session to itself, as
 // long as there are not too many; the one used last, because a server may keep
 // something from one call for the next.
-func (p *pool) lease(ex *exchange) (*pooled, error) {
+//
+// Whoever follows what a server announces is no call: such a client must be in the
+// session in which its calls change something.
+func (p *pool) lease(ex *exchange) (*pooled, func(), error) {
 	key, params := p.key(ex)
 	alone := p.server.config.URL == "" && mayAsk(ex.msg.Method) && answersQuestions(ex)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", p.server.id)
+		return nil, nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", p.server.id)
 	}
 	list := p.sessions[key]
 	for i, s := range slices.Backward(list) {
-		if !alone || s.idle() || i == 0 && len(list) >= maxAlone {
+		if !alone || s.free() || i == 0 && len(list) >= maxAlone {
 			p.sessions[key] = append(slices.Delete(slices.Clone(list), i, i+1), s)
-			return s.enter(), nil
+			return s, s.enter(alone), nil
 		}
 	}
 	if !p.room() {
-		return nil, decision.Refuse(decision.Overloaded, "%d sessions with %s are in use", maxPooled, p.server.id)
+		return nil, nil, decision.Refuse(decision.Overloaded, "%d sessions with %s are in use", maxPooled, p.server.id)
 	}
 	s, err := p.open(key, params)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.sessions[key] = append(list, s)
-	return s.enter(), nil
+	return s, s.enter(alone), nil
 }
 
 // key tells whose session may be used, and how it begins.
@@ -157,18 +161,29 @@ func (p *pool) close() {
 	ending.Wait()
 }
 
-func (s *pooled) enter() *pooled {
+// enter counts a user, until what it returns is called.
+func (s *pooled) enter(asking bool) (leave func()) {
+	n := 0
+	if asking {
+		n = 1
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users++
-	return s
+	s.asking += n
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.users--
+		s.asking -= n
+		s.used = time.Now()
+	}
 }
 
-func (s *pooled) leave() {
+func (s *pooled) free() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.users--
-	s.used = time.Now()
+	return s.asking == 0
 }
 
 func (s *pooled) idle() bool {

@@ -270,11 +270,11 @@ func (s *server) linkFor(ex *exchange) (l *link, release func(), err error) {
 	case !ex.modern:
 		return ex.session.link(s), nil, nil
 	}
-	leased, err := s.pool.lease(ex)
+	leased, release, err := s.pool.lease(ex)
 	if err != nil {
 		return nil, nil, err
 	}
-	return leased.session.link(s), leased.leave, nil
+	return leased.session.link(s), release, nil
 }
 
 // source is how the server is reached, as people approve it: secrets in it are

@@ -34,24 +34,10 @@ type gap struct {
 
 var gaps = []gap{
 	{
-		eras: []era{modern, auto}, server: "/mcp/everything", ops: []operation{opSubscribe},
-		why:       "the call that makes the update may run in another session with the server than the subscription, and so in another process",
-		sometimes: true,
-	},
-	{
 		eras: []era{modern, auto}, server: "/mcp/gosdk", ops: []operation{opSubscribe},
 		why: "all clients of this revision share one process of the server, and the Go SDK remembers only the latest subscription of a " +
 			"connection, so that a client may lose its own to another",
 		sometimes: true,
-	},
-	{
-		eras: []era{modern, auto}, server: "/mcp", ops: []operation{opSubscribe},
-		why:       "the gateway acknowledges a subscription before it has subscribed with the servers, so that an update right after may be lost",
-		sometimes: true,
-	},
-	{
-		client: "mcp-remote",
-		why:    "it sends the header `Mcp-Method` with the revisions that do not have it, and the gateway takes that for 2026-07-28",
 	},
 }
 
