@@ -148,6 +148,19 @@ func Test_R125_names_that_both_sides_give_themselves_decide_nothing(t *testing.T
 	}
 }
 
+func Test_R126_a_short_value_of_the_configuration_lets_no_secret_pass(t *testing.T) {
+	g := open(t)
+	token := githubToken()
+	for !strings.Contains(token, "1") { // which "files" has in its environment
+		token = githubToken()
+	}
+	for _, c := range g.both(t, "files") {
+		if r := c.call("echo", object{"text": token}); r.reason() != "rule-matched" {
+			t.Errorf("in %s: answered %s", c.era(), r.raw)
+		}
+	}
+}
+
 func Test_R128_addresses_of_resources_are_validated(t *testing.T) {
 	g := open(t)
 	for _, mount := range []string{"web", "newest", ""} {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // object is a JSON object.
@@ -269,7 +270,12 @@ func (s *server) askLegacy(method string, params object, write func(object)) obj
 	s.waiting[id] = answer
 	s.mu.Unlock()
 	write(object{"jsonrpc": "2.0", "id": json.RawMessage(id), "method": method, "params": params})
-	return <-answer
+	select {
+	case got := <-answer:
+		return got
+	case <-time.After(patience): // nobody answered
+		return nil
+	}
 }
 
 // pagePath is where the page is that the server asks to be opened.
