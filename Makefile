@@ -7,6 +7,7 @@ SHELL := /bin/sh
 
 GO ?= go
 NPM ?= npm
+PYTHON ?= python3
 
 # The same source gives the same bytes wherever the checkout lies and whoever
 # owns it.
@@ -21,6 +22,10 @@ NODE_STAMP := $(NODE_MODULES)/.package-lock.json
 TOOLS_STAMP := test/.tools/tools.stamp
 SERVERS_STAMP := test/.tools/servers.stamp
 SERVER_SOURCES := $(wildcard test/servers/go.* test/servers/*/*.go test/servers/internal/*/*.go)
+CLIENT_STAMP := test/.tools/client.stamp
+CLIENT_SOURCES := $(wildcard test/matrix/clients/go/*)
+VENV := test/.tools/python
+PYTHON_STAMP := test/.tools/python.stamp
 
 # Every file in the checkout that is source, whether git knows it already or not.
 FIND_SOURCE := find . \( -name .git -o -name node_modules -o -path ./test/.tools -o -path ./bin -o -path ./workspace \) -prune -o -type f
@@ -51,6 +56,10 @@ test: tools build ## run every test, conformance included
 conformance: tools ## run the official MCP suite directly and through the gateway
 	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run TestConformance ./test/conformance -update
 
+.PHONY: matrix
+matrix: tools ## run real clients against real servers and write docs/COMPATIBILITY.md
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v ./test/matrix -update
+
 .PHONY: bench
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
 	$(GO) run ./test/bench
@@ -71,10 +80,13 @@ lint: $(TOOLS_STAMP) ## check format, vet, staticcheck, modules and generated fi
 		if [ -n "$$unformatted" ]; then echo "gofmt -w these files:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
 	cd test/servers && $(GO) vet ./...
+	cd test/matrix/clients/go && $(GO) vet ./...
 	$(BIN)/staticcheck ./...
 	cd test/servers && $(BIN)/staticcheck ./...
+	cd test/matrix/clients/go && $(BIN)/staticcheck ./...
 	$(GO) mod tidy -diff
 	cd test/servers && $(GO) mod tidy -diff
+	cd test/matrix/clients/go && $(GO) mod tidy -diff
 	cd test/tools && $(GO) mod tidy -diff
 	@echo generated files
 	@before=$$(mktemp) && after=$$(mktemp) && trap 'rm -f "$$before" "$$after"' EXIT && \
@@ -88,7 +100,7 @@ generate: ## write the generated files anew
 	$(GO) generate ./...
 
 .PHONY: tools
-tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) ## install what the tests run beside the product
+tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) ## install what the tests run beside the product
 
 # npm writes the stamp itself when the installation is complete. No package runs
 # a script of its own.
@@ -104,6 +116,26 @@ $(TOOLS_STAMP): test/tools/go.mod test/tools/go.sum
 $(SERVERS_STAMP): $(SERVER_SOURCES)
 	@mkdir -p $(BIN)
 	cd test/servers && GOBIN=$(BIN) $(GO) install ./...
+	@touch $@
+
+$(CLIENT_STAMP): $(CLIENT_SOURCES)
+	@mkdir -p $(BIN)
+	cd test/matrix/clients/go && GOBIN=$(BIN) $(GO) install .
+	@touch $@
+
+# Debian has what makes virtual environments in a package of its own. Every
+# package has a digest, and nothing is built from source.
+$(PYTHON_STAMP): test/python/requirements.txt
+	@mkdir -p test/.tools
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get install -y -q python3-venv || { apt-get update -q && apt-get install -y -q python3-venv; }; \
+		else \
+			echo "The tests need Python 3.11 or later with venv; on Debian: apt-get install python3-venv" >&2; exit 1; \
+		fi
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r test/python/requirements.txt
 	@touch $@
 
 workspace/welcome.txt: examples/welcome.txt

@@ -593,6 +593,49 @@ func Test_a_bad_reload_keeps_the_old_answers(t *testing.T) {
 	}
 }
 
+// Whatever changes an answer of Check or Server changes the generation, also in
+// another Book on the same files.
+func Test_generation_tells_changes(t *testing.T) {
+	f := newFixture(t)
+	last := f.Generation()
+	changed := func(what string, want bool) {
+		t.Helper()
+		now := f.Generation()
+		if (now != last) != want {
+			t.Errorf("%s: generation %d after %d", what, now, last)
+		}
+		last = now
+	}
+	tool := func(text string) Item { return NewItem(KindTool, "a", []byte(`{"name":"a","description":"`+text+`"}`)) }
+	f.observe("s", Definition{Source: Source{URL: "https://example.com/"}, Items: []Item{tool("one")}}, ObserveOptions{})
+	changed("first use", true)
+	f.Check("s", KindTool, "a", tool("one").Digest)
+	changed("a question", false)
+	if err := f.Pend("s", tool("two")); err != nil {
+		t.Fatal(err)
+	}
+	changed("drift", true)
+	if err := f.Pend("s", tool("two")); err != nil {
+		t.Fatal(err)
+	}
+	changed("the same drift", false)
+	f.approveAll("s")
+	changed("approval", true)
+	if err := f.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	changed("nothing", false)
+	other := f.reopen()
+	if err := other.Pend("s", tool("three")); err != nil {
+		t.Fatal(err)
+	}
+	other.approveAll("s")
+	if err := f.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	changed("approval by another process", true)
+}
+
 func Test_check_allocates_nothing(t *testing.T) {
 	f := newFixture(t)
 	read := tool("read", "Reads.")

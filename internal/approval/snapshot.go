@@ -2,7 +2,8 @@ package approval
 
 // snapshot is what Check reads. It is never changed after it was published.
 type snapshot struct {
-	servers map[string]*view
+	servers    map[string]*view
+	generation uint64
 }
 
 type view struct {
@@ -50,6 +51,11 @@ func (b *Book) Server(server string) State {
 	return v.state
 }
 
+// Generation changes whenever an answer of Check or Server may have changed. What
+// was derived from answers given after a Generation was read may be used for as
+// long as Generation is still the same.
+func (b *Book) Generation() uint64 { return b.current.Load().generation }
+
 // pends reports whether nothing is to be done about the item: it is approved, or
 // it waits already.
 func (s *snapshot) pends(server string, item Item) bool {
@@ -61,7 +67,7 @@ func (s *snapshot) pends(server string, item Item) bool {
 	return item.Digest != "" && (known.approved == item.Digest || known.pending == item.Digest || known.saturated || known.ambiguous)
 }
 
-// publish makes what the Book knows visible to Check.
+// publish makes what the Book knows visible to Check; the caller holds mu.
 func (b *Book) publish() {
 	servers := make(map[string]*view, len(b.lock)+len(b.pending))
 	for server := range b.lock {
@@ -75,7 +81,11 @@ func (b *Book) publish() {
 	for server, v := range servers {
 		v.fill(b.lock[server], b.pending[server], b.seen[server])
 	}
-	b.current.Store(&snapshot{servers})
+	next := &snapshot{servers: servers, generation: 1}
+	if before := b.current.Load(); before != nil {
+		next.generation = before.generation + 1
+	}
+	b.current.Store(next)
 }
 
 func (v *view) fill(set approvals, w *waiting, seen sighting) {

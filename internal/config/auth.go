@@ -13,6 +13,7 @@ const (
 	OAuth             = "oauth"              // a person logs in with `gatehouse login`
 	ClientCredentials = "client-credentials" // the gateway has an account of its own
 	Enterprise        = "enterprise"         // the company's identity provider vouches for the user
+	WorkloadIdentity  = "workload-identity"  // the platform that the gateway runs on vouches for it
 )
 
 // Auth is how the gateway gets a token for a server that wants one. A server
@@ -26,6 +27,7 @@ type Auth struct {
 	ClientMetadataURL string // a client ID that is the URL of a metadata document
 	RedirectPort      int    // for the redirect to this machine; 0 for any
 	Scopes            []string
+	Assertion         Secret // who the gateway is, as its platform says; read anew each time
 	IdP               IdP
 	Proxy             string // URL of the egress proxy for what the server names; "" for none
 
@@ -49,7 +51,7 @@ func (a *Auth) Equal(b *Auth) bool {
 	}
 	return a.Type == b.Type && a.Issuer == b.Issuer && a.ClientID == b.ClientID && a.ClientMetadataURL == b.ClientMetadataURL &&
 		a.RedirectPort == b.RedirectPort && a.Proxy == b.Proxy &&
-		a.ClientSecret.Equal(b.ClientSecret) && a.ClientKey.Equal(b.ClientKey) && a.IdP.equal(b.IdP) &&
+		a.ClientSecret.Equal(b.ClientSecret) && a.ClientKey.Equal(b.ClientKey) && a.Assertion.Equal(b.Assertion) && a.IdP.equal(b.IdP) &&
 		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.UnsafePrefixes, b.UnsafePrefixes) && slices.Equal(a.UnsafeHosts, b.UnsafeHosts)
 }
 
@@ -64,7 +66,7 @@ func (a *Auth) secrets() []string {
 		return nil
 	}
 	var values []string
-	for _, s := range []Secret{a.ClientSecret, a.ClientKey, a.IdP.ClientSecret, a.IdP.IDToken} {
+	for _, s := range []Secret{a.ClientSecret, a.ClientKey, a.Assertion, a.IdP.ClientSecret, a.IdP.IDToken} {
 		if value, err := s.Resolve(); err == nil {
 			values = append(values, value)
 		}
@@ -86,7 +88,7 @@ func authKey(s *Server) key {
 
 func authKeys(a *Auth) []key {
 	return []key{
-		oneOf("type", "How the gateway gets its token.", &a.Type, OAuth, ClientCredentials, Enterprise),
+		oneOf("type", "How the gateway gets its token.", &a.Type, OAuth, ClientCredentials, Enterprise, WorkloadIdentity),
 		plainText("issuer", "The only authorization server to use.", &a.Issuer, checkIssuer),
 		plainText("client_id", "As registered at the authorization server.", &a.ClientID, checkClientID),
 		reference("client_secret", "As registered at the authorization server: env:NAME or file:PATH.", &a.ClientSecret),
@@ -96,6 +98,7 @@ func authKeys(a *Auth) []key {
 		{"scopes", schema{"type": "array", "items": schema{"type": "string"}, "description": "What to ask for, instead of what the server names."}, func(r *reader, n *node, field string) {
 			a.Scopes = r.texts(n, field, "scope", checkScope)
 		}},
+		reference("assertion", "JWT in which the platform says who the gateway is, with type: workload-identity, read anew each time: env:NAME or file:PATH.", &a.Assertion),
 		section("idp", "The company's identity provider, with type: enterprise.",
 			plainText("issuer", "Issuer of the identity provider.", &a.IdP.Issuer, checkIssuer),
 			plainText("client_id", "As registered at the identity provider.", &a.IdP.ClientID, checkClientID),
@@ -181,6 +184,12 @@ func (r *reader) checkAuth(n *node, field string, s Server) {
 	}
 	if a.Type == ClientCredentials && !has(a.ClientSecret) && !has(a.ClientKey) {
 		r.refuse(at, field, "type: %s needs a client_secret or a client_key", a.Type)
+	}
+	switch {
+	case a.Type == WorkloadIdentity && !has(a.Assertion):
+		r.refuse(at, field, "type: %s needs an assertion", a.Type)
+	case a.Type != WorkloadIdentity && has(a.Assertion):
+		refuse("assertion", "belongs to type: %s", WorkloadIdentity)
 	}
 	switch idp := a.IdP; {
 	case a.Type == Enterprise && (idp.Issuer == "" || idp.ClientID == "" || !has(idp.IDToken)):

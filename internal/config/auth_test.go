@@ -34,6 +34,9 @@ servers:
       type: enterprise
       client_id: gatehouse
       idp: {issuer: "https://idp.example.com", client_id: gw, client_secret: "env:GATEHOUSE_TEST_TOKEN", id_token: "file:id.jwt"}
+  platform:
+    url: https://mcp.example.com/mcp
+    auth: {type: workload-identity, client_id: gatehouse, assertion: "file:id.jwt"}
   plain:
     url: https://mcp.example.com/mcp
     auth:
@@ -63,9 +66,10 @@ func Test_every_key_of_auth_is_read(t *testing.T) {
 			UnsafePrefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16")},
 			UnsafeHosts:    []string{"sso.corp.example"},
 		},
-		"machine": {Type: "client-credentials", ClientID: "gatehouse", ClientKey: file("key.pem")},
-		"company": {Type: "enterprise", ClientID: "gatehouse", IdP: IdP{"https://idp.example.com", "gw", env, file("id.jwt")}},
-		"plain":   {Type: "oauth"},
+		"machine":  {Type: "client-credentials", ClientID: "gatehouse", ClientKey: file("key.pem")},
+		"company":  {Type: "enterprise", ClientID: "gatehouse", IdP: IdP{"https://idp.example.com", "gw", env, file("id.jwt")}},
+		"platform": {Type: "workload-identity", ClientID: "gatehouse", Assertion: file("id.jwt")},
+		"plain":    {Type: "oauth"},
 	}
 	for id, auth := range want {
 		s, _ := c.Server(id)
@@ -93,7 +97,7 @@ func Test_one_wrong_value_in_each_field_of_auth_is_refused(t *testing.T) {
 	for _, test := range []struct{ auth, want string }{
 		{"oauth", "auth: found text, expected a mapping"},
 		{"{typ: oauth}", `auth.typ: unknown key; did you mean "type"?`},
-		{"{type: password}", `auth.type: found "password", expected oauth or client-credentials or enterprise`},
+		{"{type: password}", `auth.type: found "password", expected oauth or client-credentials or enterprise or workload-identity`},
 		{"{issuer: 7}", "auth.issuer: found a number, expected text"},
 		{"{issuer: http://auth.example.com}", "auth.issuer: expected an https URL"},
 		{`{issuer: "https://auth.example.com/?a=b"}`, "auth.issuer: expected an https URL"},
@@ -120,6 +124,9 @@ func Test_one_wrong_value_in_each_field_of_auth_is_refused(t *testing.T) {
 		{"{type: client-credentials, client_id: a, client_secret: 'env:GATEHOUSE_TEST_TOKEN', redirect_port: 1}", "auth.redirect_port: belongs to type: oauth"},
 		{"{type: client-credentials, client_id: a, client_secret: 'env:GATEHOUSE_TEST_TOKEN', client_metadata_url: 'https://a.example/b'}", "auth.client_metadata_url: belongs to type: oauth"},
 		{"{type: enterprise, client_id: a}", "auth: type: enterprise needs idp with issuer, client_id and id_token"},
+		{"{type: workload-identity, client_id: a}", "auth: type: workload-identity needs an assertion"},
+		{"{type: workload-identity, client_id: a, assertion: eyJ}", "auth.assertion: a secret does not stand in this file"},
+		{"{assertion: 'env:GATEHOUSE_TEST_TOKEN'}", "auth.assertion: belongs to type: workload-identity"},
 		{"{idp: {issuer: 'https://a.example'}}", "auth.idp: belongs to type: enterprise"},
 		{"{type: enterprise, client_id: a, idp: {issuer: x}}", "auth.idp.issuer: expected an https URL"},
 		{"{type: enterprise, client_id: a, idp: {client_id: ''}}", "auth.idp.client_id: expected the client ID"},

@@ -29,6 +29,7 @@ type Config struct {
 	Rules   map[string]string // rule id → Enforce or Report; a rule that is absent is enforced
 	Audit   Audit
 	Limits  Limits
+	Joined  Joined
 
 	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
 
@@ -60,6 +61,18 @@ const (
 	Legacy = "legacy" // initialize-based revisions, 2024-11-05 to 2025-11-25
 	Modern = "modern" // 2026-07-28
 )
+
+// Values of Joined.Discovery.
+const (
+	Full        = "full"        // every tool is listed
+	Progressive = "progressive" // find_tools and call_tool are listed in their place
+)
+
+// Joined says how the servers look where they are joined, at /mcp.
+type Joined struct {
+	Discovery        string // Full or Progressive
+	DescriptionBytes int    // of all tool descriptions together; 0: no bound
+}
 
 // TLS names the files of the gateway's own certificate, absolute; both or none.
 type TLS struct {
@@ -113,6 +126,9 @@ type Server struct {
 	// IdleStop ends a process that nobody used for so long; 0 leaves those of a
 	// client's own session alone.
 	IdleStop time.Duration
+
+	Tools, Prompts Filter // by name
+	Resources      Filter // and resource templates, by URI
 }
 
 // DefaultListen is where the gateway listens unless it is told otherwise.
@@ -134,6 +150,7 @@ func Default(path string) *Config {
 		Lock:    filepath.Join(dir, "gatehouse.lock"),
 		State:   filepath.Join(dir, ".gatehouse"),
 		Rules:   map[string]string{},
+		Joined:  Joined{Discovery: Full},
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
 			RequestBytes: 4 << 20,

@@ -60,6 +60,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 		State:   filepath.Join(dir, ".gatehouse"),
 		Rules:   map[string]string{},
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
+		Joined:  Joined{Discovery: "full"},
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
 			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
@@ -103,6 +104,7 @@ limits:
   events: 7
   tools: 8
   processes: 9
+joined: {discovery: progressive, description_bytes: 32KiB}
 servers:
   z-last:
     url: http://mcp.example.com/mcp
@@ -112,6 +114,9 @@ servers:
     approve: first-use
     era: modern
     timeout: 7s
+    tools: {allow: ["get_*", search], deny: ["*_secret*"]}
+    prompts: {deny: ["*"]}
+    resources: {allow: ["docs://*"]}
   a1:
     command: [server, --port, 8080, true]
     dir: .
@@ -142,6 +147,7 @@ func Test_every_key_is_read(t *testing.T) {
 		RequestStateKey: seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
 		Audit:           Audit{"each", "none", "none", 1024},
 		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9},
+		Joined:          Joined{"progressive", 32 << 10},
 		Servers: []Server{
 			{
 				ID: "a1", Name: "a1", Command: []string{"server", "--port", "8080", "true"}, Dir: dir,
@@ -156,13 +162,14 @@ func Test_every_key_is_read(t *testing.T) {
 				ID: "z-last", Name: "z-last", Dir: dir, URL: "http://mcp.example.com/mcp", UnsafePlainHTTP: true,
 				Headers: map[string]Secret{"Authorization": seal(&secret{parts: []part{{text: "Bearer "}, {source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}})},
 				Approve: "first-use", Era: "modern", Timeout: 7 * time.Second,
+				Tools: Filter{Allow: []string{"get_*", "search"}, Deny: []string{"*_secret*"}}, Prompts: Filter{Deny: []string{"*"}}, Resources: Filter{Allow: []string{"docs://*"}},
 			},
 		},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 27): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 28): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}
@@ -275,6 +282,10 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"limits.events", top("limits: {events: many}"), `limits.events: found "many", expected a whole number`},
 		{"limits.tools", top(`limits: {tools: "5"}`), `limits.tools: found "5", expected a whole number`},
 
+		{"joined", top("joined: progressive"), ":1:9: joined: found text, expected a mapping with the keys discovery, description_bytes"},
+		{"joined.discovery", top("joined: {discovery: lazy}"), `joined.discovery: found "lazy", expected full or progressive`},
+		{"joined.description_bytes", top("joined: {description_bytes: 10}"), "joined.description_bytes: found 10, expected a size from 1KiB to 16MiB"},
+
 		{"server id", "servers:\n  My Files:\n    command: [x]\n", `:2:3: servers.My Files: expected an id`},
 		{"server id suggestion", "servers:\n  My Files:\n    command: [x]\n", `such as "my-files"`},
 		{"server id with separator", "servers:\n  a__b:\n    command: [x]\n", ":2:3: servers.a__b: expected an id"},
@@ -309,6 +320,17 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"era", server("    era: new"), `servers.files.era: found "new", expected auto or legacy or modern`},
 		{"server timeout", server("    timeout: 0s"), `servers.files.timeout: found "0s", expected a duration`},
 		{"server timeout too long", server("    timeout: 1h"), ":4:14: servers.files.timeout: 1h0m0s is longer than limits.max_timeout"},
+
+		{"tools", server("    tools: [a]"), "servers.files.tools: found a list, expected a mapping with the keys allow, deny"},
+		{"tools key", server("    tools: {alow: [a]}"), `servers.files.tools.alow: unknown key; did you mean "allow"?`},
+		{"tools.allow", server("    tools: {allow: a}"), "servers.files.tools.allow: found text, expected a list of patterns"},
+		{"tools.allow empty", server("    tools: {allow: []}"), "servers.files.tools.allow: an empty list says nothing"},
+		{"tools.deny pattern", server("    tools: {deny: ['a?']}"), `servers.files.tools.deny[0]: found "a?", only * has a meaning in a pattern`},
+		{"tools.deny class", server("    tools: {deny: ['[ab]']}"), "only * has a meaning in a pattern"},
+		{"tools.deny empty text", server("    tools: {deny: ['']}"), "expected a name in which * stands for any characters"},
+		{"tools.deny twice", server("    tools: {deny: [a, a]}"), `servers.files.tools.deny[1]: "a" stands in the list twice`},
+		{"prompts", server("    prompts: {allow: [7]}"), "servers.files.prompts.allow[0]: found a number, expected the text of one pattern"},
+		{"resources", server("    resources: {deny: ['file:///{x}']}"), "servers.files.resources.deny[0]: found"},
 
 		{"url type", "servers:\n  a:\n    url: [x]\n", ":3:10: servers.a.url: found a list, expected an http or https URL"},
 		{"url scheme", "servers:\n  a:\n    url: ftp://example.com/\n", ":3:10: servers.a.url: expected an http or https URL"},

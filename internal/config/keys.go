@@ -22,6 +22,10 @@ const maxTools = 2000
 // record of the log (audit.MaxRecord).
 const maxAuditField = 64 << 10
 
+// A budget below minDescriptionBytes would leave nothing of any description;
+// maxDescriptionBytes is more than a model can read.
+const minDescriptionBytes, maxDescriptionBytes = 1 << 10, 16 << 20
+
 // key is one key of gatehouse.yaml. The reader, the JSON Schema and the test of
 // the documentation all go by the same list.
 type key struct {
@@ -65,6 +69,10 @@ func configKeys(c *Config, servers **node) []key {
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
 			count("processes", "Server processes alive at once.", &l.Processes, 100_000),
+		),
+		section("joined", "How the servers look where they are joined, at /mcp.",
+			oneOf("discovery", "Whether every tool is listed, or two tools that find and call the others.", &c.Joined.Discovery, Full, Progressive),
+			size("description_bytes", "Bound of all tool descriptions together; the longest are shortened.", &c.Joined.DescriptionBytes, minDescriptionBytes, maxDescriptionBytes),
 		),
 		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
@@ -216,21 +224,21 @@ func count(name, doc string, to *int, highest int) key {
 }
 
 func size(name, doc string, to *int, lowest, highest int) key {
-	return key{
-		name,
-		schema{
-			"anyOf":   []schema{{"type": "integer", "minimum": lowest, "maximum": highest}, {"type": "string", "pattern": sizePattern.String()}},
-			"default": shortSize(*to), "description": doc,
-		},
-		func(r *reader, n *node, field string) {
-			value, ok := parseSize(n)
-			if !ok || value < lowest || value > highest {
-				r.wrong(n, field, fmt.Sprintf("a size from %s to %s, such as 512KiB or 4MiB", shortSize(lowest), shortSize(highest)))
-				return
-			}
-			*to = value
-		},
+	s := schema{
+		"anyOf":       []schema{{"type": "integer", "minimum": lowest, "maximum": highest}, {"type": "string", "pattern": sizePattern.String()}},
+		"description": doc,
 	}
+	if *to >= lowest {
+		s["default"] = shortSize(*to)
+	}
+	return key{name, s, func(r *reader, n *node, field string) {
+		value, ok := parseSize(n)
+		if !ok || value < lowest || value > highest {
+			r.wrong(n, field, fmt.Sprintf("a size from %s to %s, such as 512KiB or 4MiB", shortSize(lowest), shortSize(highest)))
+			return
+		}
+		*to = value
+	}}
 }
 
 var sizePattern = regexp.MustCompile(`^([0-9]{1,10}) ?(KiB|MiB|GiB)$`)

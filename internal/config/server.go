@@ -42,6 +42,9 @@ func serverKeys(s *Server) []key {
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
 		duration("timeout", "Overrides limits.timeout for this server.", &s.Timeout),
 		duration("idle_stop", "Ends the process when nobody used it for so long; the next call starts it again.", &s.IdleStop),
+		filter("tools", "Which tools are shown and may be called.", &s.Tools, checkNamePattern),
+		filter("prompts", "Which prompts are shown and may be used.", &s.Prompts, checkNamePattern),
+		filter("resources", "Which resources and resource templates are shown and may be read, by URI.", &s.Resources, checkURIPattern),
 	}
 }
 

@@ -132,6 +132,9 @@ func (s *server) firstLook(over chan struct{}) {
 	s.admission.mu.Lock()
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
 	s.admission.mu.Unlock()
+	if err == nil {
+		s.gateway.joiners.tell(s.capabilities())
+	}
 	close(over)
 }
 
@@ -168,6 +171,7 @@ func (s *server) readAndJudge() error {
 	s.admission.names = toolNames(items)
 	s.admission.mu.Unlock()
 	s.wasRead.Do(func() { close(s.read) })
+	s.warnAboutFilters(items)
 	if s.gateway.book.Server(s.id) == approval.Unknown {
 		s.awaitNeighbours(ctx)
 	}

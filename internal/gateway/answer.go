@@ -4,10 +4,7 @@ import (
 	"bytes"
 
 	"gatehouse/internal/approval"
-	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
-	"gatehouse/internal/finding"
-	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
 
@@ -27,7 +24,7 @@ func (g *Gateway) fitAnswer(ex *exchange) error {
 		edits = append(edits, more...)
 	}
 	if ex.peer.Mount == "" {
-		edits = append(edits, prefixURIs(result, ex.server.id)...)
+		edits = append(edits, joinResult(ex, result)...)
 	}
 	if len(edits) == 0 {
 		return nil
@@ -62,18 +59,29 @@ func instructionsOf(result wire.Value) (wire.Value, error) {
 	return result.Get("instructions"), nil
 }
 
-// fitList keeps the entries of a list that are approved as they stand.
+// fitList keeps the entries of a list that may be shown. What is not changed keeps
+// its bytes.
 func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) {
-	list := result.Get(ex.meta.list)
-	if err := listForm(result, ex.meta.list); err != nil {
+	list, err := listIn(result, ex.meta.list)
+	if err != nil {
 		return nil, err
 	}
-	kept, left, err := g.keep(ex.server, ex.meta.kind, list, "")
-	if err != nil || left == 0 {
+	p, err := ex.server.page(ex.meta.kind, list)
+	if err != nil {
 		return nil, err
 	}
-	ex.detail = withheld(left)
-	edits := []wire.Edit{list.Replace(joinArray(kept))}
+	if most := ex.server.limits().Tools; ex.meta.kind != "" && len(p.entries) > most {
+		return nil, decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", ex.server.id, most)
+	}
+	v, err := ex.server.viewOf(p)
+	if err != nil || v.whole {
+		ex.list, ex.listIn = list, ex.answer
+		return nil, err
+	}
+	if v.left > 0 {
+		ex.detail = withheld(v.left)
+	}
+	edits := []wire.Edit{list.Replace(v.list)}
 	if ex.modern && result.Get("cacheScope").Exists() {
 		// The list is no longer what the server would show to everybody.
 		edits = append(edits, result.Set("cacheScope", []byte(`"private"`)))
@@ -81,72 +89,10 @@ func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) 
 	return edits, nil
 }
 
-// listForm refuses a list in a form in which some client would find another list
-// than the one that is filtered here.
-func listForm(result wire.Value, name string) error {
-	if twin, found := result.Lookalike(name, "nextCursor"); found {
-		return decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(twin))
-	}
-	if list := result.Get(name); list.Kind() != '[' {
-		return decision.Refuse(decision.UpstreamInvalid, "%s is no list", name)
-	}
-	return nil
-}
-
-// keep is the entries of a list that may be shown, and how many may not. With a
-// prefix their names and URIs are those of the joined mount.
-func (g *Gateway) keep(s *server, kind approval.Kind, list wire.Value, prefix string) (kept [][]byte, left int, err error) {
-	if kind == "" {
-		return s.keepClean(list, prefix)
-	}
-	items := map[string]*item{}
-	if err := s.collectList(kind, list, items); err != nil {
-		return nil, 0, err
-	}
-	for entry := range list.Items() {
-		found := items[itemName(kind, entry)]
-		if !properEntry(kind, entry) || found == nil || s.approved(found) != nil {
-			left++
-			continue
-		}
-		kept = append(kept, prefixEntry(kind, entry, prefix))
-	}
-	return kept, left, nil
-}
-
-// keepClean is keep for resources. Those come and go with the data of a server, so
-// none is approved by itself; each is judged by the rules instead.
-func (s *server) keepClean(list wire.Value, prefix string) (kept [][]byte, left int, err error) {
-	for entry := range list.Items() {
-		if !properEntry("", entry) {
-			left++
-			continue
-		}
-		doc, err := wire.Scan(entry.Raw(), wire.Limits{})
-		if err != nil {
-			return nil, 0, err
-		}
-		live := s.live()
-		out, err := live.inspector.Message(&doc, doc.Root, live.subject(s, rule.ResourceDefinition, entry.Get("uri").Text()))
-		if err != nil {
-			return nil, 0, err
-		}
-		if objections := s.live().objections(out.Findings); len(objections) > 0 {
-			left++
-			s.withheldResource(objections)
-			continue
-		}
-		kept = append(kept, prefixEntry("", entry, prefix))
-	}
-	return kept, left, nil
-}
-
-// withheldResource records a resource that is not shown, once for each form of it.
-func (s *server) withheldResource(findings []finding.Finding) {
-	if s.firstTime(digest([]byte(findings[0].Name + " " + findings[0].Rule))) {
-		s.gateway.note(&audit.Record{Kind: audit.Quarantined, Server: s.id, Target: findings[0].Name, Decision: audit.Deny,
-			Reason: string(decision.RuleMatched), Rule: findings[0].Rule, Findings: asFindings(findings, "withheld")})
-	}
+// properEntry reports whether an entry has the one name that every reader finds.
+func properEntry(kind approval.Kind, entry wire.Value) bool {
+	_, twin := entry.Lookalike("name", "uri", "uriTemplate", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "_meta")
+	return !twin && entry.Get(entryName(kind)).Text() != "" && (kind != approval.KindTool || properMirrors(entry.Raw()))
 }
 
 func joinArray(entries [][]byte) []byte {
@@ -155,6 +101,5 @@ func joinArray(entries [][]byte) []byte {
 
 // itemName is what a definition is known by.
 func itemName(kind approval.Kind, entry wire.Value) string {
-	member, _ := entryName(kind)
-	return entry.Get(member).Text()
+	return entry.Get(entryName(kind)).Text()
 }

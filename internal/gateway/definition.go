@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,10 +176,11 @@ func (l *link) readItems(ctx context.Context, answer wire.Value, found facts) ([
 			continue
 		}
 		err := l.pages(ctx, listMethod(list.kind), func(result wire.Value) error {
-			if err := listForm(result, listMember(list.kind)); err != nil {
+			entries, err := listIn(result, listMember(list.kind))
+			if err != nil {
 				return err
 			}
-			for entry := range result.Get(listMember(list.kind)).Items() {
+			for entry := range entries.Items() {
 				if !properEntry(list.kind, entry) {
 					continue // it is shown to nobody
 				}
@@ -209,80 +209,6 @@ func listMethod(k approval.Kind) string {
 }
 
 func listMember(k approval.Kind) string { return methods[listMethod(k)].list }
-
-// collect adds the entries of a list result to items. A list that was seen before
-// is known by its hash and not taken apart again.
-func (s *server) collect(kind approval.Kind, result wire.Value, items map[string]*item) error {
-	return s.collectList(kind, result.Get(listMember(kind)), items)
-}
-
-func (s *server) collectList(kind approval.Kind, list wire.Value, items map[string]*item) error {
-	if !list.Exists() {
-		return nil
-	}
-	hash := sha256.Sum256(append([]byte(kind), list.Raw()...))
-	s.mu.Lock()
-	page, seen := s.pages[hash]
-	s.mu.Unlock()
-	if !seen {
-		page = s.take(kind, list)
-		s.mu.Lock()
-		if len(s.pages) >= maxRememberedPages {
-			clear(s.pages)
-		}
-		s.pages[hash] = page
-		s.mu.Unlock()
-	}
-	for name, i := range page {
-		if _, twice := items[name]; twice {
-			i = nil // one name, two definitions: neither can be called
-		}
-		items[name] = i
-	}
-	if len(items) > s.limits().Tools {
-		return decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", s.id, s.limits().Tools)
-	}
-	return nil
-}
-
-// take makes items of the entries of a list. Equal definitions are one item.
-func (s *server) take(kind approval.Kind, list wire.Value) map[string]*item {
-	page := map[string]*item{}
-	for entry := range list.Items() {
-		if !properEntry(kind, entry) {
-			continue
-		}
-		made := approval.NewItem(kind, itemName(kind, entry), entry.Raw())
-		if _, twice := page[made.Name]; twice || len(made.Definition) > approval.MaxItemBytes {
-			page[made.Name] = nil // nobody can approve it
-			continue
-		}
-		s.mu.Lock()
-		shared := s.items[made.Digest]
-		if shared == nil || shared.Kind != kind {
-			shared = &item{Item: made}
-			s.remember(shared)
-		}
-		s.mu.Unlock()
-		page[made.Name] = shared
-	}
-	return page
-}
-
-// maxRememberedBytes bounds the definitions that are kept for the next list. An
-// honest server has one set of them, a fraction of this.
-const maxRememberedBytes = 16 << 20
-
-// remember keeps an item for the next list; the caller holds mu.
-func (s *server) remember(i *item) {
-	s.itemBytes += len(i.Definition)
-	if s.itemBytes > maxRememberedBytes {
-		clear(s.items)
-		clear(s.pages) // they hold items too
-		s.itemBytes = len(i.Definition)
-	}
-	s.items[i.Digest] = i
-}
 
 // schemaOnce compiles a tool's input schema when it is first needed.
 type schemaOnce struct {

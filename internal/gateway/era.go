@@ -96,7 +96,7 @@ func matchHeaders(ex *exchange) error {
 		return headerMismatch(headerMethod)
 	}
 	switch ex.msg.Method {
-	case wire.MethodToolsCall, wire.MethodPromptsGet, wire.MethodResourcesRead:
+	case wire.MethodToolsCall, wire.MethodPromptsGet, wire.MethodResourcesRead, wire.MethodTasksGet, wire.MethodTasksUpdate, wire.MethodTasksCancel:
 		if !headerIs(h, headerName, ex.msg.Params.Get(ex.meta.name).Text()) {
 			return headerMismatch(headerName)
 		}
@@ -150,7 +150,7 @@ func encodeHeader(value string) string {
 func modernHeaders(m *wire.Message, from http.Header) http.Header {
 	h := http.Header{headerVersion: {wire.ModernVersion}, headerMethod: {encodeHeader(m.Method)}}
 	switch m.Method {
-	case wire.MethodToolsCall, wire.MethodPromptsGet, wire.MethodResourcesRead:
+	case wire.MethodToolsCall, wire.MethodPromptsGet, wire.MethodResourcesRead, wire.MethodTasksGet, wire.MethodTasksUpdate, wire.MethodTasksCancel:
 		h[headerName] = []string{encodeHeader(m.Params.Get(known(m.Method).name).Text())}
 	}
 	for name, values := range from {

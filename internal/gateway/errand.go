@@ -68,7 +68,7 @@ func (g *Gateway) takeUp(ex *exchange) error {
 	if !mayAsk(ex.msg.Method) {
 		return decision.Refuse(decision.InvalidArguments, "requestState does not belong to %s", printable(ex.msg.Method))
 	}
-	known, err := g.live.Load().seal.open(state.Text(), ex.principal, requestDigest(ex.server.id, ex.out))
+	known, err := g.live.Load().seal.open(state.Text(), ex.principal, requestDigest(ex.server.id, ex.msg))
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (g *Gateway) setOut(ctx context.Context, ex *exchange) (*errand, error) {
 		return nil, err
 	}
 	if mayAsk(ex.msg.Method) {
-		e.request = requestDigest(ex.server.id, ex.out)
+		e.request = requestDigest(ex.server.id, ex.msg)
 		if err := g.keepErrand(e); err != nil {
 			return nil, err
 		}
@@ -291,7 +291,7 @@ func (e *errand) inputRequired(ex *exchange, asked []*question) (upstream.Answer
 }
 
 func (g *Gateway) inputRequired(ex *exchange, requests []byte, state *callState) (upstream.Answer, error) {
-	state.Principal, state.Request = ex.principal, requestDigest(ex.server.id, ex.out)
+	state.Principal, state.Request = ex.principal, requestDigest(ex.server.id, ex.msg)
 	state.Expires = time.Now().Add(g.thinkingTime()).Unix()
 	return localAnswer(ex, object(
 		wire.Change{Key: "resultType", Raw: []byte(`"` + wire.ResultInputRequired + `"`)},

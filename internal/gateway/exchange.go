@@ -76,8 +76,11 @@ type exchange struct {
 	server *server
 	link   *link
 	target string // name or URI as the server knows it
-	out    *wire.Message
-	item   *item // the approved definition of the target
+	hashed bool   // target is still a hashed name
+	// wrapped: the client called call_tool; msg is the call that it meant.
+	wrapped bool
+	out     *wire.Message
+	item    *item // the approved definition of the target
 
 	// A modern client at a server of the revisions before.
 	release func()            // gives the leased session back; nil if there is none
@@ -85,6 +88,8 @@ type exchange struct {
 	given   map[string][]byte // answers that the client brings, by digest of the question
 
 	answer *wire.Message
+	list   wire.Value // in listIn
+	listIn *wire.Message
 	status int
 
 	findings []finding.Finding

@@ -197,7 +197,7 @@ func (g *Gateway) resolveClient(ex *exchange) error {
 			// 2026-07-28: "The server MUST NOT write requests."
 			return decision.Refuse(decision.Unsupported, "servers send no requests in this revision")
 		}
-		return nil
+		return g.fitNotification(ex)
 	}
 	switch ex.msg.Method {
 	case wire.NotifyToolsChanged:
@@ -314,6 +314,7 @@ func (g *Gateway) forwardNotification(ctx context.Context, ex *exchange) error {
 		}
 		g.followLists(ex)
 		if session.mount == "" {
+			g.joiners.add(session)
 			return nil // joined servers are connected when they are needed
 		}
 		return session.confirmAll(ctx)

@@ -54,6 +54,7 @@ type Gateway struct {
 
 	live     atomic.Pointer[live]
 	sessions sessions
+	joiners  joiners
 	errands  errands
 	inFlight atomic.Int64
 	// processes of servers that run now.
@@ -74,6 +75,7 @@ type live struct {
 
 	cleanTexts memo // texts in which the redactor found nothing
 	clients    memo // names of clients, by what they say of themselves
+	joined     listCache
 
 	tokens     *oauth.Store // nil if there is none
 	withTokens atomic.Pointer[knownTokens]
@@ -183,6 +185,7 @@ func (g *Gateway) Reload(c *config.Config) error {
 			g.sweeping.Go(s.close)
 		}
 	}
+	g.joiners.tellAll()
 	g.lookAtAll(next)
 	return nil
 }
@@ -202,8 +205,12 @@ func (g *Gateway) loosened(c *config.Config) {
 // refreshBook takes over approvals that another process wrote. If they cannot be
 // read, those from before stay.
 func (g *Gateway) refreshBook() {
+	before := g.book.Generation()
 	if err := g.book.Refresh(); err != nil {
 		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
+	}
+	if g.book.Generation() != before {
+		g.joiners.tellAll()
 	}
 }
 

@@ -91,14 +91,17 @@ func (g *Gateway) decode(ex *exchange) error {
 	// the revisions before", whatever the headers of either say.
 	ex.modern = wire.Modern(ex.msg) || ex.msg.Method != wire.MethodInitialize && ModernHeader(ex.peer.Header)
 	if !ex.modern {
-		return nil
+		return g.unwrap(ex)
 	}
 	if ex.request() {
 		if err := g.modernMeta(ex); err != nil {
 			return err
 		}
 	}
-	return matchHeaders(ex)
+	if err := matchHeaders(ex); err != nil {
+		return err
+	}
+	return g.unwrap(ex)
 }
 
 func malformed(err error) error {
@@ -261,18 +264,28 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err := g.connect(ex); err != nil {
 		return err
 	}
+	if err := ex.fitTasks(); err != nil {
+		return err
+	}
+	if err := ex.unhash(ctx); err != nil {
+		return err
+	}
+	permitted := ex.permitted()
 	kind, name := ex.definition()
 	if kind == "" || name == "" {
+		if !permitted {
+			return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
+		}
 		return nil
 	}
 	found, err := ex.link.lookup(ctx, kind, name)
 	if err != nil {
 		return err
 	}
-	if found == nil && kind == approval.KindTemplate {
+	if permitted && found == nil && kind == approval.KindTemplate {
 		return nil // the URI of a resource, which is no definition
 	}
-	if found == nil {
+	if !permitted || found == nil {
 		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
 	}
 	if err := ex.server.approved(found); err != nil {
@@ -345,6 +358,10 @@ func (g *Gateway) validate(ex *exchange) error {
 	}
 	if err := input.Check(arguments); err != nil && input.Check(ex.item.withoutNulls(arguments)) != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
+	}
+	if ex.wrapped {
+		ex.mirrorInner(arguments)
+		return nil
 	}
 	return matchParamHeaders(ex, arguments)
 }
@@ -433,8 +450,10 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		return g.inspect(ex, &ex.answer, surface, idOf(ex.answer))
 	}
 	if ex.route == toServer {
-		if err := checkInputRequests(ex); ex.modern && err != nil {
-			return err
+		if ex.modern {
+			if err := checkInputRequests(ex); err != nil {
+				return err
+			}
 		}
 		if err := g.fitAnswer(ex); err != nil {
 			return err
@@ -445,7 +464,11 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	}
 	if ex.meta.list != "" {
 		// The entries were compared with their approved forms, or judged one by one.
-		return g.inspect(ex, &ex.answer, rule.Other, idOf(ex.answer), ex.answer.Result.Get(ex.meta.list))
+		list := ex.list
+		if ex.listIn != ex.answer {
+			list = ex.answer.Result.Get(ex.meta.list)
+		}
+		return g.inspect(ex, &ex.answer, rule.Other, idOf(ex.answer), list)
 	}
 	if ex.meta.answer == 0 {
 		return nil // of a ping, made here

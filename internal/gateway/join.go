@@ -8,190 +8,75 @@ import (
 	"strings"
 	"sync"
 
-	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
 
-// Where servers are joined, names and URIs carry the configured id of their
-// server: "aggregated tool collisions SHOULD be disambiguated by prefixing", and
-// serverInfo, which a server chooses, is not to be used for that.
-const (
-	nameSeparator = "__" // tools and prompts: files__read_file
-	uriSeparator  = "+"  // resources: files+file:///notes.txt, still a valid scheme
-)
-
 func joinLocal(*Gateway, *exchange) route { return local }
 func joinAll(*Gateway, *exchange) route   { return toAll }
-
-// joinByName resolves server__name.
-func joinByName(g *Gateway, ex *exchange) route {
-	return g.joinTo(ex, ex.msg.Params.Get(ex.meta.name), nameSeparator)
-}
-
-// joinByURI resolves server+uri.
-func joinByURI(g *Gateway, ex *exchange) route {
-	return g.joinTo(ex, ex.msg.Params.Get(ex.meta.name), uriSeparator)
-}
-
-// joinByRef resolves the prompt or resource template that a completion is for.
-func joinByRef(g *Gateway, ex *exchange) route {
-	kind, name := refOf(ex.msg)
-	_, separator := entryName(kind)
-	return g.joinTo(ex, name, separator)
-}
-
-// refOf is the definition that a completion is for.
-func refOf(m *wire.Message) (approval.Kind, wire.Value) {
-	ref := m.Params.Get("ref")
-	if ref.Get("type").Text() == "ref/resource" {
-		return approval.KindTemplate, ref.Get("uri")
-	}
-	return approval.KindPrompt, ref.Get("name")
-}
-
-// joinTo takes the server's id off a name and writes the rest into what is sent.
-func (g *Gateway) joinTo(ex *exchange, name wire.Value, separator string) route {
-	id, rest, found := strings.Cut(name.Text(), separator)
-	s := g.live.Load().servers[id]
-	if !found || s == nil || rest == "" {
-		return 0
-	}
-	out := ex.msg
-	if err := replaceMessage(&out, []wire.Edit{name.Replace(wire.AppendString(nil, rest))}); err != nil {
-		return 0
-	}
-	ex.server, ex.target, ex.out = s, rest, out
-	return toServer
-}
-
-// entryName is the member by which an entry of a list is known, and what stands
-// between it and the id of its server in the joined mount. The kind "" is that of
-// resources.
-func entryName(kind approval.Kind) (member, separator string) {
-	switch kind {
-	case approval.KindTemplate:
-		return "uriTemplate", uriSeparator
-	case "":
-		return "uri", uriSeparator
-	}
-	return "name", nameSeparator
-}
-
-// properEntry reports whether an entry has the one name that every reader finds.
-func properEntry(kind approval.Kind, entry wire.Value) bool {
-	member, _ := entryName(kind)
-	_, twin := entry.Lookalike("name", "uri", "uriTemplate", "title", "description", "inputSchema", "outputSchema", "annotations", "icons")
-	return !twin && entry.Get(member).Text() != "" && (kind != approval.KindTool || properMirrors(entry.Raw()))
-}
-
-// prefixEntry gives one proper entry of a list its name or URI in the joined mount.
-func prefixEntry(kind approval.Kind, entry wire.Value, server string) []byte {
-	if server == "" {
-		return entry.Raw()
-	}
-	member, separator := entryName(kind)
-	name := entry.Get(member)
-	start, _ := entry.Span()
-	edit := name.Replace(wire.AppendString(nil, server+separator+name.Text()))
-	edit.Start -= start
-	edit.End -= start
-	return wire.Splice(entry.Raw(), edit)
-}
-
-// prefixURIs finds the resources that a result names: embedded ones, links, and
-// what resources/read and prompts/get return.
-func prefixURIs(result wire.Value, server string) []wire.Edit {
-	var edits []wire.Edit
-	add := func(v wire.Value) {
-		if v.Kind() == '"' {
-			edits = append(edits, v.Replace(wire.AppendString(nil, server+uriSeparator+v.Text())))
-		}
-	}
-	block := func(v wire.Value) {
-		if v.Get("type").Text() == "resource_link" {
-			add(v.Get("uri"))
-		}
-		add(v.At("resource", "uri"))
-	}
-	for content := range result.Get("content").Items() {
-		block(content)
-	}
-	for content := range result.Get("contents").Items() {
-		add(content.Get("uri"))
-	}
-	for message := range result.Get("messages").Items() {
-		block(message.Get("content"))
-	}
-	return edits
-}
-
-// fitNotification gives the URI in a notification its joined form.
-func (g *Gateway) fitNotification(ex *exchange) error {
-	if ex.msg.Method == wire.NotifyCancelled && ex.session != nil {
-		return ex.session.fitCancelled(ex)
-	}
-	uri := ex.msg.Params.Get("uri")
-	if ex.peer.Mount != "" || ex.msg.Method != wire.NotifyResourceUpdated || uri.Kind() != '"' {
-		return nil
-	}
-	return replaceMessage(&ex.out, []wire.Edit{
-		uri.Replace(wire.AppendString(nil, ex.server.id+uriSeparator+uri.Text())),
-	})
-}
 
 // joinLists answers a list request with the lists of all servers, in the order of
 // their ids. A server that cannot be reached or was not approved is left out; the
 // record says so.
 func (g *Gateway) joinLists(ctx context.Context, ex *exchange) (upstream.Answer, error) {
-	live := g.live.Load()
-	type part struct {
-		entries [][]byte
-		note    string
+	cursor := ex.msg.Params.Get("cursor")
+	if cursor.Exists() && cursorForm.FindString(cursor.Text()) == "" {
+		return upstream.Answer{}, foreignCursor()
 	}
-	parts := make([]part, len(live.order))
+	if ex.msg.Method == wire.MethodTasksList {
+		return g.joinTasks(ctx, ex)
+	}
+	if ex.msg.Method == wire.MethodToolsList && g.live.Load().progressive() {
+		if cursor.Exists() {
+			return upstream.Answer{}, foreignCursor() // there is one page
+		}
+		return listProgressive(ex)
+	}
+	joined, err := g.joinedList(ctx, ex, ex.msg.Method)
+	if err != nil {
+		return upstream.Answer{}, err
+	}
+	n := 0
+	if cursor.Exists() {
+		if n = joined.pageAt(cursor.Text()); n < 0 {
+			return upstream.Answer{}, foreignCursor()
+		}
+	}
+	m, err := joined.answers[n].Answering(ex.msg.ID)
+	return upstream.Answer{Message: m, Status: http.StatusOK}, err
+}
+
+// fromEach asks all servers at once and says for each what came of it, in the order
+// of their ids. take is called in goroutines of its own, never twice for a server.
+func (g *Gateway) fromEach(ctx context.Context, ex *exchange, live *live, take func(context.Context, int, *server) (left int, err error)) error {
+	notes := make([]string, len(live.order))
 	each, stop := g.forEach(ctx)
 	defer stop()
 	var all sync.WaitGroup
 	for i, s := range live.order {
 		all.Go(func() {
-			var entries [][]byte
 			var left int
 			err := recovered(func() (err error) {
-				entries, left, err = g.listOf(each, ex, s)
+				if err = s.admitted(each); err == nil {
+					left, err = take(each, i, s)
+				}
 				return err
 			})
-			parts[i].entries = entries
 			switch {
 			case err != nil:
-				parts[i].note = fmt.Sprintf("%s left out (%s)", s.id, decision.From(err).Reason)
+				notes[i] = fmt.Sprintf("%s left out (%s)", s.id, decision.From(err).Reason)
 			case left > 0:
-				parts[i].note = s.id + " " + withheld(left)
+				notes[i] = s.id + " " + withheld(left)
 			}
 		})
 	}
 	all.Wait()
 	if ctx.Err() != nil {
-		return upstream.Answer{}, cancelled(ctx)
+		return cancelled(ctx)
 	}
-	var entries [][]byte
-	var notes []string
-	for _, p := range parts {
-		entries = append(entries, p.entries...)
-		if p.note != "" {
-			notes = append(notes, p.note)
-		}
-	}
-	ex.detail = strings.Join(notes, ", ")
-	result := append(wire.AppendString([]byte{'{'}, ex.meta.list), ':')
-	result = append(result, joinArray(entries)...)
-	if ex.modern {
-		// The joined list depends on what each server answered just now, so nobody
-		// may keep it, and it belongs to this principal alone.
-		result = append(result, `,"resultType":"complete","ttlMs":0,"cacheScope":"private"`...)
-	}
-	return localAnswer(ex, append(result, '}'))
+	ex.detail = strings.Join(slices.DeleteFunc(notes, func(note string) bool { return note == "" }), ", ")
+	return nil
 }
 
 // forEach bounds the wait for each of several servers, so that one that does not
@@ -208,34 +93,6 @@ func withheld(n int) string {
 	return fmt.Sprintf("%d entries withheld: not approved as they stand", n)
 }
 
-func (g *Gateway) listOf(ctx context.Context, ex *exchange, s *server) (entries [][]byte, left int, err error) {
-	if err := s.admitted(ctx); err != nil {
-		return nil, 0, err
-	}
-	l, release, err := s.linkFor(ex)
-	if err != nil {
-		return nil, 0, err
-	}
-	if release != nil {
-		defer release()
-	}
-	err = l.pages(ctx, ex.msg.Method, func(result wire.Value) error {
-		if err := listForm(result, ex.meta.list); err != nil {
-			return err
-		}
-		kept, n, err := g.keep(s, ex.meta.kind, result.Get(ex.meta.list), s.id)
-		if err != nil {
-			return err
-		}
-		entries, left = append(entries, kept...), left+n
-		if len(entries) > s.limits().Tools {
-			return decision.Refuse(decision.UpstreamTooLarge, "over %d entries in %s", s.limits().Tools, ex.meta.list)
-		}
-		return nil
-	})
-	return entries, left, err
-}
-
 // answerHere answers what concerns no server, or all of them.
 func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer, error) {
 	switch ex.msg.Method {
@@ -244,22 +101,28 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 			return upstream.Answer{}, err
 		}
 		result := wire.AppendString([]byte(`{"protocolVersion":`), legacyVersion(ex.msg))
-		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx)...)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
 		result = append(append(result, `,"serverInfo":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, '}'))
 	case wire.MethodDiscover:
 		result := append([]byte(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":`), supportedVersions()...)
-		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx)...)
+		result = append(append(result, `,"capabilities":`...), g.capabilities(ctx, ex)...)
 		result = append(append(result, `,"_meta":{"`+wire.MetaServerInfo+`":`...), g.serverInfo()...)
 		return localAnswer(ex, append(result, `}}`...))
 	case wire.MethodListen:
 		return g.listen(ctx, ex)
 	case wire.MethodSetLevel:
 		return g.setLevels(ctx, ex)
+	case wire.MethodToolsCall:
+		return g.findToolsHere(ctx, ex)
 	default: // ping
 		return localAnswer(ex, []byte(`{}`))
 	}
 }
+
+// ownLimits are for texts that were put together here from what was bounded when it
+// came.
+var ownLimits = wire.Limits{Bytes: 1 << 30, Items: 1 << 20, Strings: 1 << 28}
 
 // legacyVersion is the revision in which initialize is answered: "if the server
 // supports the requested protocol version, it MUST respond with the same version.
@@ -272,33 +135,27 @@ func legacyVersion(m *wire.Message) string {
 }
 
 func localAnswer(ex *exchange, result []byte) (upstream.Answer, error) {
-	m, err := wire.Parse(wire.NewResult(ex.msg.ID, result), wire.Limits{Bytes: 1 << 30, Items: 1 << 20})
+	m, err := wire.Parse(wire.NewResult(ex.msg.ID, result), ownLimits)
 	return upstream.Answer{Message: m, Status: http.StatusOK}, err
 }
 
-// capabilities are what any admitted server offers. Servers
-// that are not ready when a client asks are awaited for as long as starting one
-// may take.
-func (g *Gateway) capabilities(ctx context.Context) []byte {
-	offered := map[string]bool{}
+// capabilities are what any admitted server offers. Servers that are not ready when
+// a client asks are awaited for as long as starting one may take.
+func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
 	each, stop := g.forEach(ctx)
 	defer stop()
-	var mu sync.Mutex
+	order := g.live.Load().order
+	offers := make([]wire.Value, len(order))
 	var all sync.WaitGroup
-	for _, s := range g.live.Load().order {
+	for i, s := range order {
 		all.Go(func() {
-			if s.admitted(each) != nil {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for name := range s.capabilities().Members() {
-				offered[name] = true
+			if s.admitted(each) == nil {
+				offers[i] = s.capabilities()
 			}
 		})
 	}
 	all.Wait()
-	var out []string
+	var out []wire.Change
 	for _, c := range []struct{ name, value string }{
 		{"completions", `{}`},
 		{"logging", `{}`},
@@ -306,11 +163,62 @@ func (g *Gateway) capabilities(ctx context.Context) []byte {
 		{"resources", `{"listChanged":true,"subscribe":true}`},
 		{"tools", `{"listChanged":true}`},
 	} {
-		if offered[c.name] {
-			out = append(out, fmt.Sprintf("%q:%s", c.name, c.value))
+		if slices.ContainsFunc(offers, func(offer wire.Value) bool { return offer.Get(c.name).Exists() }) {
+			out = append(out, wire.Change{Key: c.name, Raw: []byte(c.value)})
 		}
 	}
-	return []byte("{" + strings.Join(out, ",") + "}")
+	if !ex.modern {
+		out = append(out, wire.Change{Key: "tasks", Raw: joinedTasks(order, offers)})
+	}
+	return object(append(out, wire.Change{Key: "extensions", Raw: joinedExtensions(ex, order, offers)})...)
+}
+
+// joinedTasks is the capability for the tasks of 2025-11-25, nil if no server has
+// them.
+func joinedTasks(order []*server, offers []wire.Value) []byte {
+	var found, list, cancel, call bool
+	for i, offer := range offers {
+		if tasks := offer.Get("tasks"); tasks.Exists() && order[i].speaks(false) {
+			found = true
+			list = list || tasks.Get("list").Exists()
+			cancel = cancel || tasks.Get("cancel").Exists()
+			call = call || tasks.At("requests", "tools", "call").Exists()
+		}
+	}
+	if !found {
+		return nil
+	}
+	present := func(on bool, raw string) []byte {
+		if !on {
+			return nil
+		}
+		return []byte(raw)
+	}
+	return object(wire.Change{Key: "cancel", Raw: present(cancel, `{}`)}, wire.Change{Key: "list", Raw: present(list, `{}`)},
+		wire.Change{Key: "requests", Raw: present(call, `{"tools":{"call":{}}}`)})
+}
+
+// uiExtension is MCP Apps: tools that bring pages.
+const uiExtension = "io.modelcontextprotocol/ui"
+
+// joinedExtensions are those extensions of servers whose names and URIs are given
+// their joined form here; nil if there are none. What the gateway does not know, it
+// could not join.
+func joinedExtensions(ex *exchange, order []*server, offers []wire.Value) []byte {
+	var out []wire.Change
+	for _, name := range []string{tasksExtension, uiExtension} {
+		for i, offer := range offers {
+			has := offer.At("extensions", name)
+			if has.Kind() == '{' && (name == uiExtension || ex.modern && order[i].speaks(true)) {
+				out = append(out, wire.Change{Key: name, Raw: has.Raw()})
+				break
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return object(out...)
 }
 
 func (g *Gateway) serverInfo() []byte {

@@ -49,7 +49,7 @@ type listing struct {
 	reading sync.Mutex // one reader at a time
 	read    time.Time
 	stale   bool
-	items   map[string]*item // nil entry: the name was listed more than once
+	*definitions
 }
 
 func newLink(s *server, session *Session) *link {
@@ -258,9 +258,8 @@ func (l *link) list(kind approval.Kind) *listing {
 	return list
 }
 
-// lookup is the definition that the server gives now for a name, nil if it lists
-// none, or several.
-func (l *link) lookup(ctx context.Context, kind approval.Kind, name string) (*item, error) {
+// definitions are those that the server gives now, at most definitionAge old.
+func (l *link) definitions(ctx context.Context, kind approval.Kind) (*definitions, error) {
 	if _, err := l.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -272,23 +271,14 @@ func (l *link) lookup(ctx context.Context, kind approval.Kind, name string) (*it
 	list.stale = false // a change that is announced from here on counts again
 	l.mu.Unlock()
 	if !fresh {
-		items, err := l.readList(ctx, kind)
+		defined, err := l.readList(ctx, kind)
 		if err != nil {
 			l.changed(kind)
 			return nil, err
 		}
-		list.items, list.read = items, time.Now()
+		list.definitions, list.read = defined, time.Now()
 	}
-	return list.items[name], nil
-}
-
-// readList reads all pages of one list.
-func (l *link) readList(ctx context.Context, kind approval.Kind) (map[string]*item, error) {
-	items := map[string]*item{}
-	err := l.pages(ctx, listMethod(kind), func(result wire.Value) error {
-		return l.server.collect(kind, result, items)
-	})
-	return items, err
+	return list.definitions, nil
 }
 
 const maxPages = 1000 // with the bound on items, only empty pages reach it

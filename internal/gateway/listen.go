@@ -129,7 +129,7 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 			if ex.peer.Mount == "" {
 				own, found = strings.CutPrefix(own, s.id+uriSeparator)
 			}
-			if found && s.capabilities().At("resources", "subscribe").IsTrue() {
+			if found && passes(s.filterOf(""), "", own) && s.capabilities().At("resources", "subscribe").IsTrue() {
 				wanted.uris = append(wanted.uris, own)
 				granted.uris = append(granted.uris, uri.Text())
 			}

@@ -41,7 +41,14 @@ var methods = map[string]method{
 	wire.MethodSubscribe:     {request: rule.Arguments, answer: rule.Other, name: "uri", joined: joinByURI, legacy: true},
 	wire.MethodUnsubscribe:   {request: rule.Arguments, answer: rule.Other, name: "uri", joined: joinByURI, legacy: true},
 	wire.MethodComplete:      {request: rule.Arguments, answer: rule.Completion, joined: joinByRef},
-	wire.MethodListen:        {request: rule.Arguments, answer: rule.Other, joined: joinLocal, modern: true},
+	// Tasks of 2025-11-25 and of the extension. What a task came to is the result of
+	// the tool that was called.
+	wire.MethodTasksGet:    {request: rule.Arguments, answer: rule.ToolResult, name: "taskId", joined: joinByURI},
+	wire.MethodTasksResult: {request: rule.Arguments, answer: rule.ToolResult, name: "taskId", joined: joinByURI, legacy: true},
+	wire.MethodTasksCancel: {request: rule.Arguments, answer: rule.ToolResult, name: "taskId", joined: joinByURI},
+	wire.MethodTasksUpdate: {request: rule.Arguments, answer: rule.ToolResult, name: "taskId", joined: joinByURI, modern: true},
+	wire.MethodTasksList:   {request: rule.Arguments, answer: rule.ToolResult, joined: joinAll, legacy: true},
+	wire.MethodListen:      {request: rule.Arguments, answer: rule.Other, joined: joinLocal, modern: true},
 
 	wire.MethodSampling: {request: rule.ClientRequest, answer: rule.ClientAnswer},
 	wire.MethodElicit:   {request: rule.ClientRequest, answer: rule.ClientAnswer},

@@ -159,7 +159,7 @@ func (g *Gateway) fitParts(ex *exchange) error {
 	var edits []wire.Edit
 	result := ex.answer.Result
 	if mayHold(ex.answer.Raw, "icons") {
-		for holder := range iconHolders(result, ex.meta.list) {
+		for holder := range iconHolders(result) {
 			edits = keepOnly(edits, holder.Get("icons"), properIcon)
 		}
 	}
@@ -174,17 +174,16 @@ func (g *Gateway) fitParts(ex *exchange) error {
 	return replaceMessage(&ex.answer, edits)
 }
 
-// iconHolders are all objects of a result that may have icons.
-func iconHolders(result wire.Value, list string) iter.Seq[wire.Value] {
+// iconHolders are all objects of a result that may have icons, but for the entries
+// of a list, which are seen to where they are kept.
+func iconHolders(result wire.Value) iter.Seq[wire.Value] {
 	return func(yield func(wire.Value) bool) {
 		if !yield(result.Get("serverInfo")) || !yield(result.At("_meta", wire.MetaServerInfo)) {
 			return
 		}
-		for _, name := range []string{list, "content"} {
-			for entry := range result.Get(name).Items() {
-				if !yield(entry) {
-					return
-				}
+		for content := range result.Get("content").Items() {
+			if !yield(content) {
+				return
 			}
 		}
 		for message := range result.Get("messages").Items() {

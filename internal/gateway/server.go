@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"maps"
@@ -18,6 +17,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
 )
 
 // lastRecords is how long the records of ended connections are awaited.
@@ -33,6 +33,7 @@ type server struct {
 	owner     string // who it belongs to, as lower-case words
 	admission admission
 	transport http.RoundTripper
+	lists     wire.Memo     // as they were sent
 	stateless *link         // shared by all requests without a session
 	pool      pool          // sessions for modern clients
 	read      chan struct{} // closed when its definition was read in this run, or could not be
@@ -46,20 +47,16 @@ type server struct {
 	failures  int
 	notUntil  time.Time
 	items     map[string]*item // by digest
-	itemBytes int              // of all definitions that were remembered
-	pages     map[[sha256.Size]byte]map[string]*item
+	itemBytes int              // of all lists and definitions that were remembered
+	pages     map[uint64]*page // by hash
+	parts     map[listKey]*part
+	judged    judged
 	children  map[upstream.Conn]*link
 	links     map[string]*link // to a server without sessions, by principal; not the local user's
 	ending    sync.WaitGroup   // the records of their ends
 }
 
-const (
-	firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
-	// maxRememberedPages of lists are known by their hash, so that an unchanged list
-	// is not taken apart again. Sixteen covers servers that answer a few kinds of
-	// client differently.
-	maxRememberedPages = 16
-)
+const firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
 
 // open connects to the server. A server that keeps failing is not started again
 // before its back-off is over.
@@ -224,7 +221,7 @@ func (l *live) unchanged(c config.Server) *server {
 func (g *Gateway) newServer(c config.Server) *server {
 	s := &server{
 		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
-		items: map[string]*item{}, pages: map[[32]byte]map[string]*item{}, children: map[upstream.Conn]*link{}, links: map[string]*link{},
+		items: map[string]*item{}, pages: map[uint64]*page{}, parts: map[listKey]*part{}, children: map[upstream.Conn]*link{}, links: map[string]*link{},
 		read: make(chan struct{}),
 	}
 	s.admission.reported = map[string]bool{}
@@ -239,7 +236,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 // dial makes a connection of the configured kind.
 func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, error) {
 	limits := upstream.Limits{
-		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second,
+		MessageBytes: s.limits().ResultBytes, Events: s.limits().Events, WriteTimeout: 10 * time.Second, Lists: &s.lists,
 	}
 	if s.config.URL != "" {
 		values, err := s.config.ResolvedHeaders()

@@ -114,6 +114,9 @@ func requestDigest(server string, m *wire.Message) string {
 
 // questionDigest tells one question of a server from another.
 func questionDigest(method string, params []byte) string {
+	if params == nil { // roots/list needs none
+		params = []byte(`{}`)
+	}
 	sum := sha256.Sum256(append([]byte(method+"\x00"), wire.Canonical(params)...))
 	return hex.EncodeToString(sum[:])
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
@@ -23,19 +24,26 @@ const maxFindings = 50
 
 // Inspector holds the rules in force. It is immutable.
 type Inspector struct {
-	reading map[rule.Surface][]rule.Rule
+	readers map[rule.Surface]*rule.Reader
 	report  map[string]bool // rules that only report
 }
 
 // New makes an Inspector. Rules are enforced but for those named in report.
 func New(rules []rule.Rule, report map[string]bool) *Inspector {
-	i := &Inspector{reading: map[rule.Surface][]rule.Rule{}, report: report}
-	for _, r := range rules {
-		for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
+	i := &Inspector{readers: map[rule.Surface]*rule.Reader{}, report: report}
+	made := map[string]*rule.Reader{} // by the IDs of their rules: most surfaces are read by the same
+	for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
+		var ids string
+		var reading []rule.Rule
+		for _, r := range rules {
 			if r.Surfaces&surface != 0 {
-				i.reading[surface] = append(i.reading[surface], r)
+				ids, reading = ids+" "+r.ID, append(reading, r)
 			}
 		}
+		if made[ids] == nil && len(reading) > 0 {
+			made[ids] = rule.NewReader(reading)
+		}
+		i.readers[surface] = made[ids]
 	}
 	return i
 }
@@ -54,122 +62,149 @@ type Outcome struct {
 // that fails refuses: "could not look" is never "found nothing".
 func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject, except ...wire.Value) (Outcome, error) {
 	var out Outcome
-	rules := i.reading[subject.Surface]
-	if len(rules) == 0 || !region.Exists() {
+	reader := i.readers[subject.Surface]
+	if reader == nil || !region.Exists() {
 		return out, nil
 	}
+	work := scratches.Get().(*scratch)
+	defer work.end()
 	start, end := region.Span()
 	first := sort.Search(len(doc.Strings), func(n int) bool { return int(doc.Strings[n].Start) > start })
 	keyIndex, key := int32(-1), ""
 	for n := first; n < len(doc.Strings) && int(doc.Strings[n].Start) < end; n++ {
 		s := doc.Strings[n]
-		if s.Start == s.End || inside(s, except) {
+		if after := inside(s, except); after > 0 { // a long list has many strings
+			n += sort.Search(len(doc.Strings)-n, func(i int) bool { return int(doc.Strings[n+i].Start) >= after }) - 1
+			continue
+		}
+		if s.Start == s.End {
 			continue
 		}
 		if s.Key != keyIndex {
 			keyIndex, key = s.Key, ""
 			if s.Key >= 0 {
-				key = doc.Text(int(s.Key))
+				key, _ = doc.View(int(s.Key), nil)
 			}
 		}
-		subject.Text, subject.Key, subject.IsKey = doc.Text(n), key, s.IsKey
-		for _, f := range forms(subject) {
-			subject.Text = f.text
-			matches, err := i.text(rules, subject)
-			if err != nil {
+		subject.Key, subject.IsKey = key, s.IsKey
+		subject.Text, work.text = doc.View(n, work.text)
+		if err := i.show(&out, doc, s, subject, nil, work); err != nil {
+			return Outcome{}, err
+		}
+		if key == "blob" && !s.IsKey {
+			if err := i.showDecoded(&out, doc, s, subject, work); err != nil {
 				return Outcome{}, err
-			}
-			if len(matches) > 0 {
-				i.follow(&out, doc, s, subject, f, matches)
 			}
 		}
 	}
 	return out, nil
 }
 
-func inside(s wire.String, regions []wire.Value) bool {
-	for _, region := range regions {
-		if start, end := region.Span(); start < int(s.Start) && int(s.End) < end {
-			return true
+// scratch is the memory for one message.
+type scratch struct {
+	text    []byte // of the string that is shown
+	matches []rule.Found
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+const (
+	// maxKept is how large a text, in bytes, may be for its memory to wait for the next
+	// message.
+	maxKept = 1 << 20
+	// maxKeptMatches is the same for matches, of which most messages have none.
+	maxKeptMatches = 64
+)
+
+func (w *scratch) end() {
+	if cap(w.text) > maxKept {
+		w.text = nil
+	}
+	if cap(w.matches) > maxKeptMatches {
+		w.matches = nil
+	}
+	clear(w.matches[:cap(w.matches)]) // nothing of a message is kept
+	scratches.Put(w)
+}
+
+// show shows one form of a string to the rules. A nil encoding is the form as it
+// stands.
+func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, encoding *base64.Encoding, work *scratch) (err error) {
+	work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0])
+	if err != nil || len(work.matches) == 0 {
+		return err
+	}
+	redact := i.follow(out, doc, s, subject, work.matches)
+	if len(redact) == 0 {
+		return nil
+	}
+	clean := replace(subject.Text, redact)
+	if encoding != nil {
+		clean = encoding.EncodeToString([]byte(clean))
+	}
+	out.edit(s, clean)
+	return nil
+}
+
+// edit puts a text in the place of a string.
+func (out *Outcome) edit(s wire.String, text string) {
+	edit := wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: wire.AppendString(nil, text)}
+	if n := len(out.Edits); n > 0 && out.Edits[n-1].Start == edit.Start {
+		// Both forms of one string hold something. Mending one would bring back what was
+		// taken out of the other, so nothing of it stays.
+		out.Edits, edit.New = out.Edits[:n-1], []byte(`""`)
+	}
+	out.Edits = append(out.Edits, edit)
+}
+
+// showDecoded shows the bytes of a resource ("blob: a base64-encoded string
+// representing the binary data of the item") as the text that they may be. Bytes
+// that are no UTF-8 do not make it less of a text: readers replace them.
+func (i *Inspector) showDecoded(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, work *scratch) error {
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		if raw, err := encoding.DecodeString(subject.Text); err == nil {
+			subject.Text = strings.ToValidUTF8(string(raw), "\uFFFD")
+			return i.show(out, doc, s, subject, encoding, work)
 		}
 	}
-	return false
+	return nil
+}
+
+// inside is the end of the region that the string is inside of, 0 if it is in
+// none.
+func inside(s wire.String, regions []wire.Value) int {
+	for _, region := range regions {
+		if start, end := region.Span(); start < int(s.Start) && int(s.End) < end {
+			return end
+		}
+	}
+	return 0
 }
 
 // Text inspects a text that stands in no message, such as an HTTP header, and
 // returns it as it may pass. Edits of the Outcome are nil.
 func (i *Inspector) Text(subject rule.Subject) (string, Outcome, error) {
 	var out Outcome
-	matches, err := i.text(i.reading[subject.Surface], subject)
+	reader := i.readers[subject.Surface]
+	if reader == nil {
+		return subject.Text, out, nil
+	}
+	matches, err := reader.Detect(subject, nil)
 	if err != nil {
 		return "", out, err
 	}
-	text := subject.Text
-	doc := wire.Document{Raw: wire.AppendString(nil, text)}
-	i.follow(&out, &doc, wire.String{Start: 1, End: int32(len(doc.Raw)) - 1, Key: -1}, subject, form{text, func(clean string) string {
-		text = clean
-		return clean
-	}}, matches)
-	out.Edits = nil
-	return text, out, nil
+	doc := wire.Document{Raw: wire.AppendString(nil, subject.Text)}
+	redact := i.follow(&out, &doc, wire.String{Start: 1, End: int32(len(doc.Raw)) - 1, Key: -1}, subject, matches)
+	return replace(subject.Text, redact), out, nil
 }
 
-// form is one way to read a string, and how a text is written in it.
-type form struct {
-	text  string
-	write func(string) string
-}
-
-// forms are the ways to read a string: as it is, and the bytes of a resource
-// ("blob: a base64-encoded string representing the binary data of the item") as
-// the text that they may be. Bytes that are no UTF-8 do not make it less of a text:
-// readers replace them.
-func forms(subject rule.Subject) []form {
-	plain := form{subject.Text, func(text string) string { return text }}
-	if subject.Key != "blob" || subject.IsKey {
-		return []form{plain}
-	}
-	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		if raw, err := encoding.DecodeString(subject.Text); err == nil {
-			text := strings.ToValidUTF8(string(raw), "\uFFFD")
-			return []form{plain, {text, func(clean string) string { return encoding.EncodeToString([]byte(clean)) }}}
-		}
-	}
-	return []form{plain}
-}
-
-type match struct {
-	rule.Match
-	rule string
-}
-
-func (i *Inspector) text(rules []rule.Rule, subject rule.Subject) ([]match, error) {
-	var all []match
-	for _, r := range rules {
-		found, err := r.Detect(subject)
-		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
-		}
-		for _, m := range found {
-			if m.Start < 0 || m.End > len(subject.Text) || m.Start >= m.End {
-				return nil, fmt.Errorf("rule %s: a match outside its text", r.ID)
-			}
-			if m.Severity == rule.Unrated {
-				m.Severity = r.Severity
-			}
-			all = append(all, match{m, r.ID})
-		}
-	}
-	return all, nil
-}
-
-// follow turns the matches in one string into findings and into an edit or a
-// refusal.
-func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, f form, matches []match) {
-	var redact []match
+// follow turns the matches in one string into findings or a refusal, and returns
+// those that are to be redacted. What it keeps is no part of the string, whose memory
+// is used again.
+func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, matches []rule.Found) (redact []rule.Found) {
 	secrets := secretsAmong(matches)
 	if s.IsKey && len(secrets) > 0 {
-		out.secretNames = append(out.secretNames, escapePointer.Replace(subject.Text))
+		out.secretNames = append(out.secretNames, strings.Clone(escapePointer.Replace(subject.Text)))
 	}
 	for _, m := range matches {
 		effect := i.effect(subject, m)
@@ -178,27 +213,18 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 			redact = append(redact, m)
 		case "refused":
 			if out.Refusal == nil {
-				out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.rule, Detail: m.Detail}
+				out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.Rule, Detail: strings.Clone(m.Detail)}
 			}
 		}
 		if place := out.place(m.Severity); place != nil {
 			*place = finding.Finding{
-				Rule: m.rule, Severity: m.Severity, Surface: subject.Surface.String(), Server: subject.Server,
-				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: m.Detail,
+				Rule: m.Rule, Severity: m.Severity, Surface: subject.Surface.String(), Server: subject.Server,
+				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: strings.Clone(m.Detail),
 				Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
 			}
 		}
 	}
-	if len(redact) > 0 {
-		edit := wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1}
-		edit.New = wire.AppendString(nil, f.write(replace(subject.Text, redact)))
-		if n := len(out.Edits); n > 0 && out.Edits[n-1].Start == edit.Start {
-			// Both forms of one string hold something. Mending one would bring back what was
-			// taken out of the other, so nothing of it stays.
-			out.Edits, edit.New = out.Edits[:n-1], []byte(`""`)
-		}
-		out.Edits = append(out.Edits, edit)
-	}
+	return redact
 }
 
 // place is where a finding of this severity is kept: a new one, or that of the
@@ -223,7 +249,7 @@ func (out *Outcome) place(severity rule.Severity) *finding.Finding {
 // effect says what a match leads to. Definitions are judged as a whole by
 // admission; what leaves towards a server cannot be mended, because the server
 // would then get something that nobody asked for.
-func (i *Inspector) effect(subject rule.Subject, m match) string {
+func (i *Inspector) effect(subject rule.Subject, m rule.Found) string {
 	action := m.Action
 	switch {
 	case subject.Surface&rule.Definitions != 0:
@@ -235,7 +261,7 @@ func (i *Inspector) effect(subject rule.Subject, m match) string {
 	case subject.IsKey && action == rule.Redact:
 		action = rule.Refuse // a replaced member name could become a twin of another
 	}
-	would := i.report[m.rule]
+	would := i.report[m.Rule]
 	switch {
 	case action == rule.Redact && would:
 		return "would-redact"
@@ -251,7 +277,7 @@ func (i *Inspector) effect(subject rule.Subject, m match) string {
 
 // replace puts the replacements in place of the matches. Where matches overlap,
 // the union goes and the replacement of the first stands.
-func replace(text string, matches []match) string {
+func replace(text string, matches []rule.Found) string {
 	sort.SliceStable(matches, func(a, b int) bool { return matches[a].Start < matches[b].Start })
 	var out strings.Builder
 	pos := 0
@@ -270,10 +296,10 @@ func replace(text string, matches []match) string {
 // whichever rule it is of: findings go to the log and to people.
 const SecretRule = "secret-exposed"
 
-func secretsAmong(matches []match) []match {
-	var secrets []match
+func secretsAmong(matches []rule.Found) []rule.Found {
+	var secrets []rule.Found
 	for _, m := range matches {
-		if m.rule == SecretRule {
+		if m.Rule == SecretRule {
 			m.Replacement = "[secret]"
 			secrets = append(secrets, m)
 		}
@@ -298,11 +324,11 @@ func (out *Outcome) field(pointer string) string {
 const maxExcerpt = 160
 
 // excerpt shows what was found, without the secrets in it.
-func excerpt(text string, m match, secrets []match) string {
-	if m.rule == SecretRule {
+func excerpt(text string, m rule.Found, secrets []rule.Found) string {
+	if m.Rule == SecretRule {
 		return ""
 	}
-	var inside []match
+	var inside []rule.Found
 	for _, s := range secrets {
 		s.Start, s.End = max(s.Start, m.Start)-m.Start, min(s.End, m.End)-m.Start
 		if s.Start < s.End {

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
@@ -108,7 +109,7 @@ func walk(t testing.TB, d *json.Decoder, key string) (all []seen) {
 // gather is an inspector that notes everything it is shown.
 func gather(into *[]seen) *Inspector {
 	return New([]rule.Rule{{ID: "gather", Surfaces: rule.ToolResult, Detect: func(s rule.Subject) ([]rule.Match, error) {
-		*into = append(*into, seen{s.Text, s.Key, s.IsKey})
+		*into = append(*into, seen{strings.Clone(s.Text), s.Key, s.IsKey})
 		return nil, nil
 	}}}, nil)
 }
@@ -212,6 +213,7 @@ func Test_the_template_reaches_the_rule(t *testing.T) {
 	var got rule.Subject
 	i := New([]rule.Rule{{ID: "r", Surfaces: rule.Arguments, Detect: func(s rule.Subject) ([]rule.Match, error) {
 		got = s
+		got.Text = strings.Clone(s.Text)
 		return nil, nil
 	}}}, nil)
 	want := rule.Subject{Surface: rule.Arguments, Server: "files", Owner: "npx", Name: "read", Known: []string{"k"}, Text: "t"}
@@ -221,7 +223,7 @@ func Test_the_template_reaches_the_rule(t *testing.T) {
 	if _, err := i.Message(doc, doc.Root, template); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(rule.Subject{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

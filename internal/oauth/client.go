@@ -48,6 +48,7 @@ type Client struct {
 	file    os.FileInfo // that it was read from; nil if there was none
 	looked  time.Time   // when the file was last looked at
 	useless time.Time   // until then a renewal is not tried again
+	noted   time.Time   // when what the server wants was last remembered
 }
 
 const (
@@ -56,6 +57,9 @@ const (
 	// uselessFor keeps a server that refuses every token from making the gateway ask
 	// for a new one at every request.
 	uselessFor = 30 * time.Second
+	// noteEvery keeps a server that says something else in each refusal from making
+	// the gateway write a file for each.
+	noteEvery = 10 * time.Second
 	// renewTimeout bounds one renewal: two documents and at most two token requests,
 	// of which each is usually far below a second.
 	renewTimeout = 45 * time.Second
@@ -99,7 +103,7 @@ func (c *Client) current(fresh bool) (*Grant, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.grant, c.file, c.useless = grant, file, time.Time{}
+		c.grant, c.file, c.useless, c.noted = grant, file, time.Time{}, time.Time{}
 		c.store.use(c.fileName(), grant)
 	}
 	c.looked = time.Now()
@@ -229,14 +233,15 @@ func (c *Client) private() bool {
 	return err == nil && a.IsLoopback()
 }
 
-// uselessNow reports that the last token was refused as soon as it was new.
+// uselessNow reports that the last renewal was refused, or its token as soon as it
+// was new.
 func (c *Client) uselessNow() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Now().Before(c.useless)
 }
 
-// gaveUp is called when a server refuses a token that was just renewed.
+// gaveUp is called when a renewal is refused, or a token that was just renewed.
 func (c *Client) gaveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -304,12 +309,22 @@ func (c *Client) remember(ch challenge, g *Grant) {
 	}
 	next.Wanted = union(next.Wanted, ch.scopes)
 	next.Metadata = cmp.Or(ch.metadata, next.Metadata)
-	if g != nil && len(next.Wanted) == len(g.Wanted) && next.Metadata == g.Metadata || len(next.Wanted) > maxScopes {
+	if g != nil && len(next.Wanted) == len(g.Wanted) && next.Metadata == g.Metadata || len(next.Wanted) > maxScopes || !c.mayNote() {
 		return
 	}
 	if err := c.save(&next); err != nil {
 		c.log.Error("what the server wants is not remembered", "error", err)
 	}
+}
+
+func (c *Client) mayNote() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.noted) < noteEvery {
+		return false
+	}
+	c.noted = time.Now()
+	return true
 }
 
 // scopes to ask for: those of the configuration; else those of the challenge, which
@@ -376,10 +391,11 @@ func (g *Grant) take(t tokens) {
 
 // machine gets a token with credentials of the gateway's own.
 func (c *Client) machine(ctx context.Context, p place, scopes []string) error {
-	get := c.clientCredentials
-	if c.auth.Type == config.Enterprise {
-		get = c.enterprise
-	}
+	get := map[string]func(context.Context, place, []string) (tokens, error){
+		config.ClientCredentials: c.clientCredentials,
+		config.Enterprise:        c.enterprise,
+		config.WorkloadIdentity:  c.workloadIdentity,
+	}[c.auth.Type]
 	t, err := get(ctx, p, scopes)
 	if err != nil {
 		return c.notNow(ctx, err)
@@ -403,6 +419,7 @@ func (c *Client) notNow(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &answered) && answered.final():
+		c.gaveUp()
 		return c.needLogin(err)
 	case errors.Is(err, egress.ErrRefused):
 		return c.refusal(err, "its metadata names a place that is not public; see servers.%s.auth.unsafe_addresses", c.server.ID)

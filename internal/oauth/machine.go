@@ -21,6 +21,22 @@ func (c *Client) clientCredentials(ctx context.Context, p place, scopes []string
 	return t, nil
 }
 
+// workloadIdentity gets a token for the gateway, for which the platform that it runs
+// on vouches (SEP-1933, a draft): RFC 7523, section 2.1.
+func (c *Client) workloadIdentity(ctx context.Context, p place, scopes []string) (tokens, error) {
+	assertion, err := c.auth.Assertion.Resolve()
+	if err != nil {
+		return tokens{}, err
+	}
+	t, err := c.requestToken(ctx, p.server, c.ownIdentity(p.server), addScopes(url.Values{
+		"grant_type": {grantBearer}, "assertion": {assertion}, "resource": {p.resource},
+	}, scopes))
+	if err != nil {
+		return tokens{}, fmt.Errorf("workload identity: %w", err)
+	}
+	return t, nil
+}
+
 // enterprise gets a token for a user whom the company's identity provider knows
 // (enterprise-managed authorization): the user's ID token is exchanged for an
 // assertion to the server's authorization server, and that for a token.

@@ -112,6 +112,30 @@ func TestParseKey_refuses_and_never_repeats_the_key(t *testing.T) {
 	}
 }
 
+func TestWorkloadIdentity(t *testing.T) {
+	w := newWorld(t)
+	w.challenge += `, scope="read"`
+	c, _ := w.client(config.Auth{Type: config.WorkloadIdentity, ClientID: "pod", Assertion: config.NewSecret("what-the-platform-says")})
+	rt := c.Transport(http.DefaultTransport)
+	if status, err := w.call(rt, "x"); status != http.StatusOK || err != nil {
+		t.Fatalf("%d, %v", status, err)
+	}
+	form := w.tokens[0]
+	if form.Get("grant_type") != grantBearer || form.Get("assertion") != "what-the-platform-says" || form.Get("client_id") != "pod" || form.Get("resource") != w.url() || form.Get("scope") != "read" {
+		t.Errorf("asked by %v", form)
+	}
+	// What was refused is not tried again at once.
+	w.expire()
+	w.with(func() { w.refuse = "invalid_grant" })
+	for range 3 {
+		_, err := w.call(rt, "x")
+		wantAuth(t, err, "the log of the gateway says why")
+	}
+	if len(w.tokens) != 2 {
+		t.Errorf("%d token requests, want one that is refused", len(w.tokens)-1)
+	}
+}
+
 // idp is an identity provider that vouches with these claims.
 func idp(t *testing.T, w *world, change func(claims jwt.MapClaims, header, body map[string]any)) *httptest.Server {
 	t.Helper()

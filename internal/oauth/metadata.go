@@ -25,6 +25,8 @@ const (
 	// maxScopes and maxScopeBytes bound what one challenge or document may ask for.
 	maxScopes     = 200
 	maxScopeBytes = 256
+	// maxURL of metadata is kept for a login; the longest in use are far shorter.
+	maxURL = 2048
 )
 
 // challenge is what a server says when it refuses a request for want of a token.
@@ -48,7 +50,9 @@ func challengeOf(resp *http.Response) (ch challenge, ok bool) {
 		if c.Scheme != "bearer" {
 			continue
 		}
-		ch.metadata = c.Params["resource_metadata"]
+		if location := c.Params["resource_metadata"]; len(location) <= maxURL {
+			ch.metadata = location
+		}
 		ch.scopes = scopesOf(c.Params["scope"])
 		ch.more = resp.StatusCode == http.StatusForbidden && c.Params["error"] == "insufficient_scope"
 		break

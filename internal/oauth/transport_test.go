@@ -41,6 +41,23 @@ func TestTransport_says_what_to_run(t *testing.T) {
 	}
 }
 
+func TestTransport_does_not_write_at_every_refusal(t *testing.T) {
+	w := newWorld(t)
+	c, _ := w.client(config.Auth{})
+	rt := c.Transport(http.DefaultTransport)
+	for i := range 5 {
+		w.with(func() {
+			w.challenge = fmt.Sprintf(`Bearer scope="s%d", resource_metadata="https://a.example/%d"`, i, i)
+		})
+		if _, err := w.call(rt, "x"); err == nil {
+			t.Fatal("it works without a token")
+		}
+	}
+	if g, err := c.current(true); err != nil || len(g.Wanted) != 1 || g.Metadata != "https://a.example/0" {
+		t.Errorf("remembered %+v, %v, want the first refusal only", g, err)
+	}
+}
+
 func TestTransport_uses_a_login_of_another_process(t *testing.T) {
 	w := newWorld(t)
 	running, _ := w.client(config.Auth{})

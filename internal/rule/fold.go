@@ -2,9 +2,12 @@ package rule
 
 import (
 	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Bounds of the look-ahead while folding. They keep folding linear and are
@@ -44,6 +47,9 @@ func (f *Folded) Span(start, end int) (int, int) {
 	return int(f.from[start]), int(f.from[end])
 }
 
+// view is Text without a copy.
+func (f *Folded) view() string { return unsafe.String(unsafe.SliceData(f.Text), len(f.Text)) }
+
 type folder struct {
 	src    string
 	out    []byte
@@ -82,7 +88,7 @@ var plain = func() (table [256]byte) {
 func (f *folder) run() {
 	for i := 0; i < len(f.src); {
 		if f.src[i] < utf8.RuneSelf {
-			i = f.ordinary(f.blocks(i))
+			i = f.blocks(i)
 		}
 		i = f.special(i)
 	}
@@ -103,50 +109,91 @@ func (f *folder) ordinary(i int) int {
 	return i
 }
 
-// stops[b] is 0 where the byte b is plain or a space.
+// What stands against folding a byte to itself in lower case, or a space to itself.
+const (
+	always    = 1 << iota // it never does so
+	sometimes             // its neighbours decide
+)
+
 var stops = func() (table [256]uint8) {
 	for b, folded := range plain {
-		if folded == 0 && b != ' ' {
-			table[b] = 1
+		switch {
+		case b == '\n' || b == '-':
+			table[b] = sometimes
+		case folded == 0 && b != ' ':
+			table[b] = always
 		}
 	}
 	return table
 }()
 
+const (
+	eight   = 0x0101010101010101 // times a byte: that byte eight times
+	highest = 0x80 * eight
+)
+
 // blocks folds what starts at i eight bytes at once, which is what most of a text
-// needs, up to a block that holds more than plain bytes and single spaces. It keeps
-// no map.
+// needs, up to what needs a closer look. It keeps no map.
 func (f *folder) blocks(i int) int {
 	if f.mapped {
-		return i
+		return f.ordinary(i)
 	}
-	const (
-		each    = 0x0101010101010101
-		highest = 0x80 * each
-	)
-	src, out := f.src, f.out
-	spaceBefore := uint64(0) // the highest bit of a byte
-	if n := len(out); n == 0 || out[n-1] == ' ' || out[n-1] == '\n' {
-		spaceBefore = 0x80
+	f.out = slices.Grow(f.out, len(f.src)-i)
+	b, out := f.src[i:], f.out[len(f.out):cap(f.out)]
+	before := uint64(0) // its highest bit: a space stands before, or nothing
+	if n := len(f.out); n == 0 || f.out[n-1] == ' ' || f.out[n-1] == '\n' {
+		before = 0x80
 	}
-	for ; len(src)-i >= 8; i += 8 {
-		b := src[i : i+8]
-		if stops[b[0]]|stops[b[1]]|stops[b[2]]|stops[b[3]]|stops[b[4]]|stops[b[5]]|stops[b[6]]|stops[b[7]] != 0 {
-			break
-		}
-		// All bytes are below 0x80, so that no sum carries into the next byte. In each
-		// of the following the highest bit of a byte says what the byte is.
+	for len(b) > 8 && len(out) >= 8 {
+		marks := stops[b[0]] | stops[b[1]] | stops[b[2]] | stops[b[3]] | stops[b[4]] | stops[b[5]] | stops[b[6]] | stops[b[7]]
+		// In each of the following the highest bit of a byte says what the byte is.
 		block := binary.LittleEndian.Uint64([]byte(b))
-		space := ^((block ^ ' '*each) + 0x7f*each) & highest
-		if space&(space<<8|spaceBefore) != 0 {
-			break
+		space := equal(block, ' ')
+		stop := space & (space<<8 | before)
+		if uint64(marks)|stop != 0 {
+			block, space, stop = closer(b, block, before, marks)
 		}
-		spaceBefore = space >> 56
-		upper := (block + (0x80-'A')*each) &^ (block + (0x80-'Z'-1)*each) & highest
-		out = binary.LittleEndian.AppendUint64(out, block|upper>>2)
+		binary.LittleEndian.PutUint64(out, block|between(block, 'A', 'Z')>>2)
+		if stop != 0 {
+			return f.done(i, len(f.src)-len(b)+bits.TrailingZeros64(stop)/8)
+		}
+		before = space >> 56
+		b, out = b[8:], out[8:]
 	}
-	f.out = out
-	return i
+	return f.ordinary(f.done(i, len(f.src)-len(b)))
+}
+
+// done takes what was folded from one place to another, byte for byte, into the text.
+func (f *folder) done(from, to int) int {
+	f.out = f.out[:len(f.out)+to-from]
+	return to
+}
+
+// closer looks at the neighbours of the bytes of a block, which are the first of b:
+// a line feed becomes a space where a word follows, and a dash stays where no other
+// follows. It returns the block, where its spaces are, and what it could not fold.
+func closer(b string, block, before uint64, marks uint8) (folded, space, stop uint64) {
+	if marks&always != 0 {
+		n := 0
+		for stops[b[n&7]] != always {
+			n++
+		}
+		stop = 0x80 << (8 * n)
+	}
+	next := block>>8 | uint64(b[8])<<56
+	word := between(next|caseBit*eight, 'a', 'z') | between(next, '0', '9')
+	line := equal(block, '\n')
+	space = equal(block, ' ') | line
+	stop |= space&(space<<8|before) | line&^word | equal(block, '-')&equal(next, '-')
+	return block ^ line>>7*('\n'^' '), space, stop
+}
+
+// equal and between mark bytes by their highest bits. Bytes that are not ASCII can
+// spoil the marks behind them.
+func equal(block, b uint64) uint64 { return ^((block ^ b*eight) + 0x7f*eight) & highest }
+
+func between(block, low, high uint64) uint64 {
+	return (block + (0x80-low)*eight) &^ (block + (0x7f-high)*eight) & highest
 }
 
 // special folds what starts at i, if anything does, and returns where the next thing starts.
@@ -235,6 +282,10 @@ func (f *folder) tag(i int) int {
 }
 
 func (f *folder) dash(i int) int {
+	for strings.HasPrefix(f.src[i:], "---") { // a rule of Markdown
+		f.emit('-', i)
+		i++
+	}
 	if strings.HasPrefix(f.src[i:], "-->") {
 		f.blank(i)
 		return i + len("-->")
@@ -428,7 +479,8 @@ func (f *folder) besideASCII(next int) bool {
 }
 
 func letter(b byte) bool   { return b|0x20 >= 'a' && b|0x20 <= 'z' }
-func wordByte(b byte) bool { return letter(b) || b >= '0' && b <= '9' || b >= utf8.RuneSelf }
+func digit(b byte) bool    { return b >= '0' && b <= '9' }
+func wordByte(b byte) bool { return letter(b) || digit(b) || b >= utf8.RuneSelf }
 
 func asciiSpace(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' }
 

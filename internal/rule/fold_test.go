@@ -73,7 +73,7 @@ func foldBytewise(text string) string {
 
 // Test_Fold_blocks puts everything that matters to a block everywhere in two.
 func Test_Fold_blocks(t *testing.T) {
-	parts := []string{" ", "  ", " \n\n", "\n> ", "A", "Z", "@", "[", "`", "{", "-", "_", "<b>", "\x00", "\x1f", "\x7f", "é", "\u200b", "\u3000"}
+	parts := []string{" ", "  ", " \n\n", "\n> ", "\n", "--", "-->", "\\n", "7", "A", "Z", "@", "[", "`", "{", "-", "_", "<b>", "\x00", "\x1f", "\x7f", "é", "\u200b", "\u3000"}
 	for _, one := range parts {
 		for _, other := range parts {
 			for at := range 17 {

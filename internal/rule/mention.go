@@ -33,7 +33,7 @@ func Mentioned(text []byte, start, end int) bool {
 	}
 	about := false
 	look := func(literal, start, end int) { about = true }
-	Scan(aboutAttacks, text[max(0, start-contextReach):start], look)
-	Scan(aboutAttacks, text[end:min(len(text), end+contextReach)], look)
+	aboutAttacks.Scan(string(text[max(0, start-contextReach):start]), look)
+	aboutAttacks.Scan(string(text[end:min(len(text), end+contextReach)]), look)
 	return about
 }

@@ -40,8 +40,46 @@ func Test_requirements(t *testing.T) {
 	f(`\w+@\w+`)
 }
 
+func Test_sequences(t *testing.T) {
+	f := func(pattern string, want ...sequence) {
+		t.Helper()
+		parsed, err := syntax.Parse(pattern, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, sequences(parsed)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", pattern, diff)
+		}
+	}
+	f(`get.{0,9}(?:my|all).*?to \S+@`, sequence{{"get"}, {"my", "all"}, {"to "}, {"@"}})
+	f(`\b(?:send (?:it|me)|by mail|to) now`, sequence{{"send "}, {"it", "me"}, {" now"}}, sequence{{"by mail", "to"}, {" now"}})
+	f(`(?:in order)+(?:not ){2}(?:here ){0,3}(?:there)?`, sequence{{"in order"}, {"not "}})
+	f(`(?:please|\d+) stop`, sequence{{" stop"}})
+	f(`a|of`, nil)
+	f(`(?i)ignore`, nil)
+	f(`(?:aa.bb|cc.dd|ee.ff)(?:aa.bb|cc.dd|ee.ff)(?:aa.bb|cc.dd|ee.ff)`, // the last would make too many
+		sequence{{"aa"}, {"bb"}, {"aa"}, {"bb"}}, sequence{{"aa"}, {"bb"}, {"cc"}, {"dd"}}, sequence{{"aa"}, {"bb"}, {"ee"}, {"ff"}},
+		sequence{{"cc"}, {"dd"}, {"aa"}, {"bb"}}, sequence{{"cc"}, {"dd"}, {"cc"}, {"dd"}}, sequence{{"cc"}, {"dd"}, {"ee"}, {"ff"}},
+		sequence{{"ee"}, {"ff"}, {"aa"}, {"bb"}}, sequence{{"ee"}, {"ff"}, {"cc"}, {"dd"}}, sequence{{"ee"}, {"ff"}, {"ee"}, {"ff"}})
+}
+
+func Test_a_sequence_is_held_in_order(t *testing.T) {
+	f := func(text string, want bool) {
+		t.Helper()
+		if got := (sequence{{"send", "sen"}, {"d all", "to"}, {"@"}}).heldBy(text); got != want {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+	f("send to a@b", true)
+	f("send all@", true) // with the shorter of two words
+	f("to send a@b", false)
+	f("@ send to", false)
+	f("send it@", false)
+	f("", false)
+}
+
 // FuzzRequirements holds requirements to their promise: what a pattern matches
-// has a literal of each set.
+// has a literal of each set, and one of the sequences.
 func FuzzRequirements(f *testing.F) {
 	f.Add(`(?:ignore|forget|(?:un)?learn(?:ed){1,2}) (?:all|your) rules?`, "please unlearneded your rule")
 	f.Add(`(?:send|sent|sending)+.{0,5}?(?:mail|male)`, "sendsent by mail")
@@ -59,6 +97,13 @@ func FuzzRequirements(f *testing.F) {
 			if !slices.ContainsFunc(set, func(word string) bool { return strings.Contains(match, word) }) {
 				t.Errorf("%q matches %q without any of %q", pattern, match, set)
 			}
+		}
+		parsed, err := syntax.Parse(pattern, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := sequences(parsed); !anyHeldBy(match, all) {
+			t.Errorf("%q matches %q without any of %q", pattern, match, all)
 		}
 	})
 }

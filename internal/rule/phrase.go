@@ -5,6 +5,9 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strings"
+	"sync"
+	"unsafe"
 )
 
 // Reach of a phrase around one of its triggers, in folded bytes, and how far
@@ -40,14 +43,18 @@ type Phrase struct {
 // surroundings of a trigger, and no byte twice for the same phrase, so the time
 // is linear in the text whatever it holds.
 type Phrases struct {
-	list    []compiled
-	scanner *Scanner
-	uses    []use // of the literals of the scanner
+	// Literals stand in every text in which a phrase is found.
+	Literals *Literals
+
+	list  []compiled
+	uses  []use      // of the literals
+	brief [][]string // of each set: literals that are looked for in a window only
 }
 
 type compiled struct {
 	Phrase
 	pattern, unless *regexp.Regexp
+	sequences       []sequence
 	kind            int
 	needs           []int // sets of literals; one of each must stand in a window
 }
@@ -67,7 +74,7 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 	words := vocabulary{index: map[string]int{}}
 	kinds := map[string]int{}
 	for _, phrase := range slices.Concat(lists...) {
-		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern)}
+		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern), sequences: sequences(parse(phrase.Pattern))}
 		if _, known := kinds[c.Kind]; !known {
 			kinds[c.Kind] = len(kinds)
 		}
@@ -82,15 +89,19 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 			u := words.use(trigger)
 			u.triggers = append(u.triggers, len(p.list))
 		}
-		for _, set := range c.requirements() {
-			c.needs = append(c.needs, words.set(set))
-		}
 		p.list = append(p.list, c)
+	}
+	for i := range p.list {
+		for _, set := range p.list[i].requirements() {
+			p.list[i].needs = append(p.list[i].needs, words.set(set))
+		}
+		// What costs least is asked first.
+		slices.SortStableFunc(p.list[i].needs, func(a, b int) int { return len(words.brief[a]) - len(words.brief[b]) })
 	}
 	if len(kinds) > maxKinds {
 		panic("rule: internal error: too many kinds of phrases")
 	}
-	p.scanner, p.uses = NewScanner(words.literals), words.uses
+	p.Literals, p.uses, p.brief = NewLiterals(Lowercase, words.literals...), words.uses, words.brief
 	return p
 }
 
@@ -99,7 +110,7 @@ type vocabulary struct {
 	literals []string
 	uses     []use
 	index    map[string]int
-	sets     int
+	brief    [][]string // of each set
 }
 
 func (v *vocabulary) use(literal string) *use {
@@ -112,29 +123,42 @@ func (v *vocabulary) use(literal string) *use {
 	return &v.uses[i]
 }
 
-// set enters a set of literals and returns its number.
+// briefNeed is the length below which a literal makes looking through all of a text
+// dearer than looking for it in the windows that need it.
+const briefNeed = 5
+
+// set enters a set of literals and returns its number. Triggers have been entered.
 func (v *vocabulary) set(literals []string) int {
+	n := len(v.brief)
+	v.brief = append(v.brief, nil)
 	for _, literal := range literals {
+		if _, known := v.index[literal]; !known && len(literal) < briefNeed {
+			v.brief[n] = append(v.brief[n], literal)
+			continue
+		}
 		u := v.use(literal)
-		u.needs = append(u.needs, v.sets)
+		u.needs = append(u.needs, n)
 	}
-	v.sets++
-	return v.sets - 1
+	return n
 }
 
 // requirements are the sets of literals of which one each must stand in a window.
 func (c *compiled) requirements() [][]string {
-	parsed, err := syntax.Parse(c.Pattern, syntax.Perl)
-	if err != nil {
-		panic("rule: internal error: " + err.Error()) // it has been compiled
-	}
-	sets := slices.DeleteFunc(requirements(parsed), func(set []string) bool {
+	sets := slices.DeleteFunc(requirements(parse(c.Pattern)), func(set []string) bool {
 		return allHold(c.Triggers, set) // nothing is left to be asked at a trigger
 	})
 	if len(c.Needs) > 0 {
 		sets = append(sets, c.Needs)
 	}
 	return sets
+}
+
+func parse(pattern string) *syntax.Regexp {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		panic("rule: internal error: " + err.Error()) // it has been compiled
+	}
+	return parsed
 }
 
 // Evidence is one phrase that was found, or several that stand together.
@@ -145,10 +169,16 @@ type Evidence struct {
 	kinds      map[string]int
 }
 
-// Find returns the phrases in a folded text, joined where they stand together,
-// in order.
-func (p *Phrases) Find(text []byte) []Evidence {
-	return join(p.single(text))
+// Find returns the phrases in the folded text of a subject, joined where they stand
+// together, in order.
+func (p *Phrases) Find(s *Subject) []Evidence {
+	if !s.Holds(p.Literals) {
+		return nil
+	}
+	work := scratches.Get().(*scratch)
+	defer work.end()
+	work.look(p, s)
+	return join(p.single(s.Folded().Text, work))
 }
 
 // window is a stretch of text around triggers of one phrase.
@@ -163,8 +193,8 @@ type window struct {
 // mention is a place of a literal that some phrase needs. There can be many.
 type mention struct{ literal, start, end uint32 }
 
-func (p *Phrases) single(text []byte) []Evidence {
-	windows, mentions := p.windows(text)
+func (p *Phrases) single(text []byte, work *scratch) []Evidence {
+	windows, mentions := work.windows, work.mentions
 	var all []Evidence
 	// A phrase of weight 3 is enough by itself. Lighter ones are tried, the heavier
 	// first, only where those around could still add up, which is rare.
@@ -188,31 +218,50 @@ func (p *Phrases) single(text []byte) []Evidence {
 	return all
 }
 
-// windows finds the triggers and joins those of one phrase whose reach overlaps,
-// so that a phrase sees no byte twice. They come in the order of their starts, and
-// the literals that phrases need in the order of their ends.
-func (p *Phrases) windows(text []byte) (all []window, mentions []mention) {
-	var latest []int // phrase → its last window, plus one
-	Scan(p.scanner, text, func(literal, start, end int) {
+// scratch is the memory for looking at one text.
+type scratch struct {
+	windows  []window
+	mentions []mention // in order of their ends
+	latest   []int32   // phrase → its last window, plus one
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// maxScratch is how many windows or mentions wait, as memory, for the next text.
+const maxScratch = 1 << 14
+
+func (w *scratch) end() {
+	if cap(w.windows) <= maxScratch && cap(w.mentions) <= maxScratch {
+		scratches.Put(w)
+	}
+}
+
+// look finds the triggers and joins those of one phrase whose reach overlaps, so
+// that a phrase sees no byte twice. Windows come in the order of their starts.
+func (w *scratch) look(p *Phrases, s *Subject) {
+	w.windows, w.mentions = w.windows[:0], w.mentions[:0]
+	w.latest = slices.Grow(w.latest[:0], len(p.list))[:len(p.list)]
+	clear(w.latest)
+	s.Each(p.Literals, func(literal, start, end int) {
 		use := &p.uses[literal]
 		if len(use.needs) > 0 {
-			mentions = append(mentions, mention{uint32(literal), uint32(start), uint32(end)})
-		}
-		if latest == nil && len(use.triggers) > 0 {
-			latest = make([]int, len(p.list))
+			w.mentions = append(w.mentions, mention{uint32(literal), uint32(start), uint32(end)})
 		}
 		for _, owner := range use.triggers {
-			reach := start - p.list[owner].Before
-			if n := latest[owner]; n > 0 && reach <= all[n-1].end {
-				all[n-1].last, all[n-1].end = end, end+reachAfter
-				continue
-			}
-			all = append(all, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
-			latest[owner] = len(all)
+			w.trigger(owner, start, end, start-p.list[owner].Before)
 		}
 	})
-	slices.SortStableFunc(all, func(a, b window) int { return a.start - b.start })
-	return all, mentions
+	slices.SortStableFunc(w.windows, func(a, b window) int { return a.start - b.start })
+}
+
+func (w *scratch) trigger(owner, start, end, reach int) {
+	if n := w.latest[owner]; n > 0 && reach <= w.windows[n-1].end {
+		last := &w.windows[n-1]
+		last.last, last.end = end, end+reachAfter
+		return
+	}
+	w.windows = append(w.windows, window{owner: owner, first: start, last: end, start: reach, end: end + reachAfter})
+	w.latest[owner] = int32(len(w.windows))
 }
 
 // potential is the weight that the light phrases around a window would have if
@@ -256,7 +305,7 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 	if n := bytes.IndexByte(text[w.last:end], '\n'); n >= 0 {
 		end = w.last + n
 	}
-	if !p.needed(c, mentions, start, end) {
+	if !p.needed(c, mentions, text, start, end) {
 		return all
 	}
 	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
@@ -271,18 +320,21 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 
 // needed says whether text[start:end] holds a literal of each set that a phrase
 // needs.
-func (p *Phrases) needed(c *compiled, mentions []mention, start, end int) bool {
+func (p *Phrases) needed(c *compiled, mentions []mention, text []byte, start, end int) bool {
 	byEnd := func(m mention, at int) int { return int(m.end) - at }
 	from, _ := slices.BinarySearchFunc(mentions, start+1, byEnd)
 	to, _ := slices.BinarySearchFunc(mentions, end+1, byEnd)
+	window := unsafe.String(unsafe.SliceData(text[start:end]), end-start)
 	for _, set := range c.needs {
 		if !slices.ContainsFunc(mentions[from:to], func(m mention) bool {
 			return int(m.start) >= start && slices.Contains(p.uses[m.literal].needs, set)
+		}) && !slices.ContainsFunc(p.brief[set], func(literal string) bool {
+			return strings.Contains(window, literal)
 		}) {
 			return false
 		}
 	}
-	return true
+	return anyHeldBy(window, c.sequences)
 }
 
 // join adds up evidence that stands together, each kind once.

@@ -110,7 +110,9 @@ type Subject struct {
 	// true and Key is the name of the member around it.
 	Key   string
 	IsKey bool
-	Text  string // decoded, valid UTF-8
+	// Text is decoded, valid UTF-8. Its memory is used again: who keeps a part of it
+	// beyond Detect keeps a copy.
+	Text string
 	// Neighbours are the tools of the other servers, and of this one under its own
 	// id; only for Definitions.
 	Neighbours []Neighbour
@@ -120,6 +122,8 @@ type Subject struct {
 	// Known are secret values that this server is entitled to receive, because
 	// the configuration gives them to it; only for ToServer.
 	Known []string
+
+	reading *reading // what is known of the text; nil if nothing is
 }
 
 // Action is what a rule proposes for a matched span. In definitions there is
@@ -154,6 +158,8 @@ type Rule struct {
 	Surfaces Surface  // what it wants to be shown
 	Refs     []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
 	Doc      string   // doc.md of the rule's folder
+	// Literals are those that Detect asks its Subject for.
+	Literals []*Literals
 	// Detect reads one text. It must be deterministic, linear in the length of
 	// the text and safe for concurrent use. A rule that cannot judge returns an
 	// error; the caller then refuses.

@@ -1,184 +1,355 @@
 package rule
 
-// Scanner finds every occurrence of many literals in one pass over a text
-// (Aho and Corasick's automaton as a dense table). Letters of ASCII match in
-// both cases.
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Scanner finds every occurrence of many literals in one pass over a text. Letters
+// of ASCII match in both cases.
+//
+// Most places of most texts begin nothing that is looked for, so most of the work
+// is to find that out. Scan looks at four bytes at every second place, and a table
+// of bits says whether these may be part of a literal. Each literal has entered two
+// such anchors, one at an even and one at an odd distance from its start, so that
+// exactly one of them is met wherever it stands.
 type Scanner struct {
-	class   [256]uint8 // bytes that no literal holds share class 0
-	shift   uint
-	next    []uint16 // state<<shift | class → state, with the top bit set where a literal ends
-	found   [][]uint16
-	length  []int
-	longest int
+	literals []literal
+	short    []int // literals that are too short for anchors
+	// A hash whose bit is set has a list of anchors: lists[n], where n is how many
+	// bits are set before it.
+	set     [hashes / 64]uint64
+	before  [hashes / 64]uint16 // bits set in the words before
+	lists   []list
+	anchors []anchor // of all lists
 }
 
-const literalEnds = 1 << 15
+// literal is a literal as it is compared.
+type literal struct {
+	text        string // in lower case
+	value, mask uint64 // its first eight bytes, without what tells case
+}
 
-// NewScanner makes a scanner. It panics where the literals need more states
-// than a table can hold: they are constants of this program.
+// list is anchors[from:to].
+type list struct{ from, to uint16 }
+
+// anchor is a place in a literal.
+type anchor struct {
+	literal uint16
+	offset  int16 // -1 stands for the byte before the literal
+}
+
+const (
+	stride      = 2 // every second place of a text is looked at
+	anchorBytes = 4
+	// minAnchored is the length of the shortest literal that has two anchors: one
+	// with any byte behind it and one with any byte before.
+	minAnchored = anchorBytes - 1
+	hashBits    = 18
+	hashes      = 1 << hashBits
+	// maxEntries is what an uint16 can count.
+	maxEntries = 1<<16 - 1
+	caseBit    = 0x20
+	// stretch is how much of a text is looked through before what was found there is
+	// put in order and reported, in bytes, so that little has to be kept.
+	stretch = 4 << 10
+)
+
+// anchorHash hashes four bytes without regard to case.
+func anchorHash(four uint32) uint32 {
+	const eitherCase = caseBit<<24 | caseBit<<16 | caseBit<<8 | caseBit
+	return (four | eitherCase) * 0x9E3779B1 >> (32 - hashBits)
+}
+
+// NewScanner makes a scanner. It panics where there are too many literals for its
+// tables: they are constants of this program.
 func NewScanner(literals []string) *Scanner {
 	s := &Scanner{}
-	classes := 1
-	for _, literal := range literals {
-		s.length = append(s.length, len(literal))
-		s.longest = max(s.longest, len(literal))
-		for i := 0; i < len(literal); i++ {
-			b := lower(literal[i])
-			if s.class[b] == 0 {
-				s.class[b] = uint8(classes)
-				classes++
-			}
-			if letter(b) {
-				s.class[b&^0x20] = s.class[b]
-			}
+	var entries []uint64 // a hash and, in the lower half, the index of an anchor
+	for id, text := range literals {
+		s.literals = append(s.literals, newLiteral(text))
+		if len(text) < minAnchored {
+			s.short = append(s.short, id)
+			continue
+		}
+		for odd := range stride {
+			offset := rarest(s.literals[id].text, odd)
+			anchorHashes(s.literals[id].text, offset, func(hash uint32) {
+				entries = append(entries, uint64(hash)<<32|uint64(len(s.anchors)))
+			})
+			s.anchors = append(s.anchors, anchor{uint16(id), int16(offset)})
 		}
 	}
-	for 1<<s.shift < classes {
-		s.shift++
+	if len(entries) > maxEntries/2 { // lists of several anchors need them once more
+		panic("rule: internal error: too many literals for one scanner")
 	}
-	s.link(s.trie(literals))
+	slices.Sort(entries)
+	s.enter(slices.Compact(entries))
 	return s
 }
 
-// trie enters the literals; each state is a row of next.
-func (s *Scanner) trie(literals []string) int {
-	s.grow()
-	for id, literal := range literals {
-		state := 0
-		for i := 0; i < len(literal); i++ {
-			cell := state<<s.shift | int(s.class[literal[i]])
-			if s.next[cell] == 0 {
-				fresh := s.grow()
-				s.next[cell] = uint16(fresh)
-			}
-			state = int(s.next[cell])
+func newLiteral(text string) literal {
+	l := literal{text: lowerASCII(text)}
+	for i := range min(8, len(text)) {
+		value, mask := l.text[i], byte(0xff)
+		if letter(value) {
+			mask &^= caseBit
 		}
-		s.found[state] = append(s.found[state], uint16(id))
+		l.value |= uint64(value&mask) << (8 * i)
+		l.mask |= uint64(mask) << (8 * i)
 	}
-	return len(s.found)
+	return l
 }
 
-func (s *Scanner) grow() int {
-	if len(s.found) == literalEnds {
-		panic("rule: internal error: too many literals for one scanner")
+// enter makes the tables of entries in the order of their hashes.
+func (s *Scanner) enter(entries []uint64) {
+	for len(entries) > 0 {
+		hash, n := entries[0]>>32, 1
+		for n < len(entries) && entries[n]>>32 == hash {
+			n++
+		}
+		s.set[hash/64] |= 1 << (hash % 64)
+		s.lists = append(s.lists, s.list(entries[:n]))
+		entries = entries[n:]
 	}
-	s.next = append(s.next, make([]uint16, 1<<s.shift)...)
-	s.found = append(s.found, nil)
-	return len(s.found) - 1
+	count := 0
+	for i, word := range s.set {
+		s.before[i] = uint16(count)
+		count += bits.OnesCount64(word)
+	}
 }
 
-// link turns the trie into an automaton without failure steps: breadth first, a
-// missing edge becomes the edge of the longest proper suffix.
-func (s *Scanner) link(states int) {
-	suffix := make([]int, states)
-	queue := make([]int, 0, states)
-	width := 1 << s.shift
-	for c := range width {
-		if child := int(s.next[c]); child != 0 {
-			queue = append(queue, child)
-		}
+// list makes the list of the anchors of one hash, which mostly is one anchor.
+func (s *Scanner) list(same []uint64) list {
+	if len(same) == 1 {
+		n := uint16(same[0])
+		return list{n, n + 1}
 	}
-	for at := 0; at < len(queue); at++ {
-		state := queue[at]
-		s.found[state] = append(s.found[state], s.found[suffix[state]]...)
-		for c := range width {
-			cell, other := state<<s.shift|c, s.next[suffix[state]<<s.shift|c]
-			if child := int(s.next[cell]); child != 0 {
-				suffix[child] = int(other)
-				queue = append(queue, child)
+	from := len(s.anchors)
+	for _, e := range same {
+		s.anchors = append(s.anchors, s.anchors[uint16(e)])
+	}
+	return list{uint16(from), uint16(len(s.anchors))}
+}
+
+// anchorHashes calls yield with the hashes of the four bytes at an offset of a
+// literal, where any byte can stand before and behind it.
+func anchorHashes(text string, offset int, yield func(uint32)) {
+	if offset >= 0 && offset+anchorBytes <= len(text) {
+		yield(anchorHash(binary.LittleEndian.Uint32([]byte(text[offset:]))))
+		return
+	}
+	for other := range 256 {
+		four := [anchorBytes]byte{byte(other), byte(other), byte(other), byte(other)}
+		if other&caseBit == 0 {
+			continue // the hash is the same as with this bit
+		}
+		copy(four[max(-offset, 0):], text[max(offset, 0):])
+		yield(anchorHash(binary.LittleEndian.Uint32(four[:])))
+	}
+}
+
+// common are the bytes of ordinary text, the most frequent first.
+const common = " etaoinsrhldcumfpgwybvk.,-xjqz"
+
+// frequent holds the groups of letters that stand in ordinary text most often.
+const frequent = " the and of to in is that for with as was it on by be this from at are or have has had not but all will can one which their there they when were been more other than then these those would could should about after before also into over your you what where who how its his her out up so if no " +
+	" first each every time part side high turn again over under even ever never through between most some such only just like make made take look come here work well very much many how long right " +
+	"tion ions ment ments ness able ible ing ings ence ance ated ates ity ities ally ight ough ould ound ther ture port con pro pre com per ter ers ed es al "
+
+// rarest is the offset, even or odd, of the four bytes of a literal that ordinary
+// text holds least often. Only where there is no other it reaches beyond the
+// literal by one byte.
+func rarest(text string, odd int) int {
+	from, to := odd, len(text)-anchorBytes
+	if to < from {
+		from, to = from-stride*odd, len(text)-minAnchored
+	}
+	best, most := from, math.MinInt
+	for offset := from; offset <= to; offset += stride {
+		known := text[max(offset, 0):min(offset+anchorBytes, len(text))]
+		rarity := 0
+		for i := range len(known) {
+			if n := strings.IndexByte(common, known[i]); n >= 0 {
+				rarity += n
 			} else {
-				s.next[cell] = other
+				rarity += len(common)
 			}
 		}
-	}
-	for i, state := range s.next {
-		if len(s.found[state]) > 0 {
-			s.next[i] |= literalEnds
+		if strings.Contains(frequent, known) {
+			rarity -= anchorBytes * len(common)
+		}
+		if rarity > most {
+			best, most = offset, rarity
 		}
 	}
+	return best
 }
 
-// A step of the automaton waits for the one before, and a processor has nothing
-// else to do meanwhile. Scan therefore reads four stretches of a text side by
-// side, each of at most longStretch bytes, so that the hits to be kept stay few.
-// Below shortStretch finding the states to start from costs more than it saves.
-const (
-	longStretch  = 1 << 10
-	shortStretch = 1 << 6
-)
+func lowerASCII(text string) string {
+	out := []byte(text)
+	for i, b := range out {
+		out[i] = lower(b)
+	}
+	return string(out)
+}
 
-// hit is where at least one literal ends, seen in one of the four stretches.
+// hit is an occurrence of a literal.
 type hit struct {
-	state, end uint32
-	stretch    uint8
+	literal    uint16
+	start, end uint32
 }
 
-// Scan calls found for each occurrence, in order of their ends: text[start:end]
-// is the literal with that index.
-func Scan[T string | []byte](s *Scanner, text T, found func(literal, start, end int)) {
-	var hits []hit
-	state, done := 0, 0
-	for {
-		size := min(len(text)-done, 4*longStretch) / 4
-		if size < shortStretch {
-			break
-		}
-		hits, state = scanFour(s, text, done, size, state, hits[:0])
-		for stretch := uint8(0); stretch < 4 && len(hits) > 0; stretch++ {
-			for _, h := range hits {
-				if h.stretch == stretch {
-					s.report(int(h.state), int(h.end), found)
-				}
-			}
-		}
-		done += 4 * size
+func inOrder(a, b hit) int {
+	if a.end != b.end {
+		return int(a.end) - int(b.end)
 	}
-	for i := done; i < len(text); i++ {
-		n := s.next[state<<s.shift|int(s.class[text[i]])]
-		state = int(n &^ literalEnds)
-		if n&literalEnds != 0 {
-			s.report(state, i+1, found)
+	if a.start != b.start {
+		return int(a.start) - int(b.start)
+	}
+	return int(a.literal) - int(b.literal)
+}
+
+// sighting is one run of a scanner over a text.
+type sighting struct {
+	scanner *Scanner
+	text    string
+	hits    []hit // found and not reported
+}
+
+var sightings = sync.Pool{New: func() any { return new(sighting) }}
+
+// Scan calls found for each occurrence, in order of their ends and, among those, of
+// their starts: text[start:end] is the literal with that index.
+func (s *Scanner) Scan(text string, found func(literal, start, end int)) {
+	w := sightings.Get().(*sighting)
+	w.scanner, w.text = s, text
+	for from := 0; from < len(text); from += stretch {
+		to := min(from+stretch, len(text))
+		w.anchored(from, to)
+		for _, id := range s.short {
+			w.short(from, to, id)
+		}
+		w.report(to, found)
+	}
+	*w = sighting{hits: w.hits[:0]}
+	sightings.Put(w)
+}
+
+// report tells of what ends up to a place. What is found further on ends behind it.
+func (w *sighting) report(to int, found func(literal, start, end int)) {
+	if len(w.hits) == 0 {
+		return
+	}
+	slices.SortFunc(w.hits, inOrder)
+	done := 0
+	for done < len(w.hits) && int(w.hits[done].end) <= to {
+		h := w.hits[done]
+		found(int(h.literal), int(h.start), int(h.end))
+		done++
+	}
+	w.hits = w.hits[:copy(w.hits, w.hits[done:])]
+}
+
+// anchored finds the literals that have an anchor in text[from:to].
+func (w *sighting) anchored(from, to int) {
+	s, text := w.scanner, w.text
+	at := from
+	for b := text[from:]; at+8 <= to && len(b) >= 16; at, b = at+8, b[8:] {
+		block := binary.LittleEndian.Uint64([]byte(b))
+		a, b, c, d := anchorHash(uint32(block)), anchorHash(uint32(block>>16)), anchorHash(uint32(block>>32)), anchorHash(binary.LittleEndian.Uint32([]byte(b[6:])))
+		if s.set[a/64]&(1<<(a%64)) != 0 {
+			w.confirm(at)
+		}
+		if s.set[b/64]&(1<<(b%64)) != 0 {
+			w.confirm(at + 2)
+		}
+		if s.set[c/64]&(1<<(c%64)) != 0 {
+			w.confirm(at + 4)
+		}
+		if s.set[d/64]&(1<<(d%64)) != 0 {
+			w.confirm(at + 6)
+		}
+	}
+	for ; at < to; at += stride {
+		if hash := anchorHash(uint32(upToEight(text[at:]))); s.set[hash/64]&(1<<(hash%64)) != 0 {
+			w.confirm(at)
 		}
 	}
 }
 
-func (s *Scanner) report(state, end int, found func(literal, start, end int)) {
-	for _, id := range s.found[state] {
-		found(int(id), end-s.length[id], end)
+// upToEight reads eight bytes; those that are missing are zero.
+func upToEight(text string) (block uint64) {
+	if len(text) >= 8 {
+		return binary.LittleEndian.Uint64([]byte(text[:8]))
+	}
+	for i := range len(text) {
+		block |= uint64(text[i]) << (8 * i)
+	}
+	return block
+}
+
+// confirm adds the literals of which an anchor stands at a place.
+func (w *sighting) confirm(at int) {
+	s := w.scanner
+	hash := anchorHash(uint32(upToEight(w.text[at:])))
+	n := int(s.before[hash/64]) + bits.OnesCount64(s.set[hash/64]&(1<<(hash%64)-1))
+	l := s.lists[n]
+	for _, a := range s.anchors[l.from:l.to] {
+		if start := at - int(a.offset); start >= 0 && s.stands(w.text, start, int(a.literal)) {
+			w.add(start, int(a.literal))
+		}
 	}
 }
 
-// stateAt is the state in which the automaton reaches a place. A state stands for
-// the longest end of what was read that begins a literal, so nothing before the
-// length of the longest literal matters.
-func stateAt[T string | []byte](s *Scanner, text T, at int) int {
-	state := 0
-	for i := max(0, at-s.longest); i < at; i++ {
-		state = int(s.next[state<<s.shift|int(s.class[text[i]])] &^ literalEnds)
-	}
-	return state
+func (w *sighting) add(start, id int) {
+	w.hits = append(w.hits, hit{uint16(id), uint32(start), uint32(start + len(w.scanner.literals[id].text))})
 }
 
-// scanFour reads four stretches of a text side by side. They begin at start, the
-// first of them in the given state. It appends what it hits, for each stretch in
-// order, and returns the state in which the last one ends.
-func scanFour[T string | []byte](s *Scanner, text T, start, size, state int, hits []hit) ([]hit, int) {
-	next, class, shift := s.next, &s.class, s.shift&31
-	second, third, fourth := start+size, start+2*size, start+3*size
-	a, b, c, d := text[start:second], text[second:third], text[third:fourth], text[fourth:fourth+size]
-	i, j, k, l := uint(state), uint(stateAt(s, text, second)), uint(stateAt(s, text, third)), uint(stateAt(s, text, fourth))
-	for at := 0; at < len(a) && at < len(b) && at < len(c) && at < len(d); at++ {
-		p, q := next[i<<shift|uint(class[a[at]])], next[j<<shift|uint(class[b[at]])]
-		r, t := next[k<<shift|uint(class[c[at]])], next[l<<shift|uint(class[d[at]])]
-		i, j, k, l = uint(p&^literalEnds), uint(q&^literalEnds), uint(r&^literalEnds), uint(t&^literalEnds)
-		if (p|q|r|t)&literalEnds == 0 {
-			continue
-		}
-		for n, entry := range [4]uint16{p, q, r, t} {
-			if entry&literalEnds != 0 {
-				hits = append(hits, hit{uint32(entry &^ literalEnds), uint32(start + n*size + at + 1), uint8(n)})
-			}
+// stands says whether a literal stands at a place.
+func (s *Scanner) stands(text string, at, id int) bool {
+	l := &s.literals[id]
+	if len(text)-at < len(l.text) || upToEight(text[at:])&l.mask != l.value {
+		return false
+	}
+	for i := 8; i < len(l.text); i++ {
+		if lower(text[at+i]) != l.text[i] {
+			return false
 		}
 	}
-	return hits, int(l)
+	return true
+}
+
+// short finds a literal without anchors that begins in text[from:to].
+func (w *sighting) short(from, to, id int) {
+	literal := w.scanner.literals[id].text
+	if literal == "" {
+		return
+	}
+	for at := from; at < to; at++ {
+		n := indexEitherCase(w.text[at:to], literal[0])
+		if n < 0 {
+			return
+		}
+		at += n
+		if w.scanner.stands(w.text, at, id) {
+			w.add(at, id)
+		}
+	}
+}
+
+func indexEitherCase(text string, b byte) int {
+	if !letter(b) {
+		return strings.IndexByte(text, b)
+	}
+	for i := range len(text) {
+		if text[i]|caseBit == b {
+			return i
+		}
+	}
+	return -1
 }

@@ -13,7 +13,7 @@ type occurrence struct{ Literal, Start, End int }
 
 func scan(literals []string, text string) []occurrence {
 	var all []occurrence
-	Scan(NewScanner(literals), text, func(literal, start, end int) { all = append(all, occurrence{literal, start, end}) })
+	NewScanner(literals).Scan(text, func(literal, start, end int) { all = append(all, occurrence{literal, start, end}) })
 	return all
 }
 
@@ -48,7 +48,7 @@ func Test_Scan_long(t *testing.T) {
 	literals := []string{"ab", "abba", "b", strings.Repeat("ab", 60)}
 	source := rand.New(rand.NewPCG(1, 2))
 	var text strings.Builder
-	for text.Len() < 5*longStretch {
+	for text.Len() < 5*stretch {
 		text.WriteString([]string{"a", "B", "AB", "ba", " ", strings.Repeat("ab", 70)}[source.IntN(6)])
 	}
 	for size := text.Len(); size > 0; size = size*19/20 - 1 {

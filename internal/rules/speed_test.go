@@ -46,27 +46,23 @@ func Benchmark_hostile(b *testing.B) {
 func Benchmark_rule(b *testing.B) {
 	for _, r := range All() {
 		b.Run(r.ID, func(b *testing.B) {
-			b.SetBytes(int64(len(clean)))
-			for b.Loop() {
-				if _, err := r.Detect(rule.Subject{Surface: rule.ToolResult, Text: clean}); err != nil {
-					b.Fatal(err)
-				}
-			}
+			detect(b, rule.NewReader([]rule.Rule{r}), rule.Subject{Surface: rule.ToolResult, Text: clean})
 		})
 	}
 }
 
 func detectAll(b *testing.B, surface rule.Surface, text string) {
-	b.SetBytes(int64(len(text)))
+	detect(b, readers[surface], rule.Subject{Surface: surface, Text: text})
+}
+
+func detect(b *testing.B, reader *rule.Reader, subject rule.Subject) {
+	b.SetBytes(int64(len(subject.Text)))
 	b.ReportAllocs()
+	var found []rule.Found
 	for b.Loop() {
-		for _, r := range All() {
-			if r.Surfaces&surface == 0 {
-				continue
-			}
-			if _, err := r.Detect(rule.Subject{Surface: surface, Text: text}); err != nil {
-				b.Fatal(err)
-			}
+		var err error
+		if found, err = reader.Detect(subject, found[:0]); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -194,6 +194,9 @@ func (t *tree) member(key string, v wire.Value) any {
 }
 
 func (t *tree) number(literal []byte) any {
+	if len(literal) <= maxNumber && bytes.IndexByte(literal, 'e') < 0 && bytes.IndexByte(literal, 'E') < 0 {
+		return json.Number(literal)
+	}
 	_, exponent, _ := bytes.Cut(bytes.ToLower(literal), []byte{'e'})
 	n, err := strconv.Atoi(string(exponent))
 	if len(literal) > maxNumber || len(exponent) > 0 && err != nil || n > maxNumber || n < -maxNumber {

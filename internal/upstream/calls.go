@@ -139,7 +139,7 @@ func (c *calls) unaskedFor() error {
 // take reads one message. It is answered as it is to be passed on, with the tag of
 // the call it belongs to; nil if it is not. An error ends the connection.
 func (c *calls) take(raw []byte) (*wire.Message, any, error) {
-	m, err := wire.Parse(raw, c.limits.wireLimits())
+	m, err := c.limits.parse(raw)
 	if err != nil {
 		// It may have been the answer to any of the calls. None can be trusted to
 		// get another one, so all of them end now instead of at their timeout.
@@ -172,7 +172,7 @@ func (c *calls) answer(m *wire.Message) error {
 		call.answer <- result{message: m}
 		return nil
 	}
-	restored, err := wire.Parse(m.WithID(call.id), c.limits.wireLimits())
+	restored, err := m.Answering(call.id)
 	if err != nil {
 		call.answer <- result{err: fmt.Errorf("%w: %w", ErrInvalid, err)}
 		return nil

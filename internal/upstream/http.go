@@ -378,7 +378,7 @@ func (c *Client) readJSON(resp *http.Response) (*wire.Message, error) {
 }
 
 func (c *Client) parse(raw []byte) (*wire.Message, error) {
-	m, err := wire.Parse(raw, c.limits.wireLimits())
+	m, err := c.limits.parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -28,6 +28,9 @@ type Limits struct {
 	MessageBytes int           // one message
 	Events       int           // messages that belong to one call, before its answer
 	WriteTimeout time.Duration // until a server must have read what was written to it
+	// Lists remembers the server's lists, so that one that did not change is not
+	// scanned again; nil remembers nothing.
+	Lists *wire.Memo
 }
 
 // Request is one request to a server.
@@ -64,6 +67,14 @@ type Conn interface {
 	Close()
 	// Done is closed when the connection can no longer be used.
 	Done() <-chan struct{}
+}
+
+// parse reads one message from a server.
+func (l Limits) parse(raw []byte) (*wire.Message, error) {
+	if l.Lists != nil {
+		return l.Lists.Parse(raw, l.wireLimits())
+	}
+	return wire.Parse(raw, l.wireLimits())
 }
 
 // wireLimits are the bounds of the scan of one message from a server.

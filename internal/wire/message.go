@@ -1,8 +1,13 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
 )
 
 // Kind tells the three forms of a JSON-RPC message.
@@ -46,6 +51,10 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newMessage(doc)
+}
+
+func newMessage(doc Document) (*Message, error) {
 	switch doc.Root.Kind() {
 	case '{':
 	case '[':
@@ -58,7 +67,7 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if version.Text() != "2.0" {
+	if version.Kind() != '"' || !equalText(m.Raw[version.start+1:version.end-1], "2.0") {
 		return nil, errors.New(`"jsonrpc" must be "2.0"`)
 	}
 	if m.ID, err = readID(m.id); err != nil {
@@ -86,8 +95,8 @@ var errLookalike = errors.New("a member name of the protocol in other upper and 
 
 func (m *Message) envelope() (version, method Value, err error) {
 	for _, t := range m.top {
-		v := Value{m.Raw, int(t.start), int(t.end)}
-		switch name := m.bytes(m.Strings[t.key]); string(name) {
+		v := Value{m.Raw, int(t.Start), int(t.End)}
+		switch name := m.bytes(m.Strings[t.Key]); string(name) {
 		case "jsonrpc":
 			version = v
 		case "id":
@@ -113,12 +122,12 @@ func (m *Message) envelope() (version, method Value, err error) {
 }
 
 // lookalikeInside looks at the names of the direct members of params.
-func (m *Message) lookalikeInside(params member) bool {
-	for _, s := range m.Strings[params.key+1:] {
-		if s.Start >= params.end {
+func (m *Message) lookalikeInside(params String) bool {
+	for _, s := range m.Strings[params.Key+1:] {
+		if s.Start >= params.End {
 			break
 		}
-		if s.IsKey && s.Key == params.key && lookalike(m.bytes(s), paramsNames) {
+		if s.IsKey && s.Key == params.Key && lookalike(m.bytes(s), paramsNames) {
 			return true
 		}
 	}
@@ -134,6 +143,9 @@ func readID(v Value) (ID, error) {
 	}
 	switch v.Kind() {
 	case '"':
+		if bytes.IndexByte(v.Raw(), '\\') < 0 {
+			return ID(v.Raw()), nil // without escapes it is in canonical form
+		}
 		return ID(AppendString(nil, v.Text())), nil
 	case '0':
 		for _, c := range v.Raw() {
@@ -161,7 +173,7 @@ func (m *Message) classify(method Value) error {
 		if m.Params.Exists() && m.Params.Kind() != '{' {
 			return errors.New(`"params" must be an object`)
 		}
-		m.Method = method.Text()
+		m.Method = methodName(method)
 		m.Kind = Request
 		if m.ID == "" {
 			m.Kind = Notification
@@ -182,9 +194,78 @@ func (m *Message) classify(method Value) error {
 	return nil
 }
 
+// methodName is the text of a method. The known ones need no copy of their own.
+func methodName(v Value) string {
+	if name, known := methods[string(v.doc[v.start+1:v.end-1])]; known {
+		return name
+	}
+	return v.Text()
+}
+
 // WithID is the message with another id, everything else byte for byte. A
 // notification has none and stays as it is.
 func (m *Message) WithID(id ID) []byte { return Splice(m.Raw, m.IDEdit(id)) }
+
+// Answering is a response like m with another id, everything else byte for byte:
+// what Parse makes of WithID, without a second scan of a text that may be large.
+func (m *Message) Answering(id ID) (*Message, error) {
+	raw := m.WithID(id)
+	if m.Kind != Response || m.id.Kind() != '0' || id == "" {
+		return Parse(raw, Limits{Bytes: len(raw), Items: math.MaxInt, Members: math.MaxInt, Strings: math.MaxInt})
+	}
+	return m.answering(raw, id), nil
+}
+
+// answering is m as it is read from raw, which holds another id in the place of
+// its own, a number, and is the same in all else.
+func (m *Message) answering(raw []byte, id ID) *Message {
+	shift := len(raw) - len(m.Raw)
+	move := func(pos int) int {
+		if pos > m.id.start {
+			return pos + shift
+		}
+		return pos
+	}
+	value := func(v Value) Value {
+		if !v.Exists() {
+			return v
+		}
+		return Value{raw, move(v.start), move(v.end)}
+	}
+	next := *m
+	next.ID, next.Raw, next.Root, next.id = id, raw, value(m.Root), value(m.id)
+	next.Result, next.Error = value(m.Result), value(m.Error)
+	if shift == 0 && id[0] != '"' {
+		return &next // every string stands where it stood
+	}
+	first := sort.Search(len(m.Strings), func(i int) bool { return int(m.Strings[i].Start) > m.id.start })
+	next.Strings = make([]String, 0, len(m.Strings)+1)
+	next.Strings = append(next.Strings, m.Strings[:first]...)
+	added := int32(0)
+	if id[0] == '"' {
+		added = 1
+		next.Strings = append(next.Strings, String{
+			Start: int32(m.id.start) + 1, End: int32(m.id.start+len(id)) - 1, Key: int32(first) - 1,
+			Escaped: strings.Contains(string(id), `\`),
+		})
+	}
+	for _, s := range m.Strings[first:] {
+		s.Start, s.End = s.Start+int32(shift), s.End+int32(shift)
+		if s.Key >= int32(first) {
+			s.Key += added
+		}
+		next.Strings = append(next.Strings, s)
+	}
+	next.top = slices.Clone(m.top)
+	for i := range next.top {
+		t := &next.top[i]
+		t.Start, t.End = int32(move(int(t.Start))), int32(move(int(t.End)))
+		if t.Key >= int32(first) {
+			t.Key += added
+		}
+	}
+	return &next
+}
 
 // IDEdit is the edit that gives the message another id. For a notification it
 // changes nothing.
@@ -193,6 +274,20 @@ func (m *Message) IDEdit(id ID) Edit {
 		return Edit{}
 	}
 	return m.id.Replace([]byte(id))
+}
+
+// Spliced is the message that the edits make of m, the same as Parse of the spliced
+// bytes under the limits under which m was parsed. Where each edit puts one string,
+// number or literal in the place of another, as a new id or progress token does, only
+// the edits are scanned: everything else keeps its bytes, and what is known of it
+// moves along.
+func (m *Message) Spliced(lim Limits, edits ...Edit) (*Message, error) {
+	raw := Splice(m.Raw, edits...)
+	moved, ok := m.moved(raw, lim, edits)
+	if !ok {
+		return Parse(raw, lim)
+	}
+	return newMessage(moved)
 }
 
 // NewRequest writes a request; params may be nil.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -214,6 +215,34 @@ func Test_versions_are_in_order(t *testing.T) {
 	for i := 1; i < len(all); i++ {
 		if all[i-1] >= all[i] {
 			t.Errorf("%s stands before %s", all[i-1], all[i])
+		}
+	}
+}
+
+// Answering must make exactly what a scan of the same bytes makes.
+func Test_answering_is_parsing_with_another_id(t *testing.T) {
+	for _, raw := range []string{
+		`{"jsonrpc":"2.0","id":0,"result":{"tools":[{"name":"a\n","x":{"y":"z"}},7],"k":"v"}}`,
+		` { "result" : {"a":["b"]} , "id" : -12 , "jsonrpc":"2.0" , "more": {"c":"d"} } `,
+		`{"id":7,"error":{"code":1,"message":"m"},"jsonrpc":"2.0"}`,
+		`{"jsonrpc":"2.0","id":"text","result":{"a":"b"}}`,
+	} {
+		m, err := Parse([]byte(raw), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []ID{"1", "123456789", `""`, `"abc"`, `"a\"b"`} {
+			got, err := m.Answering(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := Parse(m.WithID(id), Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+				t.Errorf("%s with the id %s:\n%s", raw, id, diff)
+			}
 		}
 	}
 }

@@ -21,6 +21,13 @@ const (
 	MethodComplete      = "completion/complete"
 )
 
+// Tasks of the extension io.modelcontextprotocol/tasks, which has tasks/get and
+// tasks/cancel too.
+const (
+	MethodTasksUpdate = "tasks/update"
+	NotifyTask        = "notifications/tasks"
+)
+
 // Notifications.
 const (
 	// NotifyCancelled ends a request. In 2026-07-28 a client sends it on stdio
@@ -81,3 +88,17 @@ const (
 func Modern(m *Message) bool {
 	return m.Kind != Response && m.Params.At("_meta", MetaVersion).Exists()
 }
+
+// methods are the known methods of all revisions, each under its own name.
+var methods = func() map[string]string {
+	known := map[string]string{}
+	for _, name := range []string{
+		MethodDiscover, MethodListen, MethodToolsList, MethodToolsCall, MethodResourcesList, MethodTemplatesList, MethodResourcesRead, MethodPromptsList, MethodPromptsGet, MethodComplete,
+		NotifyCancelled, NotifyProgress, NotifyMessage, NotifyToolsChanged, NotifyPromptsChanged, NotifyResourcesChanged, NotifyResourceUpdated, NotifyAcknowledged,
+		MethodInitialize, MethodPing, MethodSetLevel, MethodSubscribe, MethodUnsubscribe, MethodSampling, MethodElicit, MethodRoots, MethodTasksGet, MethodTasksResult, MethodTasksCancel, MethodTasksList,
+		NotifyInitialized, NotifyRootsChanged, NotifyElicitationComplete, NotifyTaskStatus,
+	} {
+		known[name] = name
+	}
+	return known
+}()

@@ -17,9 +17,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"strings"
+	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Limits bound one text from outside. A zero field means the value of
@@ -84,12 +86,7 @@ type Document struct {
 	Root    Value
 	Strings []String
 
-	top []member // the members of the root object
-}
-
-type member struct {
-	key        int32 // index in Strings
-	start, end int32
+	top []String // the values of the members of the root object: where they stand, and their names
 }
 
 // Scan accepts raw if it is exactly one JSON value in strict form: RFC 8259
@@ -104,12 +101,10 @@ func Scan(raw []byte, lim Limits) (Document, error) {
 	}
 	// Every string has two quotes that are not escaped, so this is enough for all.
 	count := min(bytes.Count(raw, []byte{'"'})/2, lim.Strings)
-	s := scanner{
-		raw: raw, lim: lim,
-		strings: make([]String, 0, count),
-		names:   make([]name, 0, 16),  // enough for most messages, as are 4 for
-		top:     make([]member, 0, 4), // jsonrpc, id, method and params
-	}
+	s := scanners.Get().(*scanner)
+	spare := s.strings
+	s.raw, s.lim, s.strings = raw, lim, make([]String, 0, count+extra)
+	defer func() { s.free(spare) }()
 	s.space()
 	start := s.pos
 	if err := s.value(-1); err != nil {
@@ -120,7 +115,33 @@ func Scan(raw []byte, lim Limits) (Document, error) {
 	if s.pos != len(raw) {
 		return Document{}, s.fail("data after the JSON value")
 	}
-	return Document{Raw: raw, Root: Value{raw, start, end}, Strings: s.strings, top: s.top}, nil
+	return newDocument(raw, Value{raw, start, end}, s.strings, s.top), nil
+}
+
+// extra is room behind the strings for jsonrpc, id, method and params.
+const extra = 4
+
+// newDocument puts strings and top into one piece of memory, if strings has room.
+func newDocument(raw []byte, root Value, strings, top []String) Document {
+	n := len(strings)
+	all := append(strings, top...)
+	return Document{Raw: raw, Root: root, Strings: all[:n:n], top: all[n:]}
+}
+
+// scanners keep the memory of what a scan needs for itself.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+// maxKept is how many strings or names the memory may hold that waits for the next
+// scan: a rare large text shall not hold its memory for ever.
+const maxKept = 1 << 12
+
+// free ends a scan. Its strings are the document's; Valid has none and uses the
+// spare ones.
+func (s *scanner) free(spare []String) {
+	if cap(spare) <= maxKept && cap(s.names) <= maxKept && cap(s.top) <= maxKept {
+		*s = scanner{strings: spare[:0], top: s.top[:0], names: s.names[:0]}
+		scanners.Put(s)
+	}
 }
 
 type scanner struct {
@@ -129,7 +150,7 @@ type scanner struct {
 	depth   int
 	lim     Limits
 	strings []String
-	top     []member
+	top     []String
 	names   []name // names of all open objects, innermost last
 }
 
@@ -228,7 +249,7 @@ func (s *scanner) object(key int32) error {
 			return err
 		}
 		if s.depth == 1 {
-			s.top = append(s.top, member{at, int32(start), int32(s.pos)})
+			s.top = append(s.top, String{Start: int32(start), End: int32(s.pos), Key: at})
 		}
 		s.space()
 		if s.peek() != ',' {
@@ -332,55 +353,56 @@ func (s *scanner) text(key int32, isKey bool) error {
 	if len(s.strings) >= s.lim.Strings {
 		return s.exceeded("strings", s.lim.Strings)
 	}
-	s.pos++
-	start := s.pos
-	escaped, ascii := false, true
-	for {
-		n, plain := plainRun(s.raw[s.pos:])
-		s.pos += n
+	start := s.pos + 1
+	escaped, ascii, raw := false, true, s.raw
+	for pos := start; ; {
+		n, plain := plainRun(raw[pos:])
+		pos += n
 		ascii = ascii && plain
-		if s.pos >= len(s.raw) {
+		s.pos = pos
+		if pos >= len(raw) {
 			return s.fail("the text ends inside a string")
 		}
-		switch s.raw[s.pos] {
+		switch raw[pos] {
 		case '"':
-			if !ascii && !utf8.Valid(s.raw[start:s.pos]) {
+			if !ascii && !utf8.Valid(raw[start:pos]) {
 				return s.fail("invalid UTF-8 in the string that ends")
 			}
-			s.strings = append(s.strings, String{int32(start), int32(s.pos), key, isKey, escaped})
+			s.strings = append(s.strings, String{int32(start), int32(pos), key, isKey, escaped})
 			s.pos++
 			return nil
 		case '\\':
 			escaped = true
-			if err := s.escape(); err != nil {
+			if pos+1 < len(raw) && simple[raw[pos+1]] != 0 {
+				pos += 2
+				continue
+			}
+			if err := s.unicode(); err != nil {
 				return err
 			}
+			pos = s.pos
 		default:
 			return s.fail("a control character must be escaped")
 		}
 	}
 }
 
-// escape scans one escape sequence. A surrogate that is not half of a pair is
-// refused: decoders replace, keep or drop it, so its text is not one text
-// (RFC 7493 section 2.1).
-func (s *scanner) escape() error {
+// unicode scans one escape sequence that is not of a single letter. A surrogate that
+// is not half of a pair is refused: decoders replace, keep or drop it, so its text is
+// not one text (RFC 7493 section 2.1).
+func (s *scanner) unicode() error {
 	if s.pos+1 >= len(s.raw) {
 		return s.fail("the text ends inside a string")
 	}
-	switch s.raw[s.pos+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos += 2
-		return nil
-	case 'u':
-		_, size := unicodeEscape(s.raw[s.pos:])
-		if size == 0 {
-			return s.fail("invalid escape or lone surrogate")
-		}
-		s.pos += size
-		return nil
+	if s.raw[s.pos+1] != 'u' {
+		return s.fail("invalid escape")
 	}
-	return s.fail("invalid escape")
+	_, size := unicodeEscape(s.raw[s.pos:])
+	if size == 0 {
+		return s.fail("invalid escape or lone surrogate")
+	}
+	s.pos += size
+	return nil
 }
 
 // unicodeEscape decodes \uXXXX, or a pair of them that is one character. Its size
@@ -585,36 +607,49 @@ func decode(raw []byte, str String) string {
 
 // unescape decodes the inside of a JSON string that was scanned.
 func unescape(b []byte) string {
-	slash := bytes.IndexByte(b, '\\')
-	if slash < 0 {
+	if bytes.IndexByte(b, '\\') < 0 {
 		return string(b)
 	}
-	var out strings.Builder
-	out.Grow(len(b))
-	for ; slash >= 0; slash = bytes.IndexByte(b, '\\') {
-		out.Write(b[:slash])
-		b = b[slash:]
-		size := 2
-		switch c := b[1]; c {
-		case 'b':
-			out.WriteByte('\b')
-		case 'f':
-			out.WriteByte('\f')
-		case 'n':
-			out.WriteByte('\n')
-		case 'r':
-			out.WriteByte('\r')
-		case 't':
-			out.WriteByte('\t')
-		case 'u':
-			var r rune
-			r, size = unicodeEscape(b)
-			out.WriteRune(r)
-		default: // quote, backslash, slash
-			out.WriteByte(c)
+	out := appendUnescaped(make([]byte, 0, len(b)), b)
+	return unsafe.String(unsafe.SliceData(out), len(out)) // nobody else knows out
+}
+
+// simple[c] is what a backslash and c stand for, 0 if it takes more to say.
+var simple = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// appendUnescaped decodes the inside of a JSON string that was scanned. Eight bytes
+// are copied at once, whatever they are; behind an escape the next ones are written
+// over what was too much.
+func appendUnescaped(out, b []byte) []byte {
+	out = slices.Grow(out, len(b)+8)
+	for len(b) >= 8 {
+		block := binary.LittleEndian.Uint64(b)
+		out = binary.LittleEndian.AppendUint64(out, block)
+		slash := block ^ ones*'\\'
+		slash = (slash - ones) &^ slash & tops // the lowest is one; it may mark more behind
+		if slash == 0 {
+			b = b[8:]
+			continue
 		}
-		b = b[size:]
+		n := bits.TrailingZeros64(slash) / 8
+		out = out[:len(out)-8+n]
+		out, b = appendEscaped(out, b[n:])
 	}
-	out.Write(b)
-	return out.String()
+	for len(b) > 0 {
+		if b[0] == '\\' {
+			out, b = appendEscaped(out, b)
+			continue
+		}
+		out, b = append(out, b[0]), b[1:]
+	}
+	return out
+}
+
+// appendEscaped decodes the escape at the start of b and returns what follows it.
+func appendEscaped(out, b []byte) ([]byte, []byte) {
+	if c := simple[b[1]]; c != 0 {
+		return append(out, c), b[2:]
+	}
+	r, size := unicodeEscape(b)
+	return utf8.AppendRune(out, r), b[size:]
 }

@@ -9,7 +9,7 @@ func Test_valid_is_what_scan_accepts(t *testing.T) {
 	for _, text := range []string{
 		`{"a":1,"b":[true,null,"x"]}`, ` 1 `, `"x"`, `{}`, ``, ` `, `{"a":1}x`, `{"a":1,"a":2}`, `{"a":1,"A":2}`, `"\ud800"`, "\"\xff\"", `{"a":`,
 		strings.Repeat("[", 128) + strings.Repeat("]", 128), strings.Repeat("[", 129) + strings.Repeat("]", 129),
-		"[" + strings.Repeat(`"x",`, 2*keptStrings) + `"x"]`, `{"a":1}`,
+		"[" + strings.Repeat(`"x",`, 2*maxKept) + `"x"]`, `{"a":1}`,
 	} {
 		for range 2 { // what one text left behind must not show in the next
 			if _, err := Scan([]byte(text), Limits{}); Valid([]byte(text)) != (err == nil) {

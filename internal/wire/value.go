@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Value is one JSON value inside bytes that Scan accepted. The zero Value is an
@@ -76,12 +77,15 @@ func (v Value) Get(key string) Value {
 // where Get finds nothing (CVE-2026-27896).
 func (v Value) Lookalike(keys ...string) (string, bool) {
 	for name := range v.Members() {
-		if lookalike([]byte(name), keys) {
+		if IsLookalike(name, keys...) {
 			return name, true
 		}
 	}
 	return "", false
 }
+
+// IsLookalike is Lookalike for one member name.
+func IsLookalike(name string, keys ...string) bool { return lookalike([]byte(name), keys) }
 
 func lookalike(name []byte, keys []string) bool {
 	for _, key := range keys {
@@ -134,11 +138,15 @@ type memberSpan struct {
 }
 
 func (m memberSpan) is(doc []byte, key string) bool {
-	raw := doc[m.keyStart:m.keyEnd]
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		return unescape(raw) == key
+	return equalText(doc[m.keyStart:m.keyEnd], key)
+}
+
+// equalText says whether the inside of a JSON string stands for a text.
+func equalText(inside []byte, text string) bool {
+	if bytes.IndexByte(inside, '\\') >= 0 {
+		return unescape(inside) == text
 	}
-	return string(raw) == key
+	return string(inside) == text
 }
 
 func (v Value) members() iter.Seq[memberSpan] {
@@ -228,6 +236,20 @@ func skipLiteral(doc []byte, pos int) int {
 
 // Text is the decoded text of Strings[i].
 func (d *Document) Text(i int) string { return decode(d.Raw, d.Strings[i]) }
+
+// View is the decoded text of Strings[i] without a copy of its own. A text with
+// escapes is written into buf, which is returned as it has grown, and lasts until buf
+// is used again; any other is part of Raw.
+func (d *Document) View(i int, buf []byte) (text string, grown []byte) {
+	s := d.Strings[i]
+	b := d.Raw[s.Start:s.End]
+	if s.Escaped {
+		buf = appendUnescaped(buf[:0], b)
+		b = buf
+	}
+	// Raw does not change (Scan), and buf is the caller's promise.
+	return unsafe.String(unsafe.SliceData(b), len(b)), buf
+}
 
 // bytes is the decoded text without a copy where it holds no escapes.
 func (d *Document) bytes(str String) []byte {

@@ -8,6 +8,7 @@ import (
 // Page is everything that docs/CONFORMANCE.md shows.
 type Page struct {
 	Pairings []Pairing
+	Clients  []ClientRun
 }
 
 // Pairing is the suite of one revision against a server directly, through the
@@ -33,6 +34,7 @@ revision requires are shown. What differs has its reason.
 	for _, pairing := range p.Pairings {
 		pairing.write(&b)
 	}
+	writeClients(&b, p.Clients)
 	return b.String()
 }
 
@@ -55,6 +57,28 @@ func (p Pairing) write(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | %v | %s | %s |\n", name, p.Direct[name], through, across)
 	}
 	b.WriteByte('\n')
+	writeNotes(b, notes)
+}
+
+// writeClients shows what a client achieves directly and through the gateway.
+func writeClients(b *strings.Builder, runs []ClientRun) {
+	b.WriteString("## Clients\n\nThe everything-client of the official Go SDK, v1.8.0, at the suite's own servers, directly and " +
+		"with Gatehouse in the middle. In the auth/ scenarios Gatehouse is the OAuth client, and the client behind it has no " +
+		"credentials. The four scenarios about skills (sep-2640) are for clients that load skills.\n\n" +
+		"| scenario | revision | directly | with Gatehouse |\n|---|---|---|---|\n")
+	var notes []string
+	for _, r := range runs {
+		with := r.Gateway.String()
+		if r.Reason != "" {
+			with += fmt.Sprintf(" [%d]", note(&notes, r.Reason))
+		}
+		fmt.Fprintf(b, "| %s | %s | %v | %s |\n", r.Scenario, r.Revision, r.Direct, with)
+	}
+	b.WriteByte('\n')
+	writeNotes(b, notes)
+}
+
+func writeNotes(b *strings.Builder, notes []string) {
 	for i, text := range notes {
 		fmt.Fprintf(b, "%d. %s.\n", i+1, capitalised(text))
 	}

@@ -1,6 +1,6 @@
 // Package ruletest checks a rule the way every rule must hold: complete
 // metadata, cases that fire and cases that stay silent, the same answer twice,
-// matches that lie inside the text, time that grows with the text and not
+// the same in a reader with others, matches that lie inside the text, time that grows with the text and not
 // faster, and samples in its documentation that are true.
 //
 // Cases stand in testdata/*.txtar of the rule's folder. Their sections are
@@ -239,6 +239,7 @@ func detect(t *testing.T, r rule.Rule, subject rule.Subject) []rule.Match {
 	if diff := cmp.Diff(matches, again); diff != "" {
 		t.Errorf("a second run answers differently:\n%s", diff)
 	}
+	inReader(t, r, subject, matches)
 	for _, m := range matches {
 		text := subject.Text
 		if m.Start < 0 || m.Start >= m.End || m.End > len(text) {
@@ -255,6 +256,24 @@ func detect(t *testing.T, r rule.Rule, subject rule.Subject) []rule.Match {
 		}
 	}
 	return matches
+}
+
+// inReader holds a rule that shares its search with others to what it finds alone.
+func inReader(t *testing.T, r rule.Rule, subject rule.Subject, alone []rule.Match) {
+	t.Helper()
+	other := rule.Rule{ID: "other", Literals: []*rule.Literals{rule.NewLiterals(rule.Written, "e", "the", "send"), rule.NewLiterals(rule.Lowercase, "e", "ignore", "key")}, Detect: func(rule.Subject) ([]rule.Match, error) { return nil, nil }}
+	found, err := rule.NewReader([]rule.Rule{other, r}).Detect(subject, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []rule.Found
+	for _, m := range alone {
+		m.Severity = severity(r, m)
+		want = append(want, rule.Found{Rule: r.ID, Match: m})
+	}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("in a reader it answers differently (-alone +reader):\n%s", diff)
+	}
 }
 
 // headings are the parts of a rule's documentation, in order.

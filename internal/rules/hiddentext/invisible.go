@@ -1,6 +1,7 @@
 package hiddentext
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode"
@@ -38,14 +39,10 @@ type cluster struct {
 // invisible finds characters that show nothing and are not where a script, an
 // emoji or a file format needs them.
 func invisible(text string, definition bool) []rule.Match {
-	first := firstNonASCII(text)
-	if first < 0 {
-		return nil
-	}
 	s := invisibleScan{text: text, definition: definition}
-	for i := first; i < len(text); {
+	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {
-			next := afterPrintable(text, i+1)
+			next := afterASCII(text, i+1)
 			s.open.seen += next - i
 			i = next
 			continue
@@ -62,14 +59,18 @@ func invisible(text string, definition bool) []rule.Match {
 	return s.matches
 }
 
-func firstNonASCII(text string) int {
-	for i := 0; i < len(text); i++ {
-		i = afterPrintable(text, i)
-		if i < len(text) && text[i] >= utf8.RuneSelf {
-			return i
+// afterASCII returns where the characters of ASCII end that start at i. It reads
+// eight bytes at once.
+func afterASCII(text string, i int) int {
+	for ; len(text)-i >= 8; i += 8 {
+		if binary.LittleEndian.Uint64([]byte(text[i:i+8]))&0x8080808080808080 != 0 {
+			break
 		}
 	}
-	return -1
+	for i < len(text) && text[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
 }
 
 type invisibleScan struct {

@@ -5,6 +5,7 @@ package hiddentext
 import (
 	_ "embed"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/rule"
 )
@@ -25,8 +26,14 @@ var Rule = rule.Rule{
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	definition := subject.Surface&rule.Definitions != 0
-	matches := terminal(subject.Text, definition)
-	matches = append(matches, invisible(subject.Text, definition)...)
+	var matches []rule.Match
+	classes := subject.Classes()
+	if classes.Control || classes.NonASCII && strings.Contains(subject.Text, controlSequence) {
+		matches = terminal(subject.Text, definition)
+	}
+	if classes.NonASCII {
+		matches = append(matches, invisible(subject.Text, definition)...)
+	}
 	if definition {
 		matches = append(matches, markup(subject.Text)...)
 		matches = append(matches, offScreen(subject.Text)...)

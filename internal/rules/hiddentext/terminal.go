@@ -12,6 +12,10 @@ import (
 // longer ones too; hyperlinks are the longest in real use.
 const maxSequence = 4096
 
+// controlSequence is the introducer of control sequences that is not ASCII, CSI as
+// one C1 character. All others begin with a control character of ASCII.
+const controlSequence = "\u009b"
+
 // terminal finds control sequences of terminals (ECMA-48). Colours in a result
 // are ordinary; what moves the cursor over text, conceals it, writes to the
 // clipboard or shows another address than it opens is not.
@@ -86,8 +90,8 @@ func sequence(text string) (size int, detail string, severity rule.Severity) {
 	case c == 0x1b:
 		return escapeSequence(text)
 	case c == 0xc2:
-		if len(text) > 1 && text[1] == 0x9b { // CSI as one C1 character
-			return control(text, 2)
+		if strings.HasPrefix(text, controlSequence) {
+			return control(text, len(controlSequence))
 		}
 		return 0, "", 0
 	case c == '\b':

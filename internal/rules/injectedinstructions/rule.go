@@ -31,15 +31,20 @@ var Rule = rule.Rule{
 	Surfaces: rule.FromServer &^ rule.Definitions,
 	Refs:     []string{"OWASP-MCP06:2025", "SAFE-T1102", "CWE-1427"},
 	Doc:      doc,
+	Literals: []*rule.Literals{phrases.Literals},
 	Detect:   detect,
 }
 
 var phrases = rule.NewPhrases(wording.Orders, wording.Foreign, own)
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
-	folded := rule.Fold(subject.Text)
 	var matches, mentions []rule.Match
-	for _, e := range phrases.Find(folded.Text) {
+	evidence := phrases.Find(&subject)
+	if len(evidence) == 0 {
+		return nil, nil
+	}
+	folded := subject.Folded()
+	for _, e := range evidence {
 		if e.Weight < rule.Enough {
 			continue
 		}

@@ -19,17 +19,24 @@ const (
 	pairGap     = 400 // between an AWS access key id and its secret
 )
 
-// scanner finds the literals; finders[i] is asked about the i-th.
-var scanner, finders = func() (*rule.Scanner, []finder) {
-	var literals []string
+// finders[i] is asked about the i-th of the literals.
+var literals, finders = func() (*rule.Literals, []finder) {
+	var all []string
 	var list []finder
 	add := func(f finder, words ...string) {
 		for _, word := range words {
-			literals, list = append(literals, word), append(list, f)
+			all, list = append(all, word), append(list, f)
 		}
 	}
 	for _, t := range tokens {
-		add(t.find, t.prefix)
+		if len(t.prefix) > 2 {
+			add(t.find, t.prefix)
+			continue
+		}
+		// So short a literal is dear to look for; with what can follow it is not.
+		for _, next := range t.alphabet {
+			add(func(text string, start, end int) (secret, bool) { return t.find(text, start, end-1) }, t.prefix+string(next))
+		}
 	}
 	add(findJWT, "eyJ")
 	add(findPrivateKey, "-----BEGIN ")
@@ -38,7 +45,7 @@ var scanner, finders = func() (*rule.Scanner, []finder) {
 	add(findAWSKey, "AKIA", "ASIA")
 	add(findAssignment, "password", "passwd", "passphrase", "pwd", "secret", "api_key", "apikey", "api-key", "api key", "access_key", "accesskey", "access-key", "private_key", "privatekey",
 		"auth_token", "authtoken", "access_token", "accesstoken", "refresh_token", "refreshtoken", "client_secret", "clientsecret", "bearer", "accountkey", "_token")
-	return rule.NewScanner(literals), list
+	return rule.NewLiterals(rule.Written, all...), list
 }()
 
 // findURL recognises a password in an address: scheme://user:password@host.
@@ -256,7 +263,7 @@ func placeholder(value string) bool { return holds(placeholders, value) }
 
 func holds(words *rule.Scanner, value string) bool {
 	found := false
-	rule.Scan(words, value, func(literal, start, end int) { found = true })
+	words.Scan(value, func(literal, start, end int) { found = true })
 	return found
 }
 

@@ -21,6 +21,7 @@ var Rule = rule.Rule{
 	Surfaces: rule.FromServer | rule.ToServer,
 	Refs:     []string{"OWASP-MCP01:2025", "SAFE-T1502", "SAFE-T1911", "CWE-200", "CWE-522"},
 	Doc:      doc,
+	Literals: []*rule.Literals{literals},
 	Detect:   detect,
 }
 
@@ -38,17 +39,12 @@ type finder func(text string, start, end int) (secret, bool)
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	var found []secret
-	done := 0 // everything before is part of a secret or was read by a finder
-	rule.Scan(scanner, subject.Text, func(literal, start, end int) {
-		if start < done {
-			return
-		}
-		if s, ok := finders[literal](subject.Text, start, end); ok {
-			found = append(found, s)
-			done = s.end
-		}
-	})
-	found = append(withKeyPairs(subject.Text, found), configured(subject)...)
+	if subject.Holds(literals) {
+		found = withKeyPairs(subject.Text, recognised(&subject))
+	}
+	if found = append(found, configured(subject)...); len(found) == 0 {
+		return nil, nil
+	}
 	slices.SortStableFunc(found, func(a, b secret) int { return a.start - b.start })
 	var matches []rule.Match
 	for _, s := range found {
@@ -58,6 +54,22 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		matches = append(matches, match(subject, s))
 	}
 	return matches, nil
+}
+
+// recognised finds the secrets that look like one.
+func recognised(subject *rule.Subject) []secret {
+	var found []secret
+	text, done := subject.Text, 0 // everything before is part of a secret or was read by a finder
+	subject.Each(literals, func(literal, start, end int) {
+		if start < done {
+			return
+		}
+		if s, ok := finders[literal](text, start, end); ok {
+			found = append(found, s)
+			done = s.end
+		}
+	})
+	return found
 }
 
 // configured finds the secrets that the configuration itself holds, whatever they

@@ -21,15 +21,20 @@ var Rule = rule.Rule{
 	Surfaces: rule.Definitions,
 	Refs:     []string{"OWASP-MCP03:2025", "SAFE-T1001", "SAFE-T1501", "CWE-1427"},
 	Doc:      doc,
+	Literals: []*rule.Literals{phrases.Literals},
 	Detect:   detect,
 }
 
 var phrases = rule.NewPhrases(wording.Orders, wording.Foreign, own)
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
-	folded := rule.Fold(subject.Text)
 	var matches []rule.Match
-	for _, e := range phrases.Find(folded.Text) {
+	evidence := phrases.Find(&subject)
+	if len(evidence) == 0 {
+		return nil, nil
+	}
+	folded := subject.Folded()
+	for _, e := range evidence {
 		if e.Weight < rule.Enough {
 			continue
 		}

@@ -53,9 +53,10 @@ func (c Checks) String() string {
 	return text
 }
 
-// AuthRun is one auth scenario with the official Go SDK's client directly at the
-// suite's server, and with the gateway as the OAuth client.
-type AuthRun struct {
+// ClientRun is one client scenario with the official Go SDK's client directly at the
+// suite's server, and with the gateway in the middle; in the auth scenarios the
+// gateway is the OAuth client.
+type ClientRun struct {
 	Scenario string `json:"scenario"`
 	Revision string `json:"revision"`
 	Direct   Checks `json:"direct"`
@@ -65,7 +66,7 @@ type AuthRun struct {
 
 // Lost lists the checks that pass directly and not with the gateway, and the ones
 // that only the gateway fails.
-func (r AuthRun) Lost() []string {
+func (r ClientRun) Lost() []string {
 	var lost []string
 	for _, id := range r.Direct.with("SUCCESS") {
 		if r.Gateway[id] != "SUCCESS" {
@@ -81,20 +82,19 @@ func (r AuthRun) Lost() []string {
 }
 
 // Passes reports whether the scenario was run with the gateway and nothing failed.
-func (r AuthRun) Passes() bool {
+func (r ClientRun) Passes() bool {
 	return len(r.Gateway.with("SUCCESS")) > 0 && len(r.Gateway.with("WARNING", "FAILURE")) == 0
 }
 
-// authReasons are why scenarios do not pass with the gateway. None of them passes
+// clientReasons are why scenarios do not pass with the gateway. None of them passes
 // with the SDK's client either.
-var authReasons = map[string]string{
-	"auth/dpop":           "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
-	"auth/dpop-nonce":     "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
-	"auth/wif-jwt-bearer": "workload identity federation (SEP-1933) is a draft; the gateway has client credentials and enterprise-managed authorization",
+var clientReasons = map[string]string{
+	"auth/dpop":       "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
+	"auth/dpop-nonce": "DPoP (SEP-1932) is a draft; the gateway sends bearer tokens",
 }
 
-// CompareAuth lists what is wrong with the runs, one sentence each.
-func CompareAuth(runs []AuthRun) []string {
+// CompareClients lists what is wrong with the runs, one sentence each.
+func CompareClients(runs []ClientRun) []string {
 	var problems []string
 	needed := map[string]bool{}
 	for _, r := range runs {
@@ -107,7 +107,7 @@ func CompareAuth(runs []AuthRun) []string {
 			problems = append(problems, fmt.Sprintf("%s: does not pass with the gateway: %s", name, strings.Join(r.Gateway.with("WARNING", "FAILURE"), ", ")))
 		}
 	}
-	for scenario := range authReasons {
+	for scenario := range clientReasons {
 		if !needed[scenario] {
 			problems = append(problems, scenario+" passes, or was not run; take its reason from the list")
 		}
@@ -116,8 +116,8 @@ func CompareAuth(runs []AuthRun) []string {
 	return problems
 }
 
-// AuthTable shows both columns side by side.
-func AuthTable(runs []AuthRun) string {
+// ClientTable shows both columns side by side.
+func ClientTable(runs []ClientRun) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "scenario\trevision\tSDK client\tgateway\t")

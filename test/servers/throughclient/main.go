@@ -1,10 +1,12 @@
-// Authclient is the client side of the official suite's auth scenarios with the
-// gateway as the OAuth client: it starts the gateway in front of the suite's server,
-// calls a tool through it, and does what the gateway's refusals say, as a person
-// would: it runs `gatehouse login` and follows the address that is printed.
+// Throughclient is the client side of the official suite's client scenarios with
+// the gateway in the middle: it starts the gateway in front of the suite's server and
+// lets a client use it. In the auth scenarios the gateway is the OAuth client; the
+// client here calls a tool and does what the gateway's refusals say, as a person
+// would: it runs `gatehouse login` and follows the address that is printed. In all
+// other scenarios the client is another program.
 //
-// Usage: authclient -gatehouse BINARY URL, with MCP_CONFORMANCE_SCENARIO and
-// MCP_CONFORMANCE_CONTEXT as the suite sets them.
+// Usage: throughclient -gatehouse BINARY [-client BINARY] URL, with
+// MCP_CONFORMANCE_SCENARIO and MCP_CONFORMANCE_CONTEXT as the suite sets them.
 package main
 
 import (
@@ -36,6 +38,7 @@ const (
 
 func main() {
 	gatehouse := flag.String("gatehouse", "", "the gateway's `binary`")
+	client := flag.String("client", "", "a `binary` that is the client where it needs no token")
 	flag.Parse()
 	if flag.NArg() != 1 || *gatehouse == "" {
 		flag.Usage()
@@ -43,13 +46,13 @@ func main() {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
-	if err := run(ctx, *gatehouse, flag.Arg(0)); err != nil {
+	if err := run(ctx, *gatehouse, *client, flag.Arg(0)); err != nil {
 		log.Fatalf("%s: %v", os.Getenv("MCP_CONFORMANCE_SCENARIO"), err)
 	}
 }
 
-func run(ctx context.Context, binary, server string) error {
-	dir, err := os.MkdirTemp("", "authclient-")
+func run(ctx context.Context, binary, client, server string) error {
+	dir, err := os.MkdirTemp("", "throughclient-")
 	if err != nil {
 		return err
 	}
@@ -67,6 +70,11 @@ func run(ctx context.Context, binary, server string) error {
 		return err
 	}
 	defer stopGateway()
+	if !strings.HasPrefix(os.Getenv("MCP_CONFORMANCE_SCENARIO"), "auth/") {
+		program := exec.CommandContext(ctx, client, "http://"+address+"/mcp/up")
+		program.Stdout, program.Stderr = os.Stdout, os.Stderr
+		return program.Run()
+	}
 	for logins := 0; ; logins++ {
 		err := use(ctx, "http://"+address+"/mcp/up")
 		if err == nil || logins == maxLogins || !strings.Contains(err.Error(), "gatehouse login up") {
@@ -88,6 +96,7 @@ type given struct {
 	IdPClientID  string `json:"idp_client_id"`
 	IdPIssuer    string `json:"idp_issuer"`
 	IDToken      string `json:"idp_id_token"`
+	Workload     string `json:"valid_jwt"`
 }
 
 func writeConfig(dir, path, address, server string) error {
@@ -119,6 +128,9 @@ func writeConfig(dir, path, address, server string) error {
 	switch scenario := os.Getenv("MCP_CONFORMANCE_SCENARIO"); {
 	case strings.Contains(scenario, "client-credentials"):
 		auth["type"] = "client-credentials"
+	case g.Workload != "":
+		auth["type"] = "workload-identity"
+		problems = append(problems, secret(auth, "assertion", g.Workload))
 	case g.IDToken != "":
 		auth["type"] = "enterprise"
 		idp := map[string]any{"issuer": g.IdPIssuer, "client_id": g.IdPClientID}
@@ -160,7 +172,7 @@ func startGateway(ctx context.Context, binary, path, address string) (stop func(
 
 // use is what a client does: it connects, lists the tools and calls one.
 func use(ctx context.Context, url string) error {
-	client := mcp.NewClient(&mcp.Implementation{Name: "authclient", Version: "1"}, nil)
+	client := mcp.NewClient(&mcp.Implementation{Name: "throughclient", Version: "1"}, nil)
 	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url, MaxRetries: -1}, nil)
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)

@@ -1,0 +1,185 @@
+package rule
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Reader shows texts to rules and does once for all of them what each would have to
+// do for itself: it folds a text and looks for everything that their Literals name.
+// It is safe for concurrent use.
+type Reader struct {
+	rules    []Rule
+	literals []*Literals
+	passes   [forms]pass
+	readings sync.Pool
+}
+
+// pass is the one search for the literals of all rules in one form of a text.
+type pass struct {
+	scanner func() *Scanner // made when it is first needed; nil if there is nothing to look for
+	origin  []origin        // of the scanner's literals
+}
+
+// origin says whose literal it is: the index of the Literals, and in them.
+type origin struct{ owner, literal uint16 }
+
+// NewReader makes a Reader for rules that read the same surfaces.
+func NewReader(rules []Rule) *Reader {
+	r := &Reader{rules: rules}
+	for _, one := range rules {
+		for _, l := range one.Literals {
+			if !slices.Contains(r.literals, l) {
+				r.literals = append(r.literals, l)
+			}
+		}
+	}
+	for form := range forms {
+		r.passes[form] = r.newPass(form)
+	}
+	r.readings.New = func() any { return &reading{reader: r, found: make([][]hit, len(r.literals))} }
+	return r
+}
+
+func (r *Reader) newPass(form Form) (p pass) {
+	var words []string
+	for owner, l := range r.literals {
+		if l.form != form || len(l.words) == 0 {
+			continue
+		}
+		if p.scanner = l.alone; len(words) > 0 {
+			p.scanner = nil // there are several
+		}
+		words = append(words, l.words...)
+		for i := range l.words {
+			p.origin = append(p.origin, origin{uint16(owner), uint16(i)})
+		}
+	}
+	if p.scanner == nil && len(words) > 0 {
+		p.scanner = sync.OnceValue(func() *Scanner { return NewScanner(words) })
+	}
+	return p
+}
+
+// Found is a match and the rule that made it.
+type Found struct {
+	Rule string // ID
+	Match
+}
+
+// Detect shows a text to each rule and appends what they find, rated. It fails where
+// a rule fails, or says something about a text that cannot be.
+func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
+	if len(r.rules) == 0 {
+		return all, nil
+	}
+	subject.reading = r.readings.Get().(*reading)
+	subject.reading.text = subject.Text
+	defer subject.reading.end()
+	for i := range r.rules {
+		one := &r.rules[i]
+		matches, err := one.Detect(subject)
+		if err != nil {
+			return nil, fmt.Errorf("rule %s: %w", one.ID, err)
+		}
+		for _, m := range matches {
+			if m.Start < 0 || m.End > len(subject.Text) || m.Start >= m.End {
+				return nil, fmt.Errorf("rule %s: a match outside its text", one.ID)
+			}
+			if m.Severity == Unrated {
+				m.Severity = one.Severity
+			}
+			all = append(all, Found{one.ID, m})
+		}
+	}
+	return all, nil
+}
+
+const (
+	// maxFound bounds what is kept of one text. Where more is found, each rule looks
+	// by itself: looking again costs time, keeping it all would cost a hostile text's
+	// size many times over.
+	maxFound = 1 << 14
+	// maxKept is the size, in bytes of folded text, up to which memory is kept for the
+	// next text.
+	maxKept = 1 << 20
+)
+
+// reading is what is known of one text.
+type reading struct {
+	reader   *Reader // nil if the rule looks by itself
+	text     string
+	folded   Folded
+	isFolded bool
+	passed   [forms]bool
+	tooMany  [forms]bool
+	found    [][]hit // by the index of the Literals
+}
+
+// end makes the reading ready for the next text.
+func (r *reading) end() {
+	if cap(r.folded.Text) > maxKept {
+		r.folded.Text = nil
+	}
+	for i := range r.found {
+		r.found[i] = r.found[i][:0]
+	}
+	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found}
+	r.reader.readings.Put(r)
+}
+
+// read is what is known of the subject's text, nil if nothing is. A rule may look at
+// another text under the same subject.
+func (s *Subject) read() *reading {
+	if s.reading == nil || s.reading.text != s.Text {
+		return nil
+	}
+	return s.reading
+}
+
+func (r *reading) fold() *Folded {
+	if !r.isFolded {
+		f := folder{src: r.text, out: slices.Grow(r.folded.Text[:0], len(r.text)+8)}
+		f.run()
+		r.folded, r.isFolded = Folded{Text: f.out, src: r.text}, true
+	}
+	return &r.folded
+}
+
+// hits are the places of literals that a rule has declared; they are not known if
+// it has not, or if there are too many.
+func (r *reading) hits(l *Literals) (hits []hit, known bool) {
+	if r == nil || r.reader == nil {
+		return nil, false
+	}
+	owner := slices.Index(r.reader.literals, l)
+	if owner < 0 {
+		return nil, false
+	}
+	if !r.passed[l.form] {
+		r.pass(l.form)
+	}
+	return r.found[owner], !r.tooMany[l.form]
+}
+
+// pass looks for the literals of all rules in one form of the text.
+func (r *reading) pass(form Form) {
+	r.passed[form] = true
+	count, p := 0, &r.reader.passes[form]
+	if p.scanner == nil {
+		return
+	}
+	keep := func(literal, start, end int) {
+		if count++; count <= maxFound {
+			o := p.origin[literal]
+			r.found[o.owner] = append(r.found[o.owner], hit{o.literal, uint32(start), uint32(end)})
+		}
+	}
+	if form == Lowercase {
+		p.scanner().Scan(r.fold().view(), keep)
+	} else {
+		p.scanner().Scan(r.text, keep)
+	}
+	r.tooMany[form] = count > maxFound
+}
