@@ -31,18 +31,52 @@ const (
 
 // knownGap is how a test says what the gateway does wrong. The test passes as long
 // as it is wrong, and fails when it is right, so that the table is corrected.
-func knownGap(t *testing.T) (fail func(format string, args ...any)) {
+func knownGap(t tester) (fail func(format string, args ...any)) {
 	t.Helper()
 	open := false
 	t.Cleanup(func() {
 		if !open && !t.Failed() && !t.Skipped() {
-			t.Error("the gap is closed: take Gap out of the table and knownGap out of this test")
+			t.Errorf("the gap is closed: take Gap out of the table and knownGap out of this test")
 		}
 	})
 	return func(format string, args ...any) {
 		t.Helper()
 		open = true
 		t.Logf("known gap: "+format, args...)
+	}
+}
+
+// tester is what knownGap needs of a test.
+type tester interface {
+	Helper()
+	Cleanup(func())
+	Errorf(format string, args ...any)
+	Logf(format string, args ...any)
+	Failed() bool
+	Skipped() bool
+}
+
+// trial is a test that may fail without failing the one that looks at it.
+type trial struct {
+	*testing.T
+	end    func()
+	failed bool
+}
+
+func (t *trial) Cleanup(end func())    { t.end = end }
+func (t *trial) Errorf(string, ...any) { t.failed = true }
+
+func Test_a_gap_that_is_closed_is_noticed(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		one := &trial{T: t}
+		fail := knownGap(one)
+		if open {
+			fail("it is still wrong")
+		}
+		one.end()
+		if one.failed == open {
+			t.Errorf("the gap is open: %v; the test failed: %v", open, one.failed)
+		}
 	}
 }
 

@@ -188,7 +188,7 @@ func (s *server) answer(h heard, ask ask) object {
 			return t.answer(s, h, ask)
 		}
 	case "prompts/list":
-		return object{"prompts": []object{{"name": "greeting", "arguments": []object{{"name": "who", "required": true}, {"name": "how"}}}}, "ttlMs": 3_600_000, "cacheScope": "public"}
+		return object{"prompts": []object{{"name": "greeting", "arguments": []object{{"name": "who", "required": true}, {"name": "how"}}}}, "ttlMs": 1000, "cacheScope": "private"}
 	case "prompts/get":
 		return object{"messages": []object{{"role": "user", "content": object{"type": "text", "text": "Say hello."}}}}
 	case "resources/list":

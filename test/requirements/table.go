@@ -64,8 +64,9 @@ const (
 	conformanceTests = "test/conformance"
 )
 
-// authSuite is the official suite for OAuth clients, run with the gateway as one.
-var authSuite = in(conformanceTests, "TestConformance_auth_the_gateway_is_the_OAuth_client")
+// authSuite holds the official scenarios for OAuth clients, run with the gateway as
+// one.
+var authSuite = in(conformanceTests, "TestConformance_the_gateway_loses_nothing")
 
 // Table is every requirement, by number.
 var Table = []Requirement{
@@ -253,7 +254,7 @@ var Table = []Requirement{
 	{Number: 116, Level: Must, From: protocol, Text: "Ids are texts or integers and unique in flight, error codes are integers, and a body is one message.",
 		Elsewhere: slices.Concat(in(wireTests, "Test_parse_refuses_what_is_no_message"), in(integrationTests, "TestPipeline_an_id_in_flight_is_not_taken_twice", "TestSmuggling_ambiguous_messages_reach_no_server"))},
 	{Number: 117, Level: Must, From: caching, Text: "Private results are never shared, and answers that took a question are never kept.",
-		Elsewhere: in(gatewayTests, "TestFitList_a_filtered_list_is_private", "TestAcross_answers_have_what_their_revision_wants")},
+		Elsewhere: in(gatewayTests, "TestFitList_a_filtered_list_is_private", "TestJoinLists_hints", "TestAcross_answers_have_what_their_revision_wants")},
 	{Number: 118, Level: Must, From: rounds, Text: "A state that comes back from a client is sealed and bound to principal, request and time.",
 		Elsewhere: in(gatewayTests, "TestErrand_a_state_is_for_one_principal_and_one_request", "TestErrand_a_state_expires_and_the_call_with_it", "TestErrand_a_state_survives_a_restart_if_there_is_a_key")},
 	{Number: 119, Level: Must, From: rounds, Text: "A server's state goes back to it unchanged, under a new id, and with no other request.",
@@ -262,7 +263,8 @@ var Table = []Requirement{
 		Elsewhere: slices.Concat(in(schemaTests, "Test_references_that_leave_the_schema_are_never_followed"), in(integrationTests, "TestPipeline_a_schema_that_cannot_be_used_refuses"))},
 	{Number: 121, Level: Should, From: schemas, Text: "Depth, size and time of a schema are bounded.", Elsewhere: in(schemaTests, "Test_hostile_schemas_end_within_their_bound", "Test_every_check_has_its_own_budget")},
 	{Number: 122, Level: Must, From: schemas, Text: "JSON Schema 2020-12 is understood, and an unknown dialect is an error.", Elsewhere: in(schemaTests, "Test_keywords", "Test_schemas_that_cannot_be_used_are_errors")},
-	{Number: 123, Level: Must, From: schemas, Text: "Icons are not trusted: only https and data addresses reach a client."},
+	{Number: 123, Level: Must, From: schemas, Text: "Icons are not trusted: only https and data addresses reach a client.",
+		Elsewhere: in(gatewayTests, "TestIcons_what_no_client_may_load_is_taken_out")},
 	{Number: 124, Level: Must, From: tools, Text: "What a server says about its tools loosens nothing."},
 	{Number: 125, Level: Should, From: protocol, Text: "The names that clients and servers give themselves decide nothing."},
 	{Number: 126, Level: Must, From: tools, Text: "Tool arguments are validated and results cleaned.",
@@ -290,9 +292,11 @@ var Table = []Requirement{
 	{Number: 138, Level: Must, From: elicitation, Text: "Whoever finishes a flow in the browser is who began it.", Why: "This is for the server whose page it is: Gatehouse sends nobody to a page of its own."},
 	{Number: 139, Level: Must, From: elicitation, Text: "Opening an address does not log users in to the gateway itself.", Why: "Gatehouse asks clients nothing of its own; it passes on what servers ask."},
 	{Number: 140, Level: Must, From: tasks, Text: "Tasks belong to who began them, and requests about them name them in a header.",
-		Gap:  "requests about tasks reach a server of 2026-07-28 without the header Mcp-Name, and one that differs from the body is not refused.",
-		Part: "There is one principal until there are identities."},
+		Elsewhere: in(gatewayTests, "TestTasks_legacy", "TestTasks_extension"),
+		Part:      "There is one principal until there are identities."},
 	{Number: 141, Level: Should, From: naming, Text: "Equal names of different servers are told apart by the configured id.",
-		Elsewhere: in(integrationTests, "TestPipeline_names_and_uris_where_servers_are_joined", "TestReview_joined_names_carry_their_server", "TestAdmission_two_definitions_of_one_name")},
-	{Number: 142, Level: Must, From: naming, Text: "A list is the same for every connection and in one order."},
+		Elsewhere: slices.Concat(in(integrationTests, "TestPipeline_names_and_uris_where_servers_are_joined", "TestReview_joined_names_carry_their_server", "TestAdmission_two_definitions_of_one_name"),
+			in(gatewayTests, "TestJoinedName", "TestJoinByName_a_hashed_name_finds_exactly_its_tool"))},
+	{Number: 142, Level: Must, From: naming, Text: "A list is the same for every connection and in one order.",
+		Elsewhere: in(gatewayTests, "TestJoinLists_order")},
 }
