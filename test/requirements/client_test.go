@@ -197,11 +197,11 @@ func (c *client) send(raw string, header http.Header) reply {
 		if err != nil {
 			c.t.Fatalf("the stream ended before the answer: %v", err)
 		}
-		data, ok := bytes.CutPrefix(line, []byte("data: "))
-		if !ok {
+		data, ok := bytes.CutPrefix(line, []byte("data:"))
+		if data = bytes.TrimSpace(data); !ok || len(data) == 0 { // an event may have an id alone
 			continue
 		}
-		r.take(bytes.TrimSpace(data))
+		r.take(data)
 		if r.body["method"] == nil {
 			return r
 		}

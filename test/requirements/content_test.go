@@ -11,7 +11,7 @@ import (
 	"gatehouse/internal/audit"
 )
 
-func Test_R117_results_are_not_kept_and_joined_lists_are_private(t *testing.T) {
+func Test_R117_results_are_not_kept_and_private_lists_stay_private(t *testing.T) {
 	g := open(t)
 	for _, mount := range []string{"web", "newest", "files", ""} {
 		prefix, tools := "", ""
@@ -31,10 +31,11 @@ func Test_R117_results_are_not_kept_and_joined_lists_are_private(t *testing.T) {
 				t.Errorf("on %q the call asked %v and was answered %s", mount, question, r.raw)
 			}
 		}
-		for _, method := range []string{"tools/list", "prompts/list", "resources/list", "resources/templates/list"} {
+		// Some tools are withheld, and the server itself wants its prompts private.
+		for method, ttl := range map[string]float64{"tools/list": 3_600_000, "prompts/list": 1000} {
 			r := c.request(method, object{})
-			if scope := r.result()["cacheScope"]; mount == "" && (scope != "private" || r.result()["ttlMs"] != 0.0) {
-				t.Errorf("%s where servers are joined may be kept: %s", method, r.raw)
+			if got, _ := r.result()["ttlMs"].(float64); r.result()["cacheScope"] != "private" || got > ttl {
+				t.Errorf("%s on %q may be shared: %s", method, mount, r.raw)
 			}
 		}
 	}
@@ -148,6 +149,19 @@ func Test_R125_names_that_both_sides_give_themselves_decide_nothing(t *testing.T
 	}
 }
 
+func Test_R126_a_short_value_of_the_configuration_lets_no_secret_pass(t *testing.T) {
+	g := open(t)
+	token := githubToken()
+	for !strings.Contains(token, "1") { // which "files" has in its environment
+		token = githubToken()
+	}
+	for _, c := range g.both(t, "files") {
+		if r := c.call("echo", object{"text": token}); r.reason() != "rule-matched" {
+			t.Errorf("in %s: answered %s", c.era(), r.raw)
+		}
+	}
+}
+
 func Test_R128_addresses_of_resources_are_validated(t *testing.T) {
 	g := open(t)
 	for _, mount := range []string{"web", "newest", ""} {
@@ -225,7 +239,7 @@ func Test_R129_arguments_of_prompts_are_validated(t *testing.T) {
 }
 
 func Test_R140_requests_about_tasks_name_them_in_a_header(t *testing.T) {
-	g, fail := open(t), knownGap(t)
+	g := open(t)
 	c := g.client(t, true, "newest")
 	for _, method := range []string{"tasks/get", "tasks/update", "tasks/cancel"} {
 		for _, id := range []string{"task-1", "täsk"} {
@@ -239,12 +253,15 @@ func Test_R140_requests_about_tasks_name_them_in_a_header(t *testing.T) {
 				name = sentinel(id)
 			}
 			if len(got) != 1 || got[0].header.Get("Mcp-Name") != name {
-				fail("%s of %s: the server got %v, want the header %s", method, id, got, name)
+				t.Errorf("%s of %s: the server got %v, want the header %s", method, id, got, name)
 			}
-			r := c.requestWith(method, object{"taskId": id}, map[string][]string{"Mcp-Name": {"task-2"}})
-			if r.status != 400 || r.code() != -32020 {
-				fail("%s of %s under another name: answered %d %s", method, id, r.status, r.raw)
-			}
+			got = g.web.during(func() {
+				r := c.requestWith(method, object{"taskId": id}, map[string][]string{"Mcp-Name": {"task-2"}})
+				if r.status != 400 || r.code() != -32020 {
+					t.Errorf("%s of %s under another name: answered %d %s", method, id, r.status, r.raw)
+				}
+			})
+			quiet(t, got, method)
 		}
 	}
 }

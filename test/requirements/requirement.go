@@ -10,9 +10,8 @@ type Requirement struct {
 	Text   string // one sentence, in our words
 
 	Elsewhere []Reference // tests of other packages; those here are found by name
-	OAuth     bool        // about the gateway as OAuth client of servers
 	Part      string      // what is not there yet, beside what the tests prove
-	Gap       string      // what the gateway does wrong: its test calls knownGap
+	Gap       string      // what the gateway does wrong: its test calls knownGap, or Why says why it has none
 	Why       string      // why there is no test
 }
 
@@ -28,23 +27,11 @@ const (
 // Reference is a test in another folder of the repository.
 type Reference struct{ Folder, Test string }
 
-// PendingOAuth says that the gateway as OAuth client is not part of this tree yet:
-// requirements about it count as pending and their references are not looked up.
-const PendingOAuth = true
-
 // in lists tests of one folder.
 func in(folder string, tests ...string) []Reference {
 	list := make([]Reference, len(tests))
 	for i, test := range tests {
 		list[i] = Reference{folder, test}
-	}
-	return list
-}
-
-// withOAuth are tests of the gateway as OAuth client, if it is there.
-func withOAuth(list []Reference) []Reference {
-	if PendingOAuth {
-		return nil
 	}
 	return list
 }

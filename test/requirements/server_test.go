@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // object is a JSON object.
@@ -187,7 +188,7 @@ func (s *server) answer(h heard, ask ask) object {
 			return t.answer(s, h, ask)
 		}
 	case "prompts/list":
-		return object{"prompts": []object{{"name": "greeting", "arguments": []object{{"name": "who", "required": true}, {"name": "how"}}}}, "ttlMs": 3_600_000, "cacheScope": "public"}
+		return object{"prompts": []object{{"name": "greeting", "arguments": []object{{"name": "who", "required": true}, {"name": "how"}}}}, "ttlMs": 1000, "cacheScope": "private"}
 	case "prompts/get":
 		return object{"messages": []object{{"role": "user", "content": object{"type": "text", "text": "Say hello."}}}}
 	case "resources/list":
@@ -269,7 +270,12 @@ func (s *server) askLegacy(method string, params object, write func(object)) obj
 	s.waiting[id] = answer
 	s.mu.Unlock()
 	write(object{"jsonrpc": "2.0", "id": json.RawMessage(id), "method": method, "params": params})
-	return <-answer
+	select {
+	case got := <-answer:
+		return got
+	case <-time.After(patience): // nobody answered
+		return nil
+	}
 }
 
 // pagePath is where the page is that the server asks to be opened.

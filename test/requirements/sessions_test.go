@@ -58,9 +58,12 @@ func (c *client) end() {
 	}
 }
 
-// stream opens the standing stream of the client's session; next is the data of its
-// next event.
-func (c *client) stream(lastEvent string) (next func() string, closed func()) {
+// event is one event of a stream.
+type event struct{ id, data string }
+
+// stream opens the standing stream of the client's session; next is its next event
+// with data.
+func (c *client) stream(lastEvent string) (next func() event, closed func()) {
 	c.t.Helper()
 	ctx, closed := context.WithTimeout(c.t.Context(), patience)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, nil)
@@ -78,46 +81,67 @@ func (c *client) stream(lastEvent string) (next func() string, closed func()) {
 	}
 	c.t.Cleanup(func() { response.Body.Close() })
 	if response.StatusCode != http.StatusOK {
-		c.t.Fatalf("the stream was answered %s", response.Status)
+		return nil, closed
 	}
 	lines := bufio.NewReader(response.Body)
-	return func() string {
+	return func() event {
 		c.t.Helper()
+		var e event
 		for {
 			line, err := lines.ReadString('\n')
 			if err != nil {
 				c.t.Fatalf("the stream ended: %v", err)
 			}
-			if data, ok := strings.CutPrefix(line, "data: "); ok {
-				return data
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			switch value = strings.TrimSpace(value); {
+			case name == "id":
+				e.id = value
+			case name == "data" && value != "":
+				e.data = value
+			case line == "\n" && e.data != "":
+				return e
 			}
 		}
 	}, closed
 }
 
-func Test_R066_a_message_goes_to_one_stream_and_is_not_replayed(t *testing.T) {
+func Test_R066_a_message_goes_to_one_stream_and_is_replayed_on_no_other(t *testing.T) {
 	g := open(t)
 	one, other := g.client(t, false, "files"), g.client(t, false, "files")
 	defer one.end()
 	defer other.end()
 	nextOfOne, leave := one.stream("")
-	nextOfOther, _ := other.stream("")
+	nextOfOther, leaveOther := other.stream("")
 	subscribe := func(c *client, uri string) {
+		t.Helper()
 		if r := c.request("resources/subscribe", object{"uri": uri}); r.result() == nil {
 			t.Errorf("subscribing was answered %s", r.raw)
 		}
 	}
-	hears := func(whose, got, uri string) {
-		if !strings.Contains(got, "resources/updated") || !strings.Contains(got, `"`+uri+`"`) {
-			t.Errorf("%s heard %s first, want news of %s", whose, got, uri)
+	hears := func(whose string, got event, uri string) {
+		t.Helper()
+		if !strings.Contains(got.data, "resources/updated") || !strings.Contains(got.data, `"`+uri+`"`) {
+			t.Errorf("%s heard %s, want news of %s", whose, got.data, uri)
 		}
 	}
 	subscribe(one, "note://one")
-	hears("one", nextOfOne(), "note://one")
+	first := nextOfOne()
+	hears("one", first, "note://one")
 	subscribe(other, "note://other")
 	hears("the other", nextOfOther(), "note://other") // and not what was for the first
+
+	// One hears again only what came after the last it heard of.
+	subscribe(one, "note://second")
+	hears("one", nextOfOne(), "note://second")
 	leave()
-	nextOfOne, _ = one.stream("0")
-	subscribe(one, "note://later")
-	hears("one, come back,", nextOfOne(), "note://later") // and not what was sent before
+	if nextOfOne, _ = one.stream(first.id); first.id != "" && nextOfOne != nil {
+		hears("one, come back,", nextOfOne(), "note://second")
+	}
+	// What one heard of is replayed to nobody else.
+	leaveOther()
+	if nextOfOther, _ = other.stream(first.id); nextOfOther == nil {
+		return // refused
+	}
+	subscribe(other, "note://later")
+	hears("the other, come back,", nextOfOther(), "note://later")
 }

@@ -74,8 +74,12 @@ func Test_R028_a_token_in_a_URL_is_not_passed_on(t *testing.T) {
 	for _, mount := range []string{"web", ""} {
 		for _, c := range g.both(t, mount) {
 			c.url += "?access_token=" + canary
-			got := g.web.during(func() { c.request("tools/list", object{}) })
-			if len(got) == 0 || anywhere(got, canary) {
+			name := "echo"
+			if mount == "" {
+				name = "web__echo"
+			}
+			got := g.web.during(func() { c.call(name, object{"text": "hello"}) })
+			if len(only(got, "tools/call")) != 1 || anywhere(got, canary) {
 				t.Errorf("on %q in %s the server got %v", mount, c.era(), got)
 			}
 		}

@@ -111,12 +111,16 @@ func match(subject rule.Subject, s secret) rule.Match {
 	return m
 }
 
+// shortestKnown is how long a configured value must be to speak for a longer text
+// that holds it: the 1 of DEBUG=1 stands in half of all tokens.
+const shortestKnown = 8
+
 // entitled says whether the server may have the secret: the configuration gives
 // it to the server, or it is a token of the service that the server speaks for.
 func entitled(subject rule.Subject, s secret) bool {
 	value := subject.Text[s.start:s.end]
 	for _, known := range subject.Known {
-		if known != "" && (strings.Contains(value, known) || strings.Contains(known, value)) {
+		if len(known) >= shortestKnown && strings.Contains(value, known) || strings.Contains(known, value) {
 			return true
 		}
 	}
