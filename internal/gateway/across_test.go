@@ -474,3 +474,97 @@ func TestListen_a_modern_client_hears_a_legacy_server(t *testing.T) {
 		}
 	})
 }
+
+// Servers keep one subscription for a connection, so one must do for all clients
+// that share it.
+func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := make(chan string)
+		h := newHouse(t, listening(changes), modernOnly)
+		defer h.close()
+		says(t, h.call(nil, "hello"), "done")
+		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		heard := make(chan string, 8)
+		follow := func(name, uri string) (*follower, <-chan struct{}) {
+			f := &follower{interest{uris: []string{uri}}, func(m *wire.Message) error {
+				heard <- name + " " + m.Params.Get("uri").Text()
+				return nil
+			}}
+			ended, err := hub.join(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return f, ended
+		}
+		first, replaced := follow("first", "a:")
+		second, _ := follow("second", "b:")
+		<-replaced // one subscription took the place of the other
+		third, _ := follow("third", "a:")
+		if n := h.stub.count(wire.MethodListen); n != 2 {
+			t.Errorf("%d subscriptions, want 2: the third is covered by the second", n)
+		}
+		changes <- "a:x"
+		changes <- "b:x"
+		synctest.Wait()
+		var got []string
+		for len(heard) > 0 {
+			got = append(got, <-heard)
+		}
+		slices.Sort(got)
+		if want := []string{"first a:x", "second b:x", "third a:x"}; !slices.Equal(got, want) {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+		for _, f := range []*follower{first, second, third} {
+			hub.leave(f)
+		}
+		synctest.Wait()
+		if hub.current != nil {
+			t.Error("a subscription without followers stays")
+		}
+	})
+}
+
+func TestFollow_a_server_that_takes_no_subscription_says_so_at_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, out *stream) string {
+			switch m.Method {
+			case wire.MethodDiscover:
+				return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{"subscribe":true}}}`
+			case wire.MethodListen:
+				out.send(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}`, m.ID)
+			}
+			return ""
+		}}, modernOnly)
+		defer h.close()
+		s := h.open(`{}`)
+		began := time.Now()
+		r := h.g.Handle(t.Context(), []byte(`{"jsonrpc":"2.0","id":"s","method":"resources/subscribe","params":{"uri":"a:b"}}`), h.peer(s, nil))
+		h.refused(r, "unsupported")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// roots/list has no params.
+func TestErrand_a_question_without_params(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, answers := asker()
+		s.answer = func(_ context.Context, m *wire.Message, out *stream) string {
+			if m.Method != wire.MethodToolsCall {
+				return ""
+			}
+			out.send(`{"jsonrpc":"2.0","id":"q","method":"roots/list"}`)
+			<-answers
+			return ""
+		}
+		h := newHouse(t, s, legacyOnly)
+		defer h.close()
+		meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"roots":{}}}`
+		call := func(more string) Reply {
+			h.id++
+			return h.g.Handle(t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{}%s,%s}}`, h.id, more, meta), h.peer(nil, nil))
+		}
+		h.passed(call(again(t, call(""), `{"roots":[]}`)))
+	})
+}

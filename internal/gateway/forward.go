@@ -17,6 +17,9 @@ func (g *Gateway) callServer(ctx context.Context, ex *exchange) (upstream.Answer
 	if ex.crosses() {
 		return g.callAcross(ctx, ex)
 	}
+	if ex.msg.Method == wire.MethodListen && ex.server.config.URL == "" {
+		return g.listen(ctx, ex) // the process is shared, and so is its one subscription
+	}
 	var header http.Header
 	if ex.modern {
 		header = modernHeaders(ex.out, ex.peer.Header)

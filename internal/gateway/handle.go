@@ -349,6 +349,9 @@ func (g *Gateway) validate(ex *exchange) error {
 		return decision.Refuse(decision.UpstreamInvalid, "the tool wants its arguments in headers that cannot be")
 	}
 	arguments := ex.msg.Params.Get("arguments")
+	if arguments.Kind() == 'n' {
+		arguments = wire.Value{} // what some clients write for none
+	}
 	if arguments.Exists() && arguments.Kind() != '{' {
 		return decision.Refuse(decision.InvalidArguments, "arguments must be an object")
 	}

@@ -31,6 +31,7 @@ type link struct {
 
 	questions  atomic.Int64 // of the server, that wait for the client
 	holds      atomic.Int32 // calls and subscriptions that need the connection
+	hub        hub          // of a link without a session
 	used       atomic.Int64 // UnixNano, when the last of them ended
 	suspected  atomic.Bool  // a call timed out and the process is being pinged
 	connecting sync.Mutex   // held while the link connects; guards changes of conn
@@ -53,7 +54,9 @@ type listing struct {
 }
 
 func newLink(s *server, session *Session) *link {
-	return &link{server: s, session: session, lists: map[approval.Kind]*listing{}}
+	l := &link{server: s, session: session, lists: map[approval.Kind]*listing{}}
+	l.hub.link, l.hub.followers = l, map[*follower]bool{}
+	return l
 }
 
 // modern reports whether the link needs no session.

@@ -34,10 +34,21 @@ const maxURIs = 1000
 func (i interest) wants(m *wire.Message) bool {
 	if m.Method == wire.NotifyResourceUpdated {
 		// "This might be a sub-resource of the one that the client actually subscribed
-		// to", so the server's word counts, as long as anything was subscribed to.
-		return len(i.uris) > 0
+		// to."
+		uri := m.Params.Get("uri").Text()
+		return slices.ContainsFunc(i.uris, func(wanted string) bool { return strings.HasPrefix(uri, wanted) })
 	}
 	return i.lists[m.Method]
+}
+
+// covers reports whether all that another interest names is in this one.
+func (i interest) covers(other interest) bool {
+	for list := range other.lists {
+		if !i.lists[list] {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(other.uris, func(uri string) bool { return !slices.Contains(i.uris, uri) })
 }
 
 func (i interest) empty() bool { return len(i.lists) == 0 && len(i.uris) == 0 }
@@ -91,7 +102,7 @@ func (g *Gateway) listen(ctx context.Context, ex *exchange) (upstream.Answer, er
 		begun := sync.OnceFunc(taken.Done)
 		all.Go(func() {
 			defer begun()
-			s.watch(ctx, ex, wanted, out.emit, begun)
+			s.watch(ctx, ex, wanted, out.emit, func(error) { begun() })
 		})
 	}
 	// A client that has the acknowledgement relies on it, so the servers come first;
@@ -215,18 +226,25 @@ func emitTagged(ex *exchange, m *wire.Message) error {
 
 // watch follows one server on behalf of an exchange until ctx ends, and hands on
 // what it announces. begun is called each time the server has taken the
-// subscription.
-func (s *server) watch(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func()) {
+// subscription, or has not, with the reason.
+func (s *server) watch(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func(error)) {
 	for wait := firstBackOff; ctx.Err() == nil; wait = min(2*wait, lastBackOff) {
 		since := time.Now()
 		var err error
-		if modern, _ := s.eras(); modern {
+		switch modern, _ := s.eras(); {
+		case modern && s.config.URL == "":
+			err = s.watchShared(ctx, ex, wanted, emit, begun)
+		case modern:
 			err = s.watchModern(ctx, ex, wanted, emit, begun)
-		} else {
+		default:
 			err = s.watchLegacy(ctx, ex, wanted, emit, begun)
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		begun(err)
+		if decision.From(err).Reason == decision.Unsupported {
+			return // it would say so again
 		}
 		s.log.Debug("a subscription ended and is made again", "error", err)
 		if time.Since(since) > lastBackOff {
@@ -240,31 +258,35 @@ func (s *server) watch(ctx context.Context, ex *exchange, wanted interest, emit 
 }
 
 // watchModern is one subscriptions/listen at the server.
-func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func()) error {
+func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func(error)) error {
 	m, header, err := s.gateway.ownRequest(true, wire.MethodListen, object(wire.Change{Key: "notifications", Raw: wanted.filter()}))
 	if err != nil {
 		return err
 	}
-	tag := newExchange(nil, &Peer{Local: true, Mount: ex.peer.Mount, Emit: func(raw []byte) error {
+	// On the server's own mount names are its own, as in what is wanted of it.
+	tag := newExchange(nil, &Peer{Local: true, Mount: s.id, Emit: func(raw []byte) error {
 		m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
 		switch {
 		case err != nil:
 			return err
 		case m.Method == wire.NotifyAcknowledged:
-			begun()
+			begun(nil)
 			return nil
 		case !wanted.wants(m):
 			return nil
 		}
-		return emit(m)
+		return emit(s.joinedNotification(ex.peer.Mount, m))
 	}})
 	tag.msg, tag.modern, tag.session = m, ex.modern, ex.session
-	_, err = s.linkOf(ex.principal).call(ctx, m, header, tag)
+	answer, err := s.linkOf(ex.principal).call(ctx, m, header, tag)
+	if err == nil && answer.Message.Error.Exists() {
+		err = decision.Refuse(decision.Unsupported, "%s takes no subscription", s.id)
+	}
 	return err
 }
 
 // watchLegacy follows a server in a session of the client's pool.
-func (s *server) watchLegacy(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func()) error {
+func (s *server) watchLegacy(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func(error)) error {
 	p, release, err := s.pool.lease(ex)
 	if err != nil {
 		return err
@@ -285,7 +307,7 @@ func (s *server) watchLegacy(ctx context.Context, ex *exchange, wanted interest,
 		}
 		defer p.unsubscribe(l, uri)
 	}
-	begun()
+	begun(nil)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -439,19 +461,12 @@ func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error
 			wanted.lists[list.method] = true
 		}
 	}
-	before := w.stop
-	w.uris = uris
 	if wanted.empty() {
-		w.stop = nil
-		if before != nil {
-			before()
-		}
+		w.replace(uris, nil)
 		return nil
 	}
 	following, stop := context.WithCancel(session.ctx)
-	w.stop = stop
-	taken := make(chan struct{})
-	var once sync.Once
+	taken := make(chan error, 1) // the first outcome; later ones are of no interest
 	emit := func(m *wire.Message) error {
 		meta := updated(m.Params.Get("_meta"), wire.Change{Key: wire.MetaSubscriptionID})
 		changes := wire.Change{Key: "_meta", Raw: meta}
@@ -463,20 +478,37 @@ func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error
 		}
 		return nil
 	}
-	go w.server.watch(following, ex, wanted, emit, func() { once.Do(func() { close(taken) }) })
-	if before != nil {
-		defer before()
-	}
+	go w.server.watch(following, ex, wanted, emit, func(err error) {
+		select {
+		case taken <- err:
+		default:
+		}
+	})
 	wait := time.NewTimer(w.server.limits().StartTimeout)
 	defer wait.Stop()
 	select {
-	case <-taken:
+	case err := <-taken:
+		if err != nil {
+			stop()
+			return err
+		}
+		w.replace(uris, stop)
 		return nil
 	case <-ctx.Done():
+		stop()
 		return cancelled(ctx)
 	case <-wait.C:
+		stop()
 		return decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
 	}
+}
+
+// replace ends the subscription before; the caller holds mu.
+func (w *watching) replace(uris []string, stop context.CancelFunc) {
+	if w.stop != nil {
+		w.stop()
+	}
+	w.uris, w.stop = uris, stop
 }
 
 // watching is the session's own record of what it follows at a server.

@@ -117,6 +117,10 @@ func questionDigest(method string, params []byte) string {
 	if params == nil { // roots/list needs none
 		params = []byte(`{}`)
 	}
-	sum := sha256.Sum256(append([]byte(method+"\x00"), wire.Canonical(params)...))
+	text := []byte(method + "\x00")
+	if params != nil { // roots/list has none
+		text = append(text, wire.Canonical(params)...)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

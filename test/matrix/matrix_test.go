@@ -32,14 +32,7 @@ type gap struct {
 	sometimes bool // it works or not by chance, so nothing is learnt when it works
 }
 
-var gaps = []gap{
-	{
-		eras: []era{modern, auto}, server: "/mcp/gosdk", ops: []operation{opSubscribe},
-		why: "all clients of this revision share one process of the server, and the Go SDK remembers only the latest subscription of a " +
-			"connection, so that a client may lose its own to another",
-		sometimes: true,
-	},
-}
+var gaps = []gap{}
 
 func (k gap) covers(c client, s server, op operation) bool {
 	if k.client != "" && k.client != c.id || k.client == "" && !slices.Contains(k.eras, c.era) {

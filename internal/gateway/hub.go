@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// hub is the one subscription at a process without sessions that several clients
+// share. Servers keep one for each connection, and a second would take the place of
+// the first, which is somebody else's.
+type hub struct {
+	link *link
+
+	changing sync.Mutex // held while a subscription is put in the place of another
+
+	mu        sync.Mutex // guards what follows
+	followers map[*follower]bool
+	current   *subscription
+}
+
+// subscription is one subscriptions/listen of a hub.
+type subscription struct {
+	wanted interest
+	stop   context.CancelFunc
+	taken  chan error // the first outcome
+	ended  chan struct{}
+}
+
+// join makes f a follower. It returns when the server has taken what f wants, with a
+// channel that is closed when the server ends the subscription.
+func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	h.mu.Lock()
+	h.followers[f] = true
+	all := interest{lists: map[string]bool{}}
+	for other := range h.followers {
+		maps.Copy(all.lists, other.wanted.lists)
+		all.uris = append(all.uris, other.wanted.uris...)
+	}
+	slices.Sort(all.uris)
+	all.uris = slices.Compact(all.uris)
+	before := h.current
+	h.mu.Unlock()
+	if before != nil && before.wanted.covers(f.wanted) {
+		return before.ended, nil
+	}
+	next, err := h.subscribe(all)
+	if err != nil {
+		return nil, err
+	}
+	wait := time.NewTimer(h.link.server.limits().StartTimeout)
+	defer wait.Stop()
+	select {
+	case err = <-next.taken:
+	case <-ctx.Done():
+		err = cancelled(ctx)
+	case <-wait.C:
+		err = decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
+	}
+	if err != nil {
+		next.stop()
+		return nil, err
+	}
+	h.mu.Lock()
+	h.current = next
+	h.mu.Unlock()
+	if before != nil {
+		before.stop()
+	}
+	return next.ended, nil
+}
+
+// leave makes f no follower. What only f wanted still arrives, and is dropped.
+func (h *hub) leave(f *follower) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.followers, f)
+	if len(h.followers) == 0 && h.current != nil {
+		h.current.stop()
+		h.current = nil
+	}
+}
+
+// subscribe sends one subscriptions/listen, which lasts until it is stopped.
+func (h *hub) subscribe(wanted interest) (*subscription, error) {
+	g := h.link.server.gateway
+	m, header, err := g.ownRequest(true, wire.MethodListen, object(wire.Change{Key: "notifications", Raw: wanted.filter()}))
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(g.ctx)
+	s := &subscription{wanted: wanted, stop: stop, taken: make(chan error, 1), ended: make(chan struct{})}
+	tag := newExchange(nil, &Peer{Local: true, Mount: h.link.server.id, Emit: func(raw []byte) error { return h.publish(s, raw) }})
+	tag.msg, tag.modern = m, true
+	g.sweeping.Go(func() {
+		defer stop()
+		answer, err := h.link.call(ctx, m, header, tag)
+		if err == nil && answer.Message.Error.Exists() {
+			err = decision.Refuse(decision.Unsupported, "%s takes no subscription", h.link.server.id)
+		}
+		if err == nil {
+			err = upstream.ErrEnded
+		}
+		select {
+		case s.taken <- err:
+		default: // it was taken long ago
+		}
+		h.mu.Lock()
+		if h.current == s {
+			h.current = nil
+		}
+		h.mu.Unlock()
+		close(s.ended)
+	})
+	return s, nil
+}
+
+// publish hands a message to those who asked for its kind.
+func (h *hub) publish(s *subscription, raw []byte) error {
+	m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+	if err != nil {
+		return err
+	}
+	if m.Method == wire.NotifyAcknowledged {
+		select {
+		case s.taken <- nil:
+		default:
+		}
+		return nil
+	}
+	h.mu.Lock()
+	var all []*follower
+	for f := range h.followers {
+		if f.wanted.wants(m) {
+			all = append(all, f)
+		}
+	}
+	h.mu.Unlock()
+	for _, f := range all {
+		_ = f.emit(m) // one that is gone leaves by itself
+	}
+	return nil
+}
+
+// watchShared follows a process through the one subscription of its hub.
+func (s *server) watchShared(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func(error)) error {
+	h := &s.linkOf(ex.principal).hub
+	f := &follower{wanted: wanted, emit: func(m *wire.Message) error { return emit(s.joinedNotification(ex.peer.Mount, m)) }}
+	ended, err := h.join(ctx, f)
+	defer h.leave(f)
+	if err != nil {
+		return err
+	}
+	for {
+		begun(nil)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ended:
+		}
+		// Either another subscription has taken its place, which covers this one, or
+		// the server has ended it.
+		h.mu.Lock()
+		now := h.current
+		h.mu.Unlock()
+		if now == nil {
+			return upstream.ErrEnded
+		}
+		ended = now.ended
+	}
+}
