@@ -32,7 +32,19 @@ type gap struct {
 	sometimes bool // it works or not by chance, so nothing is learnt when it works
 }
 
-var gaps = []gap{}
+var gaps = []gap{
+	sharedSession("inspector-auto"), sharedSession("inspector-modern"),
+}
+
+// sharedSession is what happens to two programs of the same user that call themselves
+// the same and declare the same, at the same time.
+func sharedSession(client string) gap {
+	return gap{
+		client: client, server: "/mcp/everything", ops: []operation{opSubscribe}, sometimes: true,
+		why: "two programs of the same name share their sessions with a server on a pipe; when both call at the same time, one of them may call " +
+			"in another session, and so in another process, than it has subscribed in",
+	}
+}
 
 func (k gap) covers(c client, s server, op operation) bool {
 	if k.client != "" && k.client != c.id || k.client == "" && !slices.Contains(k.eras, c.era) {
