@@ -125,7 +125,7 @@ func (v *vocabulary) use(literal string) *use {
 
 // briefNeed is the length below which a literal makes looking through all of a text
 // dearer than looking for it in the windows that need it.
-const briefNeed = 5
+const briefNeed = 4
 
 // set enters a set of literals and returns its number. Triggers have been entered.
 func (v *vocabulary) set(literals []string) int {

@@ -41,6 +41,8 @@ type list struct{ from, to uint16 }
 type anchor struct {
 	literal uint16
 	offset  int16 // -1 stands for the byte before the literal
+	// The first bytes of the literal, so that few literals need be looked at.
+	value, mask uint64
 }
 
 const (
@@ -59,11 +61,17 @@ const (
 	stretch = 4 << 10
 )
 
+// unlike is set in each byte of an anchor before it is hashed. What is left of a byte
+// are five bits: they tell letters apart, not their case, and make few hashes of a
+// byte that can be any. What else looks alike is told apart where an anchor stands.
+const unlike = 0xe0
+
 // anchorHash hashes four bytes without regard to case.
 func anchorHash(four uint32) uint32 {
-	const eitherCase = caseBit<<24 | caseBit<<16 | caseBit<<8 | caseBit
-	return (four | eitherCase) * 0x9E3779B1 >> (32 - hashBits)
+	return hashed(four | unlike*(eight>>32))
 }
+
+func hashed(four uint32) uint32 { return four * 0x9E3779B1 >> (32 - hashBits) }
 
 // NewScanner makes a scanner. It panics where there are too many literals for its
 // tables: they are constants of this program.
@@ -81,7 +89,7 @@ func NewScanner(literals []string) *Scanner {
 			anchorHashes(s.literals[id].text, offset, func(hash uint32) {
 				entries = append(entries, uint64(hash)<<32|uint64(len(s.anchors)))
 			})
-			s.anchors = append(s.anchors, anchor{uint16(id), int16(offset)})
+			s.anchors = append(s.anchors, anchor{uint16(id), int16(offset), s.literals[id].value, s.literals[id].mask})
 		}
 	}
 	if len(entries) > maxEntries/2 { // lists of several anchors need them once more
@@ -143,22 +151,43 @@ func anchorHashes(text string, offset int, yield func(uint32)) {
 		yield(anchorHash(binary.LittleEndian.Uint32([]byte(text[offset:]))))
 		return
 	}
-	for other := range 256 {
+	for other := unlike; other <= 0xff; other++ { // the hashes of all bytes are among theirs
 		four := [anchorBytes]byte{byte(other), byte(other), byte(other), byte(other)}
-		if other&caseBit == 0 {
-			continue // the hash is the same as with this bit
-		}
 		copy(four[max(-offset, 0):], text[max(offset, 0):])
 		yield(anchorHash(binary.LittleEndian.Uint32(four[:])))
 	}
 }
 
-// common are the bytes of ordinary text, the most frequent first.
-const common = " etaoinsrhldcumfpgwybvk.,-xjqz"
+// neighbours says how rare two characters behind each other are in ordinary text, from 0
+// to 9; each step halves how often they stand there. There is a row for each first
+// character, which is white space, a letter or any other.
+const neighbours = "" +
+	"0121221331542222251103327470253237538385121938221355647363888388946938948955849995934295727924933681393524799593" +
+	"1357416783975673685475688592025224346587231634002633248133988458929957829946649996942497928653995753794474789892" +
+	"3288919993997773895634899793444233339896230137321749595496999499979999969995979899974599736695997977898586999894" +
+	"2276416872982562697333779492325451889399548339856589979312822231736556435972154885922543363485642203391332436693" +
+	"3287628764963672492334898593899999999999699999999399999612744054829444316932333793920383617832955673366213669591" +
+	"1174606711984671392233866391553453759499342849222979898663989288939998959998969999944398849943998954995579969994" +
+	"5596968995999899499849997794268786899799666439745898998286999599979999979999979999960232233333453233262124346560"
 
-// frequent holds the groups of letters that stand in ordinary text most often.
+// rank is the row or column of a byte in neighbours.
+func rank(b byte) int {
+	switch {
+	case letter(b):
+		return int(b &^ unlike)
+	case asciiSpace(b):
+		return 0
+	}
+	return ranks - 1
+}
+
+const ranks = 1 + 26 + 1
+
+// frequent holds the groups of letters that stand in ordinary text most often, the
+// most frequent first.
 const frequent = " the and of to in is that for with as was it on by be this from at are or have has had not but all will can one which their there they when were been more other than then these those would could should about after before also into over your you what where who how its his her out up so if no " +
 	" first each every time part side high turn again over under even ever never through between most some such only just like make made take look come here work well very much many how long right " +
+	" text content tool user use used file code https function model mode command token script form complete example description note issue " +
 	"tion ions ment ments ness able ible ing ings ence ance ated ates ity ities ally ight ough ould ound ther ture port con pro pre com per ter ers ed es al "
 
 // rarest is the offset, even or odd, of the four bytes of a literal that ordinary
@@ -173,15 +202,11 @@ func rarest(text string, odd int) int {
 	for offset := from; offset <= to; offset += stride {
 		known := text[max(offset, 0):min(offset+anchorBytes, len(text))]
 		rarity := 0
-		for i := range len(known) {
-			if n := strings.IndexByte(common, known[i]); n >= 0 {
-				rarity += n
-			} else {
-				rarity += len(common)
-			}
+		for i := 1; i < len(known); i++ {
+			rarity += int(neighbours[rank(known[i-1])*ranks+rank(known[i])] - '0')
 		}
-		if strings.Contains(frequent, known) {
-			rarity -= anchorBytes * len(common)
+		if n := strings.Index(frequent, known); n >= 0 {
+			rarity = n - len(frequent)
 		}
 		if rarity > most {
 			best, most = offset, rarity
@@ -260,24 +285,25 @@ func (w *sighting) anchored(from, to int) {
 	s, text := w.scanner, w.text
 	at := from
 	for b := text[from:]; at+8 <= to && len(b) >= 16; at, b = at+8, b[8:] {
-		block := binary.LittleEndian.Uint64([]byte(b))
-		a, b, c, d := anchorHash(uint32(block)), anchorHash(uint32(block>>16)), anchorHash(uint32(block>>32)), anchorHash(binary.LittleEndian.Uint32([]byte(b[6:])))
-		if s.set[a/64]&(1<<(a%64)) != 0 {
-			w.confirm(at)
+		next := binary.LittleEndian.Uint64([]byte(b[6:])) | unlike*eight
+		block := binary.LittleEndian.Uint64([]byte(b)) | unlike*eight
+		h0, h1, h2, h3 := hashed(uint32(block)), hashed(uint32(block>>16)), hashed(uint32(block>>32)), hashed(uint32(next))
+		if s.set[h0/64]>>(h0%64)&1 != 0 {
+			w.confirm(at, h0)
 		}
-		if s.set[b/64]&(1<<(b%64)) != 0 {
-			w.confirm(at + 2)
+		if s.set[h1/64]>>(h1%64)&1 != 0 {
+			w.confirm(at+2, h1)
 		}
-		if s.set[c/64]&(1<<(c%64)) != 0 {
-			w.confirm(at + 4)
+		if s.set[h2/64]>>(h2%64)&1 != 0 {
+			w.confirm(at+4, h2)
 		}
-		if s.set[d/64]&(1<<(d%64)) != 0 {
-			w.confirm(at + 6)
+		if s.set[h3/64]>>(h3%64)&1 != 0 {
+			w.confirm(at+6, h3)
 		}
 	}
 	for ; at < to; at += stride {
-		if hash := anchorHash(uint32(upToEight(text[at:]))); s.set[hash/64]&(1<<(hash%64)) != 0 {
-			w.confirm(at)
+		if h := anchorHash(uint32(upToEight(text[at:]))); s.set[h/64]>>(h%64)&1 != 0 {
+			w.confirm(at, h)
 		}
 	}
 }
@@ -293,14 +319,13 @@ func upToEight(text string) (block uint64) {
 	return block
 }
 
-// confirm adds the literals of which an anchor stands at a place.
-func (w *sighting) confirm(at int) {
+// confirm adds the literals of which an anchor stands at a place. Its hash has a list.
+func (w *sighting) confirm(at int, hash uint32) {
 	s := w.scanner
-	hash := anchorHash(uint32(upToEight(w.text[at:])))
-	n := int(s.before[hash/64]) + bits.OnesCount64(s.set[hash/64]&(1<<(hash%64)-1))
-	l := s.lists[n]
-	for _, a := range s.anchors[l.from:l.to] {
-		if start := at - int(a.offset); start >= 0 && s.stands(w.text, start, int(a.literal)) {
+	l := s.lists[int(s.before[hash/64])+bits.OnesCount64(s.set[hash/64]&(1<<(hash%64)-1))]
+	for i := l.from; i < l.to; i++ {
+		a := &s.anchors[i]
+		if start := at - int(a.offset); start >= 0 && upToEight(w.text[start:])&a.mask == a.value && s.stands(w.text, start, int(a.literal)) {
 			w.add(start, int(a.literal))
 		}
 	}

@@ -25,6 +25,64 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// Test_Scan_tells_lookalikes_apart writes literals with bytes that hash as theirs do:
+// they differ in the bits that hashing leaves out.
+func Test_Scan_tells_lookalikes_apart(t *testing.T) {
+	for _, literal := range []string{"sk0", "sk0_", "a[b]c", "passwords: ", "é-1"} {
+		for at := range literal {
+			for bit := byte(1); bit != 0; bit <<= 1 {
+				changed := []byte(literal)
+				if changed[at] ^= bit; strings.EqualFold(string(changed), literal) {
+					continue
+				}
+				for before := range 9 {
+					text := strings.Repeat("x", before) + string(changed) + strings.Repeat(".", 9)
+					if got := scan([]string{literal}, text); got != nil {
+						t.Errorf("%q in %q: %v", literal, text, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Test_Scan_at_the_edges puts literals of every length at the start and at the end of
+// texts of every length, in both cases, with and without a byte beyond ASCII behind.
+func Test_Scan_at_the_edges(t *testing.T) {
+	const all = "Ignore-All_Previous"
+	for size := 1; size <= len(all); size++ {
+		for filler := range 20 {
+			for _, text := range []string{
+				all[:size] + strings.Repeat(".", filler), strings.Repeat(".", filler) + strings.ToUpper(all[:size]),
+				strings.Repeat(".", filler) + all[:size] + "é", "é" + strings.Repeat("\n ", filler) + all[:size],
+			} {
+				literals := []string{all[:size], all[size/2 : size]}
+				got := scan(literals, text)
+				slices.SortFunc(got, byEnd)
+				if diff := cmp.Diff(oneByOne(literals, text), got); diff != "" {
+					t.Fatalf("%q in %q: %s", literals, text, diff)
+				}
+			}
+		}
+	}
+}
+
+// Test_rarest chooses what ordinary text holds least often, at an even and at an odd
+// distance.
+func Test_rarest(t *testing.T) {
+	f := func(literal string, even, odd int) {
+		t.Helper()
+		if a, b := rarest(literal, 0), rarest(literal, 1); a != even || b != odd {
+			t.Errorf("%q: at %d and %d, want %d and %d", literal, a, b, even, odd)
+		}
+	}
+	f("sk-", 0, -1)
+	f("then", 0, 1)
+	f("that jqx", 4, 3)
+	f("with the", 2, 3) // not " the"
+	f("-----begin ", 4, 5) // not "----"
+}
+
 // FuzzScan compares the automaton with looking for each literal by itself.
 func FuzzScan(f *testing.F) {
 	f.Add("a", "ab", "bab", "abababab")

@@ -60,10 +60,12 @@ func invisible(text string, definition bool) []rule.Match {
 }
 
 // afterASCII returns where the characters of ASCII end that start at i. It reads
-// eight bytes at once.
+// thirty-two bytes at once.
 func afterASCII(text string, i int) int {
-	for ; len(text)-i >= 8; i += 8 {
-		if binary.LittleEndian.Uint64([]byte(text[i:i+8]))&0x8080808080808080 != 0 {
+	for ; len(text)-i >= 32; i += 32 {
+		b := text[i : i+32]
+		if (binary.LittleEndian.Uint64([]byte(b))|binary.LittleEndian.Uint64([]byte(b[8:]))|
+			binary.LittleEndian.Uint64([]byte(b[16:]))|binary.LittleEndian.Uint64([]byte(b[24:])))&0x8080808080808080 != 0 {
 			break
 		}
 	}
