@@ -86,11 +86,14 @@ type Classes struct {
 func (s *Subject) Classes() Classes {
 	var beyond, control uint64
 	text, i := s.Text, 0
-	for ; len(text)-i >= 16; i += 16 {
-		b := text[i : i+16]
-		one, two := binary.LittleEndian.Uint64([]byte(b)), binary.LittleEndian.Uint64([]byte(b[8:]))
-		beyond |= one | two
-		control |= controls(one) | controls(two)
+	for ; len(text)-i >= 32; i += 32 {
+		b := []byte(text[i : i+32])
+		one, two, three, four := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		beyond |= one | two | three | four
+		// Most text is printable ASCII in lines, which costs less to find out.
+		if (rare(one)|rare(two)|rare(three)|rare(four))&highest != 0 {
+			control |= controls(one) | controls(two) | controls(three) | controls(four)
+		}
 	}
 	for ; i < len(text); i++ {
 		c := text[i]
@@ -100,6 +103,12 @@ func (s *Subject) Classes() Classes {
 		}
 	}
 	return Classes{Control: control&highest != 0, NonASCII: beyond&highest != 0}
+}
+
+// rare marks some byte of a block, by its highest bit, if the block has a control
+// character of ASCII other than a line feed, or a byte that is not ASCII.
+func rare(block uint64) uint64 {
+	return ^(block+(0x80-' ')*eight)&((block^'\n'*eight)+0x7f*eight) | (block + eight) | block
 }
 
 // controls marks the control characters of ASCII that are no white space by the

@@ -10,14 +10,15 @@ import (
 )
 
 func Test_classes(t *testing.T) {
+	const longest = 70 // more than are looked at together
 	for r := range rune(0x100) {
 		want := Classes{
 			Control:  r < ' ' && !strings.ContainsRune("\t\n\v\f\r", r) || r == 0x7f,
 			NonASCII: r >= utf8.RuneSelf,
 		}
-		for at := range 20 {
-			for _, filler := range []string{"a", " ", "\n", "~", "!"} {
-				s := Subject{Text: strings.Repeat(filler, at) + string(r) + strings.Repeat(filler, 19-at)}
+		for at := range longest {
+			for _, filler := range []string{"a", " ", "\n", "~", "!", "\t"} {
+				s := Subject{Text: strings.Repeat(filler, at) + string(r) + strings.Repeat(filler, longest-1-at)}
 				if got := s.Classes(); got != want {
 					t.Fatalf("%q: got %+v, want %+v", s.Text, got, want)
 				}
@@ -28,6 +29,7 @@ func Test_classes(t *testing.T) {
 
 func FuzzClasses(f *testing.F) {
 	f.Add("a\x00é")
+	f.Add(strings.Repeat("line\n", 9) + "é\x1f" + strings.Repeat("\tword", 9))
 	f.Add("\n\t plain ~ text \u0080 \x7f")
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) {
@@ -110,5 +112,19 @@ func Test_another_text_is_not_taken_for_the_one_that_is_read(t *testing.T) {
 	}}
 	if found, err := NewReader([]Rule{asked}).Detect(Subject{Text: "nothing"}, nil); err != nil || len(found) != 1 {
 		t.Errorf("got %v, %v", found, err)
+	}
+}
+
+// A control character may follow any other character, at any place of a block.
+func Test_control_characters_are_seen_beside_every_character(t *testing.T) {
+	for before := range rune(0x180) {
+		for _, control := range []string{"\x00", "\x08", "\x0e", "\x1b", "\x1f", "\x7f"} {
+			for at := range 33 {
+				s := Subject{Text: strings.Repeat("a", at) + string(before) + control + strings.Repeat("a", 40)}
+				if !s.Classes().Control {
+					t.Fatalf("%q has no control character", s.Text)
+				}
+			}
+		}
 	}
 }

@@ -283,29 +283,34 @@ func (w *sighting) report(to int, found func(literal, start, end int)) {
 // anchored finds the literals that have an anchor in text[from:to].
 func (w *sighting) anchored(from, to int) {
 	s, text := w.scanner, w.text
-	at := from
-	for b := text[from:]; at+8 <= to && len(b) >= 16; at, b = at+8, b[8:] {
-		next := binary.LittleEndian.Uint64([]byte(b[6:])) | unlike*eight
-		block := binary.LittleEndian.Uint64([]byte(b)) | unlike*eight
-		h0, h1, h2, h3 := hashed(uint32(block)), hashed(uint32(block>>16)), hashed(uint32(block>>32)), hashed(uint32(next))
-		if s.set[h0/64]>>(h0%64)&1 != 0 {
-			w.confirm(at, h0)
-		}
-		if s.set[h1/64]>>(h1%64)&1 != 0 {
-			w.confirm(at+2, h1)
-		}
-		if s.set[h2/64]>>(h2%64)&1 != 0 {
-			w.confirm(at+4, h2)
-		}
-		if s.set[h3/64]>>(h3%64)&1 != 0 {
-			w.confirm(at+6, h3)
-		}
-	}
-	for ; at < to; at += stride {
+	for at := s.ahead(text, from, to); at < to; at = s.ahead(text, at+stride, to) {
 		if h := anchorHash(uint32(upToEight(text[at:]))); s.set[h/64]>>(h%64)&1 != 0 {
 			w.confirm(at, h)
 		}
 	}
+}
+
+// ahead is the next place at which an anchor stands, or the first from which on too
+// little is left of the text to look at four places at once. It calls nothing, so
+// that all it needs stays in registers.
+func (s *Scanner) ahead(text string, at, to int) int {
+	for ; at+4*stride <= to && len(text)-at >= 16; at += 4 * stride {
+		b := []byte(text[at : at+16])
+		block, next := binary.LittleEndian.Uint64(b)|unlike*eight, binary.LittleEndian.Uint32(b[3*stride:])|unlike*(eight>>32)
+		if h := hashed(uint32(block)); s.set[h/64]>>(h%64)&1 != 0 {
+			return at
+		}
+		if h := hashed(uint32(block >> 16)); s.set[h/64]>>(h%64)&1 != 0 {
+			return at + stride
+		}
+		if h := hashed(uint32(block >> 32)); s.set[h/64]>>(h%64)&1 != 0 {
+			return at + 2*stride
+		}
+		if h := hashed(next); s.set[h/64]>>(h%64)&1 != 0 {
+			return at + 3*stride
+		}
+	}
+	return at
 }
 
 // upToEight reads eight bytes; those that are missing are zero.

@@ -79,7 +79,7 @@ func Test_rarest(t *testing.T) {
 	f("sk-", 0, -1)
 	f("then", 0, 1)
 	f("that jqx", 4, 3)
-	f("with the", 2, 3) // not " the"
+	f("with the", 2, 3)    // not " the"
 	f("-----begin ", 4, 5) // not "----"
 }
 
