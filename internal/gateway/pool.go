@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse/internal/decision"
+	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
 
@@ -68,7 +69,7 @@ func (p *pool) lease(ex *exchange) (*pooled, func(), error) {
 	if !p.room() {
 		return nil, nil, decision.Refuse(decision.Overloaded, "%d sessions with %s are in use", maxPooled, p.server.id)
 	}
-	s, err := p.open(key, params)
+	s, err := p.open(ex, key, params)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,9 +91,14 @@ func (p *pool) key(ex *exchange) (poolKey, []byte) {
 	return poolKey{ex.principal, string(wire.Canonical(info)), string(wire.Canonical(capabilities))}, params
 }
 
-func (p *pool) open(key poolKey, params []byte) (*pooled, error) {
-	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{})
+// open begins a session. What the client says of itself leaves with initialize,
+// before its own request was looked at, so the rules see it here.
+func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
+	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{Bytes: 1 << 30})
 	if err != nil {
+		return nil, err
+	}
+	if err := p.server.gateway.inspect(ex, &m, rule.Arguments); err != nil {
 		return nil, err
 	}
 	s := &pooled{session: newSession(key.principal, p.server.id), followers: map[*follower]bool{}, uris: map[string]int{}}
@@ -124,6 +130,9 @@ func (p *pool) room() bool {
 		return false
 	}
 	p.sessions[of] = slices.DeleteFunc(p.sessions[of], func(s *pooled) bool { return s == oldest })
+	if len(p.sessions[of]) == 0 { // clients choose the keys
+		delete(p.sessions, of)
+	}
 	p.server.gateway.sweeping.Go(oldest.session.close)
 	return true
 }
