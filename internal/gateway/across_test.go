@@ -499,6 +499,7 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 		first, replaced := follow("first", "a:")
 		second, _ := follow("second", "b:")
 		<-replaced // one subscription took the place of the other
+		synctest.Wait()
 		third, _ := follow("third", "a:")
 		if n := h.stub.count(wire.MethodListen); n != 2 {
 			t.Errorf("%d subscriptions, want 2: the third is covered by the second", n)

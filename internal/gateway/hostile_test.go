@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"gatehouse/internal/wire"
 )
@@ -42,5 +45,87 @@ func TestPool_forgets_clients_with_their_sessions(t *testing.T) {
 		if n := len(h.g.live.Load().servers["stub"].pool.sessions); n > maxPooled {
 			t.Errorf("%d clients are known, want at most %d", n, maxPooled)
 		}
+	})
+}
+
+// fleeting is a modern server that acknowledges and keeps some of its subscriptions.
+func fleeting(acknowledges func(n int) bool, lasts func(n int) bool) *stub {
+	var n atomic.Int32
+	return &stub{answer: func(ctx context.Context, m *wire.Message, out *stream) string {
+		switch m.Method {
+		case wire.MethodDiscover:
+			return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{"subscribe":true}}}`
+		case wire.MethodListen:
+			now := int(n.Add(1))
+			if acknowledges(now) {
+				out.send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+			}
+			if lasts(now) {
+				<-ctx.Done()
+			}
+		}
+		return ""
+	}}
+}
+
+func always(int) bool { return true }
+
+func after(most int) func(int) bool { return func(n int) bool { return n > most } }
+
+// A subscription that ends as soon as it was taken must not stay the one in force:
+// its followers would neither hear anything nor ever make another.
+func TestHub_a_subscription_that_ends_at_once_is_not_in_force(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rounds = 200 // it is a matter of who comes first
+		h := newHouse(t, fleeting(always, after(rounds)), modernOnly)
+		defer h.close()
+		says(t, h.call(nil, "hello"), "done")
+		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		for range rounds {
+			f := &follower{interest{uris: []string{"a:"}}, func(*wire.Message) error { return nil }}
+			ended, err := hub.join(t.Context(), f)
+			if err == nil {
+				<-ended
+			}
+			hub.mu.Lock()
+			if hub.current != nil {
+				t.Error("a subscription that has ended is in force")
+			}
+			hub.mu.Unlock()
+			hub.leave(f)
+		}
+	})
+}
+
+// The server has one subscription for a connection. A client that leaves while its
+// own is being made has put an end to that of the others, which must be made again.
+func TestHub_a_client_that_leaves_early_costs_others_nothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, fleeting(func(n int) bool { return n != 2 }, always), modernOnly)
+		defer h.close()
+		says(t, h.call(nil, "hello"), "done")
+		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		first := &follower{interest{uris: []string{"a:"}}, func(*wire.Message) error { return nil }}
+		ended, err := hub.join(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		second := &follower{interest{uris: []string{"b:"}}, func(*wire.Message) error { return nil }}
+		if _, err := hub.join(ctx, second); err == nil {
+			t.Fatal("a subscription that was not acknowledged counts as taken")
+		}
+		hub.leave(second)
+		synctest.Wait()
+		select {
+		case <-ended:
+		default:
+			t.Error("the first client waits on a subscription that the server has forgotten")
+		}
+		if _, err := hub.join(t.Context(), first); err != nil {
+			t.Errorf("the first client follows no more: %v", err)
+		}
+		hub.leave(first)
 	})
 }

@@ -38,6 +38,9 @@ type subscription struct {
 func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err error) {
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	if ctx.Err() != nil {
+		return nil, cancelled(ctx) // it has left while it waited for others
+	}
 	h.mu.Lock()
 	h.followers[f] = true
 	all := interest{lists: map[string]bool{}}
@@ -65,17 +68,38 @@ func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err
 	case <-wait.C:
 		err = decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if before != nil {
+		before.stop() // also after an error: the server has forgotten it for the next one
+	}
 	if err != nil {
 		next.stop()
+		h.ends(before)
 		return nil, err
 	}
-	h.mu.Lock()
 	h.current = next
-	h.mu.Unlock()
-	if before != nil {
-		before.stop()
+	if next.over() {
+		h.current = nil
 	}
 	return next.ended, nil
+}
+
+// ends notes that a subscription is over; the caller holds mu.
+func (h *hub) ends(s *subscription) {
+	if h.current == s {
+		h.current = nil
+	}
+}
+
+// over reports whether the server has ended the subscription.
+func (s *subscription) over() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // leave makes f no follower. What only f wanted still arrives, and is dropped.
@@ -116,10 +140,8 @@ func (h *hub) subscribe(wanted interest) (*subscription, error) {
 		default: // it was taken long ago
 		}
 		h.mu.Lock()
-		if h.current == s {
-			h.current = nil
-		}
-		h.mu.Unlock()
+		defer h.mu.Unlock()
+		h.ends(s)
 		close(s.ended)
 	})
 	return s, nil
