@@ -38,6 +38,7 @@ type errand struct {
 	asked  int
 	open   []*question // not answered, in order
 	expiry *time.Timer // while nobody waits
+	told   bool        // a client got the outcome, or has cancelled
 }
 
 // question is one request of a server to the client of an errand.
@@ -109,15 +110,21 @@ func (g *Gateway) runErrand(ctx context.Context, ex *exchange) (upstream.Answer,
 	}
 	e.give(ex.given)
 	for {
+		select {
+		case <-e.over: // whatever was asked: nobody waits for the answers any more
+			e.tell()
+			return e.outcome(ex)
+		default:
+		}
 		if asked := e.unanswered(); len(asked) > 0 {
 			return e.inputRequired(ex, asked)
 		}
 		select {
 		case <-e.over:
-			return e.outcome(ex)
 		case <-e.news:
 		case <-ctx.Done():
 			// "Closing the response stream" cancels, and so does every bound on time.
+			e.tell()
 			e.cancel(context.Cause(ctx))
 			return upstream.Answer{}, cancelled(ctx)
 		}
@@ -193,8 +200,16 @@ func (e *errand) takenBy(ex *exchange) bool {
 	return true
 }
 
-// leftBy ends the waiting of ex. An errand that is not over then waits for the
-// client, within bounds.
+// tell notes that the client needs to know no more of the errand.
+func (e *errand) tell() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = true
+}
+
+// leftBy ends the waiting of ex. An errand whose client was asked something waits
+// for it, within bounds, also if it is over by now: begun anew, the call would be
+// carried out twice.
 func (e *errand) leftBy(ex *exchange) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -202,14 +217,9 @@ func (e *errand) leftBy(ex *exchange) {
 		return
 	}
 	e.holder = nil
-	select {
-	case <-e.over:
+	if e.told {
 		e.gateway.dropErrand(e)
 		return
-	case <-e.ctx.Done():
-		e.gateway.dropErrand(e)
-		return
-	default:
 	}
 	e.expiry = time.AfterFunc(e.gateway.thinkingTime(), func() {
 		e.cancel(decision.Refuse(decision.ClientGone, "the client did not come back with its answer"))

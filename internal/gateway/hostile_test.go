@@ -129,3 +129,45 @@ func TestHub_a_client_that_leaves_early_costs_others_nothing(t *testing.T) {
 		hub.leave(first)
 	})
 }
+
+// A server need not wait for the answer to its question. A client that was asked all
+// the same must get what came of the call, and not have it made once more.
+func TestErrand_a_call_that_ends_as_its_client_is_asked_is_made_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan bool)
+		h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, out *stream) string {
+			if m.Method == wire.MethodToolsCall {
+				out.send(`{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"Who is it?","requestedSchema":{"type":"object","properties":{}}}}`)
+				<-end
+			}
+			return ""
+		}}, legacyOnly)
+		defer h.close()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		ex := newExchange(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"x"},`+asking+`}}`, ""), h.peer(nil, nil))
+		ex.cancel = func(error) { stop() }
+		for _, step := range []func() error{
+			func() error { return h.g.decode(ex) }, func() error { return h.g.identify(ex) },
+			func() error { return h.g.resolve(ex) }, func() error { return h.g.admit(ctx, ex) },
+		} {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked, err := h.g.runErrand(ctx, ex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end <- true // before the client has its answer
+		synctest.Wait()
+		h.g.leave(ex)
+		h.passed(h.try("x", again(t, Reply{Body: asked.Message.Raw}, ada), "", nil))
+		if n := h.stub.count(wire.MethodToolsCall); n != 1 {
+			t.Errorf("the server was called %d times, want once", n)
+		}
+		if n := len(h.g.errands.all); n != 0 {
+			t.Errorf("%d calls are kept", n)
+		}
+	})
+}
