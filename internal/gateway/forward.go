@@ -217,6 +217,11 @@ func (g *Gateway) resolveClient(ex *exchange) error {
 // "Servers … MUST NOT rely on capabilities the client has not declared".
 func (g *Gateway) admitQuestion(ex *exchange) error {
 	if ex.msg.Kind == wire.Notification {
+		for _, q := range ex.msg.Params.Get("inputRequests").Members() { // of a task that waits for input
+			if err := properQuestion(q.Get("method").Text(), q.Get("params")); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if ex.session == nil || ex.session.own || !ex.session.declares(ex.msg) {

@@ -171,3 +171,50 @@ func TestErrand_a_call_that_ends_as_its_client_is_asked_is_made_once(t *testing.
 		}
 	})
 }
+
+// At a modern server over HTTP a subscription passes as the client wrote it.
+func TestFilter_subscriptions_name_only_what_may_be_used(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, fleeting(always, always), "    resources:\n      deny: [\"secret:*\"]\n")
+		defer h.close()
+		ctx, leave := context.WithCancel(t.Context())
+		go h.g.Handle(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":["a:b","secret:b"]},`+asking+`}}`, ""), h.peer(nil, nil))
+		synctest.Wait()
+		if got := h.stub.all(); !strings.Contains(got, `"resourceSubscriptions":["a:b"]`) {
+			t.Errorf("the server got %s", got)
+		}
+		leave()
+		synctest.Wait()
+	})
+}
+
+// A task of 2026-07-28 asks by the answer to tasks/get, and by notifications.
+func TestQuestion_a_task_asks_no_more_than_a_call(t *testing.T) {
+	const secret = `"inputRequests":{"q":{"method":"elicitation/create","params":{"message":"Log in","requestedSchema":{"type":"object","properties":{"password":{"type":"string"}}}}}}`
+	const name = `"inputRequests":{"q":{"method":"elicitation/create","params":{"message":"Who is it?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}}}}}}`
+	for _, c := range []struct{ about, question, capabilities, want string }{
+		{"a name", name, `{"elicitation":{}}`, `"Who is it?"`},
+		{"a password", secret, `{"elicitation":{}}`, `"reason":"upstream-invalid"`},
+		{"of a client that answers nothing", name, `{}`, `"requiredCapabilities":{"elicitation":{}}`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, out *stream) string {
+				switch m.Method {
+				case wire.MethodDiscover:
+					return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}}`
+				case wire.MethodTasksGet:
+					out.send(`{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"7","status":"input_required",%s}}`, c.question)
+					return `{"resultType":"complete","taskId":"7","status":"input_required",` + c.question + `}`
+				}
+				return ""
+			}}, modernOnly)
+			defer h.close()
+			told := ""
+			r := h.g.Handle(t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"7","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":%s}}}`, c.capabilities),
+				h.peer(nil, func(raw []byte) error { told += string(raw); return nil }))
+			if says(t, r, c.want); strings.Contains(told, "password") {
+				t.Errorf("%s: the client was told %s", c.about, told)
+			}
+		})
+	}
+}

@@ -115,14 +115,11 @@ func (g *Gateway) presentation(ex *exchange) (upstream.Answer, error) {
 
 // checkInputRequests refuses what a modern server asks of a modern client that did
 // not declare that it answers it: "Servers MUST NOT send input requests of a type
-// that the client has not declared support for".
+// that the client has not declared support for". They stand in results of other
+// types too: that of tasks/get is complete while the task waits for input.
 func checkInputRequests(ex *exchange) error {
-	result := ex.answer.Result
-	if result.Get("resultType").Text() != wire.ResultInputRequired {
-		return nil
-	}
 	capabilities := ex.msg.Params.At("_meta", wire.MetaCapabilities)
-	for _, q := range result.Get("inputRequests").Members() {
+	for _, q := range ex.answer.Result.Get("inputRequests").Members() {
 		method := q.Get("method").Text()
 		if declared(capabilities, method, q.Get("params")) {
 			if err := properQuestion(method, q.Get("params")); err != nil {
