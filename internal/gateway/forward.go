@@ -131,15 +131,36 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 		g.handle(ctx, ex)
 		return
 	}
+	conn := l.current()
+	if conn == nil { // it has ended, or the server speaks before it was spoken to
+		g.refuse(ex, decision.Refuse(decision.UpstreamUnavailable, "the connection of the question is not open"))
+		return
+	}
 	if l.questions.Add(1) > maxQuestions {
 		l.questions.Add(-1)
-		g.answerServer(ctx, l, g.refuse(ex, decision.Refuse(decision.Overloaded, "%d questions wait", maxQuestions)).Body)
+		g.answerServer(ctx, l, conn, g.refuse(ex, decision.Refuse(decision.Overloaded, "%d questions wait", maxQuestions)).Body)
 		return
 	}
 	go func() {
 		defer l.questions.Add(-1)
-		g.answerServer(ctx, l, g.handle(ctx, ex).Body)
+		ctx, stop := whileOpen(ctx, conn)
+		defer stop()
+		g.answerServer(ctx, l, conn, g.handle(ctx, ex).Body)
 	}()
+}
+
+// whileOpen is a context that ends with a connection: a question that nobody can
+// be told the answer to any more is not left with the client.
+func whileOpen(ctx context.Context, conn upstream.Conn) (context.Context, func()) {
+	ctx, stop := context.WithCancelCause(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-conn.Done():
+			stop(decision.Refuse(decision.UpstreamUnavailable, "the server that asked is gone"))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { stop(nil) }
 }
 
 // recipient is the exchange that a message is for which belongs to a call, and the
@@ -172,9 +193,10 @@ func (ex *exchange) recipient(m *wire.Message) (*exchange, *wire.Message) {
 // maxQuestions of one server wait for a client at once.
 const maxQuestions = 32
 
-func (g *Gateway) answerServer(ctx context.Context, l *link, body []byte) {
-	conn := l.current()
-	if conn == nil || body == nil {
+// answerServer answers over the connection on which the server asked: on one made
+// later, the id may be that of another question.
+func (g *Gateway) answerServer(ctx context.Context, l *link, conn upstream.Conn, body []byte) {
+	if body == nil {
 		return
 	}
 	if err := conn.Send(ctx, body); err != nil {

@@ -218,3 +218,35 @@ func TestQuestion_a_task_asks_no_more_than_a_call(t *testing.T) {
 		})
 	}
 }
+
+// Servers count their questions from one, so after a restart the answer to an old
+// question could be taken for that to a new one.
+func TestAskClient_an_answer_goes_to_the_connection_that_asked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		standing := make(chan string)
+		h := newHouse(t, &stub{standing: standing}, legacyOnly)
+		defer h.close()
+		s := h.open(`{"elicitation":{}}`)
+		l := s.link(h.g.live.Load().servers["stub"])
+		old, err := l.ready(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		standing <- `{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"Delete the copy?","requestedSchema":{"type":"object","properties":{}}}}`
+		synctest.Wait()
+		old.Close()
+		if _, err := l.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		h.g.Handle(t.Context(), []byte(`{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`), h.peer(s, nil))
+		synctest.Wait()
+		if strings.Contains(h.stub.all(), `"accept"`) {
+			t.Errorf("the new connection got the answer: %s", h.stub.all())
+		}
+		got, _ := take(t, s.Standing(false, never(t)))
+		if len(got) != 2 || !strings.Contains(got[1], wire.NotifyCancelled) {
+			t.Errorf("the client was told %v, want the question and that it is withdrawn", got)
+		}
+	})
+}
