@@ -289,10 +289,7 @@ func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer,
 // askModern puts a question to a client that can only be asked by the answer to a
 // request of its own.
 func (g *Gateway) askModern(ctx context.Context, ex *exchange, p *pooled) (upstream.Answer, error) {
-	e := p.latest()
-	if tag := ex.peer.tag; tag != nil {
-		e = tag.errand
-	}
+	e := p.asker(ex.peer.tag, ex.server.config.URL == "")
 	if e == nil {
 		return upstream.Answer{}, decision.Refuse(decision.Unsupported, "no call is under way in which the client could be asked")
 	}

@@ -250,3 +250,39 @@ func TestAskClient_an_answer_goes_to_the_connection_that_asked(t *testing.T) {
 		}
 	})
 }
+
+// On a pipe a question names no call, and what was sent last may be a list.
+func TestPool_a_question_belongs_to_a_call_that_may_be_asked(t *testing.T) {
+	s := &pooled{}
+	begin := func(method string) *exchange {
+		m, err := wire.Parse(wire.NewRequest("1", method, []byte(`{}`)), wire.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ex := newExchange(nil, &Peer{})
+		ex.msg = m
+		ex.errand = &errand{first: ex}
+		s.begins(ex.errand)
+		return ex
+	}
+	call, list := begin(wire.MethodToolsCall), begin(wire.MethodToolsList)
+	for _, c := range []struct {
+		about string
+		tag   *exchange
+		pipe  bool
+		want  *errand
+	}{
+		{"no tag", nil, true, call.errand},
+		{"the call", call, true, call.errand},
+		{"the list, on a pipe", list, true, call.errand},
+		{"the list, over HTTP", list, false, list.errand},
+	} {
+		if got := s.asker(c.tag, c.pipe); got != c.want {
+			t.Errorf("%s: the question belongs to %v, want %v", c.about, got.first.msg.Method, c.want.first.msg.Method)
+		}
+	}
+	s.ends(call.errand)
+	if got := s.latest(); got != nil {
+		t.Errorf("a question belongs to %s", got.first.msg.Method)
+	}
+}

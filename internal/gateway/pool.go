@@ -207,14 +207,26 @@ func (s *pooled) lastUsed() time.Time {
 	return s.used
 }
 
+// asker is the errand to which a question belongs that came with tag, nil if there
+// is none. Only over HTTP is the tag more than a guess: on a pipe a list that was
+// asked for during a call would be taken for what the server asks about.
+func (s *pooled) asker(tag *exchange, pipe bool) *errand {
+	if tag != nil && (!pipe || mayAsk(tag.msg.Method)) {
+		return tag.errand
+	}
+	return s.latest()
+}
+
 // latest is the errand to which a question belongs that names none.
 func (s *pooled) latest() *errand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.errands) == 0 {
-		return nil
+	for _, e := range slices.Backward(s.errands) {
+		if mayAsk(e.first.msg.Method) {
+			return e
+		}
 	}
-	return s.errands[len(s.errands)-1]
+	return nil
 }
 
 func (s *pooled) begins(e *errand) {
