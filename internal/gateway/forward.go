@@ -279,6 +279,8 @@ func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer,
 	case answer := <-question.answer:
 		m, err := wire.Parse(answer.WithID(ex.msg.ID), wire.Limits{})
 		return upstream.Answer{Message: m, Status: http.StatusOK}, err
+	case <-question.withdrawn:
+		return upstream.Answer{}, decision.Refuse(decision.Cancelled, "by the server")
 	case <-ctx.Done():
 		params := append([]byte(`{"requestId":`), id...)
 		g.deliver(ex, wire.NewNotification(wire.NotifyCancelled, append(params, '}')))

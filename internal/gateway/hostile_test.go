@@ -286,3 +286,26 @@ func TestPool_a_question_belongs_to_a_call_that_may_be_asked(t *testing.T) {
 		t.Errorf("a question belongs to %s", got.first.msg.Method)
 	}
 }
+
+// A client does not answer a question that was cancelled, so nobody must wait.
+func TestAskClient_a_question_that_is_withdrawn_is_over(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		standing := make(chan string)
+		h := newHouse(t, &stub{standing: standing}, legacyOnly)
+		defer h.close()
+		s := h.open(`{"elicitation":{}}`)
+		for id := range maxQuestions + 1 {
+			standing <- fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"elicitation/create","params":{"message":"Well?","requestedSchema":{"type":"object","properties":{}}}}`, id)
+			synctest.Wait()
+			standing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%d}}`, id)
+			synctest.Wait()
+		}
+		if n := s.link(h.g.live.Load().servers["stub"]).questions.Load(); n != 0 {
+			t.Errorf("%d questions still wait", n)
+		}
+		got, _ := take(t, s.Standing(false, never(t)))
+		if len(got) != 2*(maxQuestions+1) {
+			t.Errorf("the client was told %d messages, want each question and each cancellation", len(got))
+		}
+	})
+}
