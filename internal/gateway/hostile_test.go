@@ -309,3 +309,51 @@ func TestAskClient_a_question_that_is_withdrawn_is_over(t *testing.T) {
 		}
 	})
 }
+
+// reload puts another configuration in force, in which the stub is another server.
+func (h *house) reload() {
+	h.t.Helper()
+	old := h.g.live.Load()
+	next, err := h.g.build(old.config, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	next.servers["stub"].transport = h.stub
+	h.g.live.Store(next)
+	old.servers["stub"].close()
+}
+
+// A subscription at a server that is no longer configured as it was ends or goes on
+// at the one in its place; it does not stay open and silent.
+func TestListen_outlives_no_configuration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := make(chan string)
+		h := newHouse(t, listening(changes), modernOnly)
+		defer h.close()
+		s := h.open(`{}`)
+		says(t, h.g.Handle(t.Context(), []byte(`{"jsonrpc":"2.0","id":"s","method":"resources/subscribe","params":{"uri":"a:b"}}`), h.peer(s, nil)), `"result":{}`)
+		over := make(chan Reply, 1)
+		go func() {
+			over <- h.g.Handle(t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":["stub+a:b"]},`+asking+`}}`, ""),
+				&Peer{Local: true, Emit: func([]byte) error { return nil }})
+		}()
+		synctest.Wait()
+		h.reload()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		select {
+		case r := <-over:
+			h.refused(r, "upstream-unavailable")
+		default:
+			t.Error("a modern client is left with a subscription that nobody serves")
+		}
+		select {
+		case changes <- "a:b":
+		default:
+			t.Error("nobody follows the new server for the session")
+		}
+		synctest.Wait()
+		got, _ := take(t, s.Standing(false, never(t)))
+		wantData(t, "the session", got, `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:b"}}`)
+	})
+}

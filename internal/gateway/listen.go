@@ -103,6 +103,9 @@ func (g *Gateway) listen(ctx context.Context, ex *exchange) (upstream.Answer, er
 		all.Go(func() {
 			defer begun()
 			s.watch(ctx, ex, wanted, out.emit, func(error) { begun() })
+			if s.isClosed() {
+				ex.cancel(decision.Refuse(decision.UpstreamUnavailable, "the configuration of %s has changed; subscribe again", s.id))
+			}
 		})
 	}
 	// A client that has the acknowledgement relies on it, so the servers come first;
@@ -243,7 +246,7 @@ func (s *server) watch(ctx context.Context, ex *exchange, wanted interest, emit 
 			return
 		}
 		begun(err)
-		if decision.From(err).Reason == decision.Unsupported {
+		if decision.From(err).Reason == decision.Unsupported || s.isClosed() {
 			return // it would say so again
 		}
 		s.log.Debug("a subscription ended and is made again", "error", err)
@@ -478,12 +481,17 @@ func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error
 		}
 		return nil
 	}
-	go w.server.watch(following, ex, wanted, emit, func(err error) {
-		select {
-		case taken <- err:
-		default:
+	go func() { // ends with following
+		w.server.watch(following, ex, wanted, emit, func(err error) {
+			select {
+			case taken <- err:
+			default:
+			}
+		})
+		if following.Err() == nil {
+			w.moveOn(ex)
 		}
-	})
+	}()
 	wait := time.NewTimer(w.server.limits().StartTimeout)
 	defer wait.Stop()
 	select {
@@ -501,6 +509,20 @@ func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error
 		stop()
 		return decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
 	}
+}
+
+// moveOn follows the server that another configuration has put in the place of this
+// one.
+func (w *watching) moveOn(ex *exchange) {
+	s := w.server.gateway.live.Load().servers[w.server.id]
+	if s == nil || s == w.server {
+		return
+	}
+	w.mu.Lock()
+	uris := w.uris
+	w.replace(nil, nil)
+	w.mu.Unlock()
+	s.gateway.followServer(ex, s, uris)
 }
 
 // replace ends the subscription before; the caller holds mu.
@@ -537,22 +559,28 @@ func (g *Gateway) followLists(ex *exchange) {
 		if s == nil {
 			continue
 		}
-		go func() { // ends with the session
-			if s.admitted(ex.session.ctx) != nil {
-				return
-			}
-			if modern, legacy := s.eras(); !modern || legacy {
-				return
-			}
-			w := ex.session.watching(s)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.stop == nil {
-				if err := w.renew(ex.session.ctx, ex, w.uris); err != nil {
-					s.log.Debug("the lists of a server are not followed", "error", err)
-				}
-			}
-		}()
+		go g.followServer(ex, s, nil) // ends with the session
+	}
+}
+
+// followServer begins to follow the lists and some resources of a server, unless
+// that was begun already.
+func (g *Gateway) followServer(ex *exchange, s *server, uris []string) {
+	if s.admitted(ex.session.ctx) != nil {
+		return
+	}
+	if modern, legacy := s.eras(); !modern || legacy {
+		return
+	}
+	w := ex.session.watching(s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop != nil {
+		return
+	}
+	uris = slices.DeleteFunc(slices.Concat(w.uris, uris), func(uri string) bool { return !passes(s.filterOf(""), "", uri) })
+	if err := w.renew(ex.session.ctx, ex, uris); err != nil {
+		s.log.Debug("a server is not followed", "error", err)
 	}
 }
 

@@ -174,6 +174,13 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 	return &decision.Refusal{Reason: reason, Detail: s.id, Err: err}
 }
 
+// isClosed reports whether the server is no longer configured as it was.
+func (s *server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 func (s *server) close() {
 	s.pool.close()
 	s.mu.Lock()
