@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
+)
+
+// watching is what a legacy session follows at one server without sessions.
+type watching struct {
+	server *server
+
+	mu   sync.Mutex // held while the subscription changes; guards what follows
+	uris []string
+	stop context.CancelFunc // of the subscription in force
+}
+
+// follow subscribes a legacy client to a resource of a modern server, or ends
+// that.
+func (g *Gateway) follow(ctx context.Context, ex *exchange, on bool) (upstream.Answer, error) {
+	w := ex.session.watching(ex.server)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	uris := slices.DeleteFunc(slices.Clone(w.uris), func(uri string) bool { return uri == ex.target })
+	if on {
+		uris = append(uris, ex.target)
+	}
+	if len(uris) > maxURIs {
+		return upstream.Answer{}, decision.Refuse(decision.InvalidArguments, "over %d resources", maxURIs)
+	}
+	if err := w.renew(ctx, ex, uris); err != nil {
+		return upstream.Answer{}, err
+	}
+	return localAnswer(ex, []byte(`{}`))
+}
+
+// renew puts a subscription in the place of the one before. The old one goes when
+// the new one stands, so that nothing is missed; the caller holds mu.
+func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error {
+	session := ex.session
+	wanted := interest{lists: map[string]bool{}, uris: uris}
+	for _, list := range interests {
+		if w.server.capabilities().At(list.capability, "listChanged").IsTrue() {
+			wanted.lists[list.method] = true
+		}
+	}
+	if wanted.empty() {
+		w.replace(uris, nil)
+		return nil
+	}
+	following, stop := context.WithCancel(session.ctx)
+	taken := make(chan error, 1) // the first outcome; later ones are of no interest
+	emit := func(m *wire.Message) error {
+		meta := updated(m.Params.Get("_meta"), wire.Change{Key: wire.MetaSubscriptionID})
+		changes := wire.Change{Key: "_meta", Raw: meta}
+		if string(meta) == `{}` {
+			changes.Raw = nil
+		}
+		if !session.push(wire.NewNotification(m.Method, updated(m.Params, changes))) {
+			return fmt.Errorf("the client reads no stream")
+		}
+		return nil
+	}
+	go w.server.watch(following, ex, wanted, emit, func(err error) {
+		select {
+		case taken <- err:
+		default:
+		}
+	})
+	wait := time.NewTimer(w.server.limits().StartTimeout)
+	defer wait.Stop()
+	select {
+	case err := <-taken:
+		if err != nil {
+			stop()
+			return err
+		}
+		w.replace(uris, stop)
+		return nil
+	case <-ctx.Done():
+		stop()
+		return cancelled(ctx)
+	case <-wait.C:
+		stop()
+		return decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
+	}
+}
+
+// replace ends the subscription before; the caller holds mu.
+func (w *watching) replace(uris []string, stop context.CancelFunc) {
+	if w.stop != nil {
+		w.stop()
+	}
+	w.uris, w.stop = uris, stop
+}
+
+// watching is the session's own record of what it follows at a server.
+func (s *Session) watching(srv *server) *watching {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.watches[srv.id]
+	if w == nil || w.server != srv {
+		w = &watching{server: srv}
+		if s.watches == nil {
+			s.watches = map[string]*watching{}
+		}
+		s.watches[srv.id] = w
+	}
+	return w
+}
+
+// followLists begins to follow the lists of the servers without sessions that a
+// legacy client uses, as soon as it is ready.
+func (g *Gateway) followLists(ex *exchange) {
+	servers := g.live.Load().order
+	if ex.session.mount != "" {
+		servers = []*server{g.live.Load().servers[ex.session.mount]}
+	}
+	for _, s := range servers {
+		if s == nil {
+			continue
+		}
+		go func() { // ends with the session
+			if s.admitted(ex.session.ctx) != nil {
+				return
+			}
+			if modern, legacy := s.eras(); !modern || legacy {
+				return
+			}
+			w := ex.session.watching(s)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.stop == nil {
+				if err := w.renew(ex.session.ctx, ex, w.uris); err != nil {
+					s.log.Debug("the lists of a server are not followed", "error", err)
+				}
+			}
+		}()
+	}
+}
