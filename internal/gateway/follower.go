@@ -7,10 +7,25 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// follower gets the notifications of a pooled session that belong to no call.
+// follower gets those notifications of a server that it wants and that belong to no
+// call.
 type follower struct {
 	wanted interest
 	emit   func(*wire.Message) error
+}
+
+// followers share a session of a pool, or the subscription of a hub.
+type followers map[*follower]bool
+
+// of lists those who asked for a notification of this kind.
+func (f followers) of(m *wire.Message) []*follower {
+	var all []*follower
+	for one := range f {
+		if m.Kind == wire.Notification && one.wanted.wants(m) {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 func (s *pooled) follow(f *follower) {
@@ -27,17 +42,12 @@ func (s *pooled) unfollow(f *follower) {
 
 // publish hands a message that belongs to no call to those who asked for its kind.
 func (s *pooled) publish(raw []byte) error {
-	m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+	m, err := reread(raw)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	var all []*follower
-	for f := range s.followers {
-		if m.Kind == wire.Notification && f.wanted.wants(m) {
-			all = append(all, f)
-		}
-	}
+	all := s.followers.of(m)
 	s.mu.Unlock()
 	for _, f := range all {
 		_ = f.emit(m) // one that is gone leaves by itself

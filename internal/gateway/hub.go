@@ -21,7 +21,7 @@ type hub struct {
 	changing sync.Mutex // held while a subscription is put in the place of another
 
 	mu        sync.Mutex // guards what follows
-	followers map[*follower]bool
+	followers followers
 	current   *subscription
 }
 
@@ -127,7 +127,7 @@ func (h *hub) subscribe(wanted interest) (*subscription, error) {
 
 // publish hands a message to those who asked for its kind.
 func (h *hub) publish(s *subscription, raw []byte) error {
-	m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+	m, err := reread(raw)
 	if err != nil {
 		return err
 	}
@@ -139,12 +139,7 @@ func (h *hub) publish(s *subscription, raw []byte) error {
 		return nil
 	}
 	h.mu.Lock()
-	var all []*follower
-	for f := range h.followers {
-		if f.wanted.wants(m) {
-			all = append(all, f)
-		}
-	}
+	all := h.followers.of(m)
 	h.mu.Unlock()
 	for _, f := range all {
 		_ = f.emit(m) // one that is gone leaves by itself

@@ -89,8 +89,8 @@ func (g *Gateway) listen(ctx context.Context, ex *exchange) (upstream.Answer, er
 	if err != nil {
 		return upstream.Answer{}, err
 	}
-	ack, err := wire.Parse(wire.NewNotification(wire.NotifyAcknowledged,
-		object(wire.Change{Key: "notifications", Raw: granted.filter()})), wire.Limits{Bytes: 1 << 30})
+	ack, err := reread(wire.NewNotification(wire.NotifyAcknowledged,
+		object(wire.Change{Key: "notifications", Raw: granted.filter()})))
 	if err != nil {
 		return upstream.Answer{}, err
 	}
@@ -264,7 +264,7 @@ func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest,
 	}
 	// On the server's own mount names are its own, as in what is wanted of it.
 	tag := newExchange(nil, &Peer{Local: true, Mount: s.id, Emit: func(raw []byte) error {
-		m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+		m, err := reread(raw)
 		switch {
 		case err != nil:
 			return err
@@ -324,7 +324,7 @@ func (s *server) joinedNotification(mount string, m *wire.Message) *wire.Message
 		return m
 	}
 	out := m
-	if err := replaceMessage(&out, []wire.Edit{uri.Replace(wire.AppendString(nil, s.id+uriSeparator+uri.Text()))}); err != nil {
+	if err := replaceMessage(&out, []wire.Edit{uri.Replace(wire.AppendString(nil, joinedURI(s.id, uri.Text())))}); err != nil {
 		return m
 	}
 	return out
