@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
@@ -56,16 +55,7 @@ func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err
 	if err != nil {
 		return nil, err
 	}
-	wait := time.NewTimer(h.link.server.limits().StartTimeout)
-	defer wait.Stop()
-	select {
-	case err = <-next.taken:
-	case <-ctx.Done():
-		err = cancelled(ctx)
-	case <-wait.C:
-		err = decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
-	}
-	if err != nil {
+	if err := h.link.server.firstOutcome(ctx, next.taken); err != nil {
 		next.stop()
 		return nil, err
 	}

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -55,41 +55,47 @@ func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error
 		return nil
 	}
 	following, stop := context.WithCancel(session.ctx)
-	taken := make(chan error, 1) // the first outcome; later ones are of no interest
-	emit := func(m *wire.Message) error {
-		meta := updated(m.Params.Get("_meta"), wire.Change{Key: wire.MetaSubscriptionID})
-		changes := wire.Change{Key: "_meta", Raw: meta}
-		if string(meta) == `{}` {
-			changes.Raw = nil
-		}
-		if !session.push(wire.NewNotification(m.Method, updated(m.Params, changes))) {
-			return fmt.Errorf("the client reads no stream")
-		}
-		return nil
-	}
-	go w.server.watch(following, ex, wanted, emit, func(err error) {
+	taken := make(chan error, 1)                                                 // the first outcome; later ones are of no interest
+	go w.server.watch(following, ex, wanted, session.announce, func(err error) { // ends with following
 		select {
 		case taken <- err:
 		default:
 		}
 	})
-	wait := time.NewTimer(w.server.limits().StartTimeout)
+	if err := w.server.firstOutcome(ctx, taken); err != nil {
+		stop()
+		return err
+	}
+	w.replace(uris, stop)
+	return nil
+}
+
+// firstOutcome waits until the server has taken a subscription, or has not.
+func (s *server) firstOutcome(ctx context.Context, taken <-chan error) error {
+	wait := time.NewTimer(s.limits().StartTimeout)
 	defer wait.Stop()
 	select {
 	case err := <-taken:
-		if err != nil {
-			stop()
-			return err
-		}
-		w.replace(uris, stop)
-		return nil
+		return err
 	case <-ctx.Done():
-		stop()
 		return cancelled(ctx)
 	case <-wait.C:
-		stop()
 		return decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
 	}
+}
+
+// announce passes a modern server's notification on to a legacy client, which knows
+// no ids of subscriptions.
+func (s *Session) announce(m *wire.Message) error {
+	meta := updated(m.Params.Get("_meta"), wire.Change{Key: wire.MetaSubscriptionID})
+	changes := wire.Change{Key: "_meta", Raw: meta}
+	if string(meta) == `{}` {
+		changes.Raw = nil
+	}
+	if !s.push(wire.NewNotification(m.Method, updated(m.Params, changes))) {
+		return errors.New("the client reads no stream")
+	}
+	return nil
 }
 
 // replace ends the subscription before; the caller holds mu.
