@@ -217,6 +217,9 @@ func (l *link) close() {
 // one.
 func (l *link) call(ctx context.Context, m *wire.Message, header http.Header, tag *exchange) (upstream.Answer, error) {
 	defer l.hold()()
+	if tag != nil && l.server.config.URL != "" {
+		ctx = context.WithValue(ctx, exchangeKey{}, tag.id)
+	}
 	for attempt := 0; ; attempt++ {
 		conn, err := l.ready(ctx)
 		if err != nil {
