@@ -30,6 +30,7 @@ const (
 	Quarantined    Kind = "quarantined"     // a definition waits for a person
 	Drifted        Kind = "drifted"         // a definition differs from the approved one
 	Approved       Kind = "approved"        // a person approved a definition
+	Elevated       Kind = "elevated"        // a server wants more rights than its token has
 	Session        Kind = "session"         // a client's session began or ended
 	SessionRefused Kind = "session-refused" // a client could not be identified or let in
 	Decided        Kind = "decided"         // allow or deny, before anything leaves
@@ -41,14 +42,14 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Session, SessionRefused, Decided, Ended, Recovered,
+		Drifted, Approved, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
 	}
 }
 
 func (k Kind) known() bool {
 	switch k {
 	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Session, SessionRefused, Decided, Ended, Recovered:
+		Drifted, Approved, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
 		return true
 	}
 	return false

@@ -483,7 +483,7 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 		h := newHouse(t, listening(changes), modernOnly)
 		defer h.close()
 		says(t, h.call(nil, "hello"), "done")
-		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		hub := &h.g.live.Load().servers["stub"].shared.hub
 		heard := make(chan string, 8)
 		follow := func(name, uri string) (*follower, <-chan struct{}) {
 			f := &follower{interest{uris: []string{uri}}, func(m *wire.Message) error {

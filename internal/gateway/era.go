@@ -104,6 +104,23 @@ func matchHeaders(ex *exchange) error {
 	return nil
 }
 
+// matchStrayHeaders looks at the headers of 2026-07-28 on a request of a revision
+// before. Some clients send them there; whoever routes on them must not be told
+// something else than the body says.
+func matchStrayHeaders(ex *exchange) error {
+	h := ex.peer.Header
+	if h == nil || ex.msg.Method == "" {
+		return nil
+	}
+	if h.Values(headerMethod) != nil && !headerIs(h, headerMethod, ex.msg.Method) {
+		return headerMismatch(headerMethod)
+	}
+	if h.Values(headerName) != nil && !headerIs(h, headerName, ex.msg.Params.Get(ex.meta.name).Text()) {
+		return headerMismatch(headerName)
+	}
+	return nil
+}
+
 func headerMismatch(name string) error {
 	return &protocolError{code: wire.CodeHeaderMismatch, status: http.StatusBadRequest,
 		refusal: decision.Refuse(decision.HeaderMismatch, "%s is missing or differs from the body", name)}

@@ -126,19 +126,36 @@ var (
 func newID() string { return fmt.Sprintf("%s-%d", idPrefix, idCount.Add(1)) }
 
 // clock is the timeout of an exchange. Every sign of life of the server starts it
-// anew; while a person or a client is being asked it stands still.
+// anew; while a person or a client is being asked it stands still. The longest time
+// that an exchange may take goes on all the while.
 type clock struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	timeout time.Duration
+	limit   time.Time
 	asking  int
 }
 
-func (c *clock) start(timeout time.Duration, expired func()) {
+// start calls expired when the time is over, with the bound that was reached.
+func (c *clock) start(timeout, longest time.Duration, expired func(after time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.timeout = timeout
-	c.timer = time.AfterFunc(timeout, expired)
+	c.timeout, c.limit = timeout, time.Now().Add(longest)
+	c.timer = time.AfterFunc(c.left(), func() {
+		if time.Now().Before(c.limit) {
+			longest = timeout
+		}
+		expired(longest)
+	})
+}
+
+// left is how long the clock runs from now on; the caller holds mu.
+func (c *clock) left() time.Duration {
+	left := time.Until(c.limit)
+	if c.asking == 0 {
+		left = min(left, c.timeout)
+	}
+	return left
 }
 
 func (c *clock) stop() {
@@ -150,24 +167,15 @@ func (c *clock) stop() {
 	c.timer = nil
 }
 
-func (c *clock) touch() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timer != nil && c.asking == 0 {
-		c.timer.Reset(c.timeout)
-	}
-}
+func (c *clock) touch() { c.ask(0) }
 
+// ask counts the questions that wait for an answer.
 func (c *clock) ask(delta int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asking += delta
-	switch {
-	case c.timer == nil:
-	case c.asking > 0:
-		c.timer.Stop()
-	default:
-		c.timer.Reset(c.timeout)
+	if c.timer != nil {
+		c.timer.Reset(c.left())
 	}
 }
 

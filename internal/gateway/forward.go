@@ -271,7 +271,7 @@ func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer,
 		tag.clock.ask(+1)
 		defer tag.clock.ask(-1)
 	}
-	ex.clock.stop() // a person takes the time a person takes, up to MaxTimeout
+	ex.clock.ask(+1) // a person takes the time a person takes, up to MaxTimeout
 	if !g.deliver(ex, ex.out.WithID(id)) {
 		return upstream.Answer{}, decision.Refuse(decision.ClientGone, "no stream to the client is open")
 	}
@@ -295,7 +295,7 @@ func (g *Gateway) askModern(ctx context.Context, ex *exchange, p *pooled) (upstr
 	if e == nil {
 		return upstream.Answer{}, decision.Refuse(decision.Unsupported, "no call is under way in which the client could be asked")
 	}
-	ex.clock.stop()
+	ex.clock.ask(+1)
 	answer, err := e.ask(ctx, ex.out.Method, ex.out.Params.Raw())
 	if err != nil {
 		return upstream.Answer{}, err

@@ -91,6 +91,9 @@ func (g *Gateway) decode(ex *exchange) error {
 	// the revisions before", whatever the headers of either say.
 	ex.modern = wire.Modern(ex.msg) || ex.msg.Method != wire.MethodInitialize && ModernHeader(ex.peer.Header)
 	if !ex.modern {
+		if err := matchStrayHeaders(ex); err != nil {
+			return err
+		}
 		return g.unwrap(ex)
 	}
 	if ex.request() {
@@ -409,13 +412,9 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 		timeout = ex.server.config.Timeout
 	}
 	if ex.msg.Method != wire.MethodListen { // the one request that may last for ever
-		expire := func() { ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s", timeout)) }
-		ex.clock.start(timeout, expire)
-		longest := g.live.Load().config.Limits.MaxTimeout
-		limit := time.AfterFunc(longest, func() {
-			ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s, whatever progress was reported", longest))
+		ex.clock.start(timeout, g.live.Load().config.Limits.MaxTimeout, func(after time.Duration) {
+			ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s", after))
 		})
-		defer limit.Stop()
 	}
 	var answer upstream.Answer
 	var err error

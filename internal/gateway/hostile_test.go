@@ -80,7 +80,7 @@ func TestHub_a_subscription_that_ends_at_once_is_not_in_force(t *testing.T) {
 		h := newHouse(t, fleeting(always, after(rounds)), modernOnly)
 		defer h.close()
 		says(t, h.call(nil, "hello"), "done")
-		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		hub := &h.g.live.Load().servers["stub"].shared.hub
 		for range rounds {
 			f := &follower{interest{uris: []string{"a:"}}, func(*wire.Message) error { return nil }}
 			ended, err := hub.join(t.Context(), f)
@@ -104,7 +104,7 @@ func TestHub_a_client_that_leaves_early_costs_others_nothing(t *testing.T) {
 		h := newHouse(t, fleeting(func(n int) bool { return n != 2 }, always), modernOnly)
 		defer h.close()
 		says(t, h.call(nil, "hello"), "done")
-		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		hub := &h.g.live.Load().servers["stub"].shared.hub
 		first := &follower{interest{uris: []string{"a:"}}, func(*wire.Message) error { return nil }}
 		ended, err := hub.join(t.Context(), first)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
@@ -21,7 +20,7 @@ type hub struct {
 	changing sync.Mutex // held while a subscription is put in the place of another
 
 	mu        sync.Mutex // guards what follows
-	followers map[*follower]bool
+	followers followers
 	current   *subscription
 }
 
@@ -59,15 +58,7 @@ func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err
 	if err != nil {
 		return nil, err
 	}
-	wait := time.NewTimer(h.link.server.limits().StartTimeout)
-	defer wait.Stop()
-	select {
-	case err = <-next.taken:
-	case <-ctx.Done():
-		err = cancelled(ctx)
-	case <-wait.C:
-		err = decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
-	}
+	err = h.link.server.firstOutcome(ctx, next.taken)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if before != nil {
@@ -149,7 +140,7 @@ func (h *hub) subscribe(wanted interest) (*subscription, error) {
 
 // publish hands a message to those who asked for its kind.
 func (h *hub) publish(s *subscription, raw []byte) error {
-	m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+	m, err := reread(raw)
 	if err != nil {
 		return err
 	}
@@ -161,12 +152,7 @@ func (h *hub) publish(s *subscription, raw []byte) error {
 		return nil
 	}
 	h.mu.Lock()
-	var all []*follower
-	for f := range h.followers {
-		if f.wanted.wants(m) {
-			all = append(all, f)
-		}
-	}
+	all := h.followers.of(m)
 	h.mu.Unlock()
 	for _, f := range all {
 		_ = f.emit(m) // one that is gone leaves by itself

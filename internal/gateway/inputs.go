@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"gatehouse/internal/decision"
@@ -52,7 +51,7 @@ func (g *Gateway) callModern(ctx context.Context, ex *exchange) (upstream.Answer
 		}
 		// "MUST echo back the exact value of requestState", and a new id.
 		more = []wire.Change{{Key: "inputResponses", Raw: responses}, {Key: "requestState", Raw: result.Get("requestState").Raw()}}
-		id = wire.ID(wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", ownPrefix, g.ownCalls.Add(1))))
+		id = g.ownID()
 	}
 	return upstream.Answer{}, decision.Refuse(decision.UpstreamFlood, "it asked for input over %d times", maxRounds)
 }
@@ -68,7 +67,7 @@ func (g *Gateway) putQuestions(ctx context.Context, ex *exchange, requests wire.
 		id := integerID(g.ownCalls.Add(1))
 		raw := wire.NewRequest(id, q.Get("method").Text(), q.Get("params").Raw())
 		reply := g.Handle(ctx, raw, &Peer{link: ex.link, tag: ex, Local: true, Mount: ex.peer.Mount, translated: true})
-		m, err := wire.Parse(reply.Body, wire.Limits{Bytes: 1 << 30})
+		m, err := reread(reply.Body)
 		if err != nil {
 			return nil, err
 		}

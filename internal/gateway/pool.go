@@ -32,7 +32,7 @@ type pooled struct {
 	asking    int // users whose calls the server may interrupt with questions
 	used      time.Time
 	errands   []*errand // that run in it, the latest last
-	followers map[*follower]bool
+	followers followers
 	uris      map[string]int // followers of each resource
 }
 
@@ -101,7 +101,7 @@ func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
 	if err := p.server.gateway.inspect(ex, &m, rule.Arguments); err != nil {
 		return nil, err
 	}
-	s := &pooled{session: newSession(key.principal, p.server.id), followers: map[*follower]bool{}, uris: map[string]int{}}
+	s := &pooled{session: newSession(key.principal, p.server.id), followers: followers{}, uris: map[string]int{}}
 	s.session.params = m
 	s.session.client = p.server.live().clientName(m.Params.Get("clientInfo"))
 	s.session.pooled = s

@@ -34,7 +34,7 @@ type server struct {
 	admission admission
 	transport http.RoundTripper
 	lists     wire.Memo     // as they were sent
-	stateless *link         // shared by all requests without a session
+	shared    *link         // of the local user's requests without a session
 	pool      pool          // sessions for modern clients
 	read      chan struct{} // closed when its definition was read in this run, or could not be
 	wasRead   sync.Once
@@ -235,7 +235,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 	if c.URL != "" {
 		s.transport = g.withTokens(c, upstream.NewTransport())
 	}
-	s.stateless = newLink(s, nil)
+	s.shared = newLink(s, nil)
 	s.pool = pool{server: s, sessions: map[poolKey][]*pooled{}}
 	return s
 }

@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"slices"
+	"strings"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/oauth"
 )
@@ -18,8 +21,16 @@ func (g *Gateway) withTokens(c config.Server, base http.RoundTripper) http.Round
 	if err != nil {
 		panic("gateway: internal error: " + err.Error()) // the configuration was checked
 	}
+	client.Elevates = func(ctx context.Context, scopes []string) {
+		id, _ := ctx.Value(exchangeKey{}).(string)
+		g.note(&audit.Record{Kind: audit.Elevated, Exchange: id, Principal: g.localUser, Server: c.ID,
+			Detail: "scopes asked for: " + strings.Join(scopes, " ")})
+	}
 	return client.Transport(base)
 }
+
+// exchangeKey is the id of an exchange in the context of its call at the server.
+type exchangeKey struct{}
 
 // ownSecrets are all values that the gateway gives to servers: those of the
 // configuration and the tokens in use. They must come back to nobody.

@@ -27,6 +27,7 @@ const ownToken = "gatehouse-upstream-token-5b1e"
 
 // guarded is a server that wants ownToken and whose tool repeats it.
 type guarded struct {
+	more string // scope that tools/call needs besides; "" for none
 	mu      sync.Mutex
 	seen    []string // Authorization headers
 	refused []string // methods
@@ -51,6 +52,11 @@ func (s *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, err := wire.Parse(raw, wire.Limits{})
 	if err != nil || m.Kind != wire.Request {
 		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if m.Method == wire.MethodToolsCall && s.more != "" {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q`, s.more))
+		w.WriteHeader(http.StatusForbidden)
 		return
 	}
 	result := (&stub{}).plain(m)
@@ -143,6 +149,31 @@ func TestTokens_a_server_that_wants_one(t *testing.T) {
 	}
 	if len(files) == 0 || strings.Contains(shown, ownToken) {
 		t.Errorf("the token came back, to the client or into a log: %s", shown)
+	}
+}
+
+func TestTokens_elevations_are_logged_with_the_call_that_needs_them(t *testing.T) {
+	h, c, store, _ := newTokenHouse(t, &guarded{more: "write"})
+	h.refused(h.call(nil, "x"), "upstream-auth") // the first look is over, and writes nothing any more
+	grant := &oauth.Grant{Principal: LocalPrincipal(), Server: "stub", URL: c.Servers[0].URL, Access: config.NewSecret(ownToken)}
+	if err := store.Save(grant); err != nil {
+		t.Fatal(err)
+	}
+	h.refused(h.call(nil, "the token is found"), "upstream-auth")
+	h.refused(h.call(nil, "x"), "upstream-auth")
+	h.close()
+	var calls []string
+	for _, r := range h.records(audit.Ended) {
+		calls = append(calls, r.Exchange)
+	}
+	elevated := h.records(audit.Elevated)
+	if len(elevated) == 0 {
+		t.Error("no elevation is logged")
+	}
+	for _, r := range elevated {
+		if !slices.Contains(calls, r.Exchange) || !strings.Contains(r.Detail, "write") {
+			t.Errorf("%+v belongs to none of the calls %q", r, calls)
+		}
 	}
 }
 

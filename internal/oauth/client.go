@@ -32,6 +32,10 @@ import (
 // Client gets the tokens for one server on behalf of one principal. Its methods may
 // be called from any goroutine.
 type Client struct {
+	// Elevates, if it is set, is told of every time more rights are asked for, with the
+	// context of the request that needs them.
+	Elevates func(ctx context.Context, scopes []string)
+
 	server    config.Server
 	auth      config.Auth
 	principal string
@@ -287,6 +291,7 @@ func (c *Client) stepUp(ctx context.Context, ch challenge, g *Grant) error {
 			return c.needLogin(nil)
 		}
 		c.remember(ch, g)
+		c.elevates(ctx, union(asked, ch.scopes))
 		return c.refusal(nil, "it wants more rights than were granted; run `gatehouse login %s` to grant them", c.server.ID)
 	}
 	p, err := c.discover(ctx, ch)
@@ -296,8 +301,18 @@ func (c *Client) stepUp(ctx context.Context, ch challenge, g *Grant) error {
 	if g != nil && g.Issuer != p.server.issuer {
 		asked = nil
 	}
-	c.log.Info("the server wants more rights; they are asked for", "scopes", strings.Join(union(asked, ch.scopes), " "))
+	c.elevates(ctx, union(asked, ch.scopes))
 	return c.machine(ctx, p, union(asked, ch.scopes))
+}
+
+// elevates tells that more rights are asked for, of the authorization server or of a
+// person: elevations are logged with what they belong to (MCP Security Best
+// Practices, scope minimization).
+func (c *Client) elevates(ctx context.Context, scopes []string) {
+	c.log.Info("the server wants more rights; they are asked for", "scopes", strings.Join(scopes, " "))
+	if c.Elevates != nil {
+		c.Elevates(ctx, scopes)
+	}
 }
 
 // remember keeps what a challenge says for the login that has to follow. Many servers

@@ -80,7 +80,7 @@ func TestTLS_serves_and_takes_over_a_renewed_certificate(t *testing.T) {
 	g.write(servers) // without tls
 	g.command.Process.Signal(syscall.SIGHUP)
 	eventually(t, "the change to be refused", func() bool {
-		return strings.Contains(g.printed.String(), "listen, tls, state and lock cannot change")
+		return strings.Contains(g.printed.String(), "cannot change while Gatehouse runs")
 	})
 	if !healthy(renewed) {
 		t.Error("a refused configuration changes what is served")
