@@ -569,3 +569,21 @@ func TestErrand_a_question_without_params(t *testing.T) {
 		h.passed(call(again(t, call(""), `{"roots":[]}`)))
 	})
 }
+
+// A client that is asked and never comes back must not block its own next calls.
+func TestErrand_abandoned_calls_give_way(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := asker()
+		h := newHouse(t, s, legacyOnly)
+		defer h.close()
+		for range maxQuestions {
+			again(t, h.try("hello", "", "", nil), ada)
+			time.Sleep(time.Second)
+		}
+		again(t, h.try("hello", "", "", nil), ada) // one more is asked all the same
+		synctest.Wait()
+		if n := h.stub.count(wire.NotifyCancelled); n == 0 {
+			t.Error("no abandoned call was given up")
+		}
+	})
+}

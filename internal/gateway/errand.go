@@ -35,6 +35,7 @@ type errand struct {
 
 	mu     sync.Mutex // guards what follows
 	holder *exchange  // waits for the outcome now; nil while the client thinks
+	left   time.Time  // when the client went to think
 	asked  int
 	open   []*question // not answered, in order
 	expiry *time.Timer // while nobody waits
@@ -173,7 +174,9 @@ func (g *Gateway) setOut(ctx context.Context, ex *exchange) (*errand, error) {
 func (g *Gateway) keepErrand(e *errand) error {
 	g.errands.mu.Lock()
 	defer g.errands.mu.Unlock()
-	if most := g.live.Load().config.Limits.InFlight; len(g.errands.all) >= most {
+	if most := g.live.Load().config.Limits.InFlight; len(g.errands.all) >= most && !g.errands.giveWay(func(other *errand) bool {
+		return other.first.principal == e.first.principal
+	}) {
 		return decision.Refuse(decision.Overloaded, "%d calls wait for answers of their clients", most)
 	}
 	g.errands.all[e.id] = e
@@ -184,6 +187,35 @@ func (g *Gateway) dropErrand(e *errand) {
 	g.errands.mu.Lock()
 	defer g.errands.mu.Unlock()
 	delete(g.errands.all, e.id)
+}
+
+// giveWay ends the errand whose client has been away longest, of those that match. A
+// client that asks and never comes back must not keep its next calls from being
+// made. It reports whether there was one; the caller holds mu.
+func (t *errands) giveWay(match func(*errand) bool) bool {
+	var oldest *errand
+	var since time.Time
+	for _, e := range t.all {
+		if left := e.leftAt(); !left.IsZero() && match(e) && (oldest == nil || left.Before(since)) {
+			oldest, since = e, left
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(t.all, oldest.id)
+	oldest.cancel(decision.Refuse(decision.ClientGone, "the client did not come back and another call needs the place"))
+	return true
+}
+
+// leftAt is when the client went to think, zero while it waits.
+func (e *errand) leftAt() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.holder != nil {
+		return time.Time{}
+	}
+	return e.left
 }
 
 // takenBy makes ex the one exchange that waits. It reports whether nobody did.
@@ -216,7 +248,7 @@ func (e *errand) leftBy(ex *exchange) {
 	if e.holder != ex {
 		return
 	}
-	e.holder = nil
+	e.holder, e.left = nil, time.Now()
 	if e.told {
 		e.gateway.dropErrand(e)
 		return

@@ -136,7 +136,7 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 		g.refuse(ex, decision.Refuse(decision.UpstreamUnavailable, "the connection of the question is not open"))
 		return
 	}
-	if l.questions.Add(1) > maxQuestions {
+	if l.questions.Add(1) > maxQuestions && !g.makeRoom(l) {
 		l.questions.Add(-1)
 		g.answerServer(ctx, l, conn, g.refuse(ex, decision.Refuse(decision.Overloaded, "%d questions wait", maxQuestions)).Body)
 		return
@@ -147,6 +147,13 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 		defer stop()
 		g.answerServer(ctx, l, conn, g.handle(ctx, ex).Body)
 	}()
+}
+
+// makeRoom ends a call whose client was asked in this link and went away.
+func (g *Gateway) makeRoom(l *link) bool {
+	g.errands.mu.Lock()
+	defer g.errands.mu.Unlock()
+	return g.errands.giveWay(func(e *errand) bool { return e.link == l })
 }
 
 // whileOpen is a context that ends with a connection: a question that nobody can

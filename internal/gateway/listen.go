@@ -182,7 +182,10 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 	}
 	parts := map[*server]interest{}
 	granted := interest{lists: map[string]bool{}}
-	count := 0
+	uris := slices.Collect(filter.Get("resourceSubscriptions").Items())
+	if len(uris) > maxURIs {
+		return nil, interest{}, decision.Refuse(decision.InvalidArguments, "over %d resources", maxURIs)
+	}
 	each, stop := g.forEach(ctx)
 	defer stop()
 	for _, s := range servers {
@@ -196,10 +199,7 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 				wanted.lists[list.method], granted.lists[list.method] = true, true
 			}
 		}
-		for uri := range filter.Get("resourceSubscriptions").Items() {
-			if count++; count > maxURIs {
-				return nil, interest{}, decision.Refuse(decision.InvalidArguments, "over %d resources", maxURIs)
-			}
+		for _, uri := range uris {
 			own, found := uri.Text(), true
 			if ex.peer.Mount == "" {
 				own, found = strings.CutPrefix(own, s.id+uriSeparator)

@@ -85,6 +85,14 @@ func (s *server) open(l *link) (upstream.Conn, error) {
 		s.startFailed()
 		return nil, s.explain(nil, err)
 	}
+	// Nothing is said to a server of which there is no record.
+	if err := s.gateway.append(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)}); err != nil {
+		conn.Close()
+		if process {
+			s.gateway.processes.Add(-1)
+		}
+		return nil, decision.Wrap(decision.AuditUnavailable, err)
+	}
 	s.mu.Lock()
 	if closed = s.closed; !closed {
 		s.children[conn] = l
@@ -98,7 +106,6 @@ func (s *server) open(l *link) (upstream.Conn, error) {
 		}
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
 	}
-	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
 	go func() {
 		defer s.ending.Done()
 		<-conn.Done()
