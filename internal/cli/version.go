@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,7 @@ func newVersionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
-			revisions := append([]string{wire.ModernVersion}, wire.LegacyVersions...)
+			revisions := slices.Concat(wire.LegacyVersions, []string{wire.ModernVersion}) // the oldest first
 			if asJSON {
 				return json.NewEncoder(out).Encode(map[string]any{
 					"version": programVersion(), "go": runtime.Version(), "protocol": revisions,

@@ -28,7 +28,7 @@ func serverKeys(s *Server) []key {
 		{"pass_env", described(texts, "Variables passed on from the gateway's environment."), func(r *reader, n *node, field string) {
 			s.PassEnv = r.texts(n, field, "variable name", checkEnvName)
 		}},
-		{"url", schema{"type": "string", "description": "Streamable HTTP endpoint."}, func(r *reader, n *node, field string) {
+		{"url", schema{"type": "string", "description": "Streamable HTTP endpoint, or the event stream of a server of 2024-11-05."}, func(r *reader, n *node, field string) {
 			if n.kind != text {
 				r.wrongKind(n, field, "an http or https URL")
 				return

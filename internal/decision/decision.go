@@ -42,7 +42,7 @@ var sentences = map[Reason]string{
 	Malformed:           "the message is not one strict JSON-RPC message",
 	TooLarge:            "the message is larger than the configured bound",
 	Unsupported:         "this method is not supported here",
-	EraMismatch:         "client and server speak different eras of the protocol (initialize-based against 2026-07-28)",
+	EraMismatch:         "this revision of the protocol is not spoken here",
 	Unidentified:        "the caller could not be identified",
 	NotFound:            "there is no such server, tool, prompt or resource here",
 	Quarantined:         "the server's definition waits for review; a person can look at it with `gatehouse approve`",

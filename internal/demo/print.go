@@ -79,14 +79,14 @@ func fit(text string, columns int) string {
 }
 
 func (p *printer) scene(number int, s Scene) {
-	p.line("%d  %s%s%s", number, p.paint(bold, pad(s.Title, titleWidth)), p.verdict(s.Without, resultWidth), p.verdict(s.With, 0))
+	p.line("%d  %s%s%s", number, p.paint(bold, pad(s.Title, titleWidth)), p.outcome(s.Without, resultWidth), p.outcome(s.With, 0))
 	p.detail("without", took(s.Without))
 	p.detail("audit log", why(s.With))
 	p.detail("user's task", work(s.With))
 }
 
-// verdict is what came of it, at least so many columns wide.
-func (p *printer) verdict(r Result, columns int) string {
+// outcome is what came of it, at least so many columns wide.
+func (p *printer) outcome(r Result, columns int) string {
 	if r.Stolen != "" {
 		return p.paint(red, pad("✗ stolen", columns))
 	}

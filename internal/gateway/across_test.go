@@ -483,7 +483,7 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 		h := newHouse(t, listening(changes), modernOnly)
 		defer h.close()
 		says(t, h.call(nil, "hello"), "done")
-		hub := &h.g.live.Load().servers["stub"].stateless.hub
+		hub := &h.g.live.Load().servers["stub"].shared.hub
 		heard := make(chan string, 8)
 		follow := func(name, uri string) (*follower, <-chan struct{}) {
 			f := &follower{interest{uris: []string{uri}}, func(m *wire.Message) error {
@@ -499,6 +499,7 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 		first, replaced := follow("first", "a:")
 		second, _ := follow("second", "b:")
 		<-replaced // one subscription took the place of the other
+		synctest.Wait()
 		third, _ := follow("third", "a:")
 		if n := h.stub.count(wire.MethodListen); n != 2 {
 			t.Errorf("%d subscriptions, want 2: the third is covered by the second", n)
@@ -566,5 +567,23 @@ func TestErrand_a_question_without_params(t *testing.T) {
 			return h.g.Handle(t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{}%s,%s}}`, h.id, more, meta), h.peer(nil, nil))
 		}
 		h.passed(call(again(t, call(""), `{"roots":[]}`)))
+	})
+}
+
+// A client that is asked and never comes back must not block its own next calls.
+func TestErrand_abandoned_calls_give_way(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := asker()
+		h := newHouse(t, s, legacyOnly)
+		defer h.close()
+		for range maxQuestions {
+			again(t, h.try("hello", "", "", nil), ada)
+			time.Sleep(time.Second)
+		}
+		again(t, h.try("hello", "", "", nil), ada) // one more is asked all the same
+		synctest.Wait()
+		if n := h.stub.count(wire.NotifyCancelled); n == 0 {
+			t.Error("no abandoned call was given up")
+		}
 	})
 }

@@ -133,7 +133,7 @@ func (x *bench) connect(b *testing.B, modern bool, answers map[string][]byte) {
 		b.Fatal(err)
 	}
 	x.peer = &Peer{Local: true, Mount: "stub", Header: http.Header{}}
-	l := s.stateless
+	l := s.shared
 	if modern {
 		x.peer.Header = http.Header{headerVersion: {wire.ModernVersion}, headerMethod: {wire.MethodToolsCall}, headerName: {"echo"}}
 	} else {

@@ -37,7 +37,7 @@ func (s *server) readDefinition(ctx context.Context) ([]approval.Item, facts, er
 	defer probe.close()
 	// A process that said no to server/discover may be asked to initialize; one that
 	// said yes may not ("duplicate initialize").
-	s.stateless.handOver(probe)
+	s.shared.handOver(probe)
 	answer, err := probe.introduce(ctx)
 	if err != nil {
 		return nil, facts{}, err
@@ -51,7 +51,7 @@ func (s *server) readDefinition(ctx context.Context) ([]approval.Item, facts, er
 var errNotModern = errors.New("the server does not speak 2026-07-28")
 
 func (s *server) readModern(ctx context.Context) ([]approval.Item, facts, error) {
-	l := s.stateless
+	l := s.shared
 	answer, err := l.discover(ctx)
 	if err != nil {
 		return nil, facts{}, err

@@ -35,9 +35,11 @@ type errand struct {
 
 	mu     sync.Mutex // guards what follows
 	holder *exchange  // waits for the outcome now; nil while the client thinks
+	left   time.Time  // when the client went to think
 	asked  int
 	open   []*question // not answered, in order
 	expiry *time.Timer // while nobody waits
+	told   bool        // a client got the outcome, or has cancelled
 }
 
 // question is one request of a server to the client of an errand.
@@ -109,15 +111,21 @@ func (g *Gateway) runErrand(ctx context.Context, ex *exchange) (upstream.Answer,
 	}
 	e.give(ex.given)
 	for {
+		select {
+		case <-e.over: // whatever was asked: nobody waits for the answers any more
+			e.tell()
+			return e.outcome(ex)
+		default:
+		}
 		if asked := e.unanswered(); len(asked) > 0 {
 			return e.inputRequired(ex, asked)
 		}
 		select {
 		case <-e.over:
-			return e.outcome(ex)
 		case <-e.news:
 		case <-ctx.Done():
 			// "Closing the response stream" cancels, and so does every bound on time.
+			e.tell()
 			e.cancel(context.Cause(ctx))
 			return upstream.Answer{}, cancelled(ctx)
 		}
@@ -166,7 +174,9 @@ func (g *Gateway) setOut(ctx context.Context, ex *exchange) (*errand, error) {
 func (g *Gateway) keepErrand(e *errand) error {
 	g.errands.mu.Lock()
 	defer g.errands.mu.Unlock()
-	if most := g.live.Load().config.Limits.InFlight; len(g.errands.all) >= most {
+	if most := g.live.Load().config.Limits.InFlight; len(g.errands.all) >= most && !g.errands.giveWay(func(other *errand) bool {
+		return other.first.principal == e.first.principal
+	}) {
 		return decision.Refuse(decision.Overloaded, "%d calls wait for answers of their clients", most)
 	}
 	g.errands.all[e.id] = e
@@ -177,6 +187,35 @@ func (g *Gateway) dropErrand(e *errand) {
 	g.errands.mu.Lock()
 	defer g.errands.mu.Unlock()
 	delete(g.errands.all, e.id)
+}
+
+// giveWay ends the errand whose client has been away longest, of those that match. A
+// client that asks and never comes back must not keep its next calls from being
+// made. It reports whether there was one; the caller holds mu.
+func (t *errands) giveWay(match func(*errand) bool) bool {
+	var oldest *errand
+	var since time.Time
+	for _, e := range t.all {
+		if left := e.leftAt(); !left.IsZero() && match(e) && (oldest == nil || left.Before(since)) {
+			oldest, since = e, left
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(t.all, oldest.id)
+	oldest.cancel(decision.Refuse(decision.ClientGone, "the client did not come back and another call needs the place"))
+	return true
+}
+
+// leftAt is when the client went to think, zero while it waits.
+func (e *errand) leftAt() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.holder != nil {
+		return time.Time{}
+	}
+	return e.left
 }
 
 // takenBy makes ex the one exchange that waits. It reports whether nobody did.
@@ -193,23 +232,26 @@ func (e *errand) takenBy(ex *exchange) bool {
 	return true
 }
 
-// leftBy ends the waiting of ex. An errand that is not over then waits for the
-// client, within bounds.
+// tell notes that the client needs to know no more of the errand.
+func (e *errand) tell() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = true
+}
+
+// leftBy ends the waiting of ex. An errand whose client was asked something waits
+// for it, within bounds, also if it is over by now: begun anew, the call would be
+// carried out twice.
 func (e *errand) leftBy(ex *exchange) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.holder != ex {
 		return
 	}
-	e.holder = nil
-	select {
-	case <-e.over:
+	e.holder, e.left = nil, time.Now()
+	if e.told {
 		e.gateway.dropErrand(e)
 		return
-	case <-e.ctx.Done():
-		e.gateway.dropErrand(e)
-		return
-	default:
 	}
 	e.expiry = time.AfterFunc(e.gateway.thinkingTime(), func() {
 		e.cancel(decision.Refuse(decision.ClientGone, "the client did not come back with its answer"))

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/config"
+	"gatehouse/internal/decision"
 	"gatehouse/internal/wire"
 )
 
@@ -70,6 +71,25 @@ func (ex *exchange) permitted() bool {
 		return true
 	}
 	return passes(ex.server.filterOf(kind), kind, name)
+}
+
+// filterSubscriptions takes out of a subscription at one server the resources that
+// the configuration does not let clients use, as if the server did not have them.
+func (ex *exchange) filterSubscriptions() error {
+	if ex.server == nil || ex.server.filterOf("").Empty() {
+		return nil
+	}
+	list := ex.out.Params.At("notifications", "resourceSubscriptions")
+	if list.Exists() && list.Kind() != '[' {
+		return decision.Refuse(decision.InvalidArguments, "resourceSubscriptions must be a list")
+	}
+	edits := keepOnly(nil, list, func(uri wire.Value) bool {
+		return uri.Kind() == '"' && passes(ex.server.filterOf(""), "", uri.Text())
+	})
+	if len(edits) == 0 {
+		return nil
+	}
+	return replaceMessage(&ex.out, edits)
 }
 
 // warnAboutFilters says which patterns match nothing that the server defines: most

@@ -131,15 +131,43 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 		g.handle(ctx, ex)
 		return
 	}
-	if l.questions.Add(1) > maxQuestions {
+	conn := l.current()
+	if conn == nil { // it has ended, or the server speaks before it was spoken to
+		g.refuse(ex, decision.Refuse(decision.UpstreamUnavailable, "the connection of the question is not open"))
+		return
+	}
+	if l.questions.Add(1) > maxQuestions && !g.makeRoom(l) {
 		l.questions.Add(-1)
-		g.answerServer(ctx, l, g.refuse(ex, decision.Refuse(decision.Overloaded, "%d questions wait", maxQuestions)).Body)
+		g.answerServer(ctx, l, conn, g.refuse(ex, decision.Refuse(decision.Overloaded, "%d questions wait", maxQuestions)).Body)
 		return
 	}
 	go func() {
 		defer l.questions.Add(-1)
-		g.answerServer(ctx, l, g.handle(ctx, ex).Body)
+		ctx, stop := whileOpen(ctx, conn)
+		defer stop()
+		g.answerServer(ctx, l, conn, g.handle(ctx, ex).Body)
 	}()
+}
+
+// makeRoom ends a call whose client was asked in this link and went away.
+func (g *Gateway) makeRoom(l *link) bool {
+	g.errands.mu.Lock()
+	defer g.errands.mu.Unlock()
+	return g.errands.giveWay(func(e *errand) bool { return e.link == l })
+}
+
+// whileOpen is a context that ends with a connection: a question that nobody can
+// be told the answer to any more is not left with the client.
+func whileOpen(ctx context.Context, conn upstream.Conn) (context.Context, func()) {
+	ctx, stop := context.WithCancelCause(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-conn.Done():
+			stop(decision.Refuse(decision.UpstreamUnavailable, "the server that asked is gone"))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { stop(nil) }
 }
 
 // recipient is the exchange that a message is for which belongs to a call, and the
@@ -172,9 +200,10 @@ func (ex *exchange) recipient(m *wire.Message) (*exchange, *wire.Message) {
 // maxQuestions of one server wait for a client at once.
 const maxQuestions = 32
 
-func (g *Gateway) answerServer(ctx context.Context, l *link, body []byte) {
-	conn := l.current()
-	if conn == nil || body == nil {
+// answerServer answers over the connection on which the server asked: on one made
+// later, the id may be that of another question.
+func (g *Gateway) answerServer(ctx context.Context, l *link, conn upstream.Conn, body []byte) {
+	if body == nil {
 		return
 	}
 	if err := conn.Send(ctx, body); err != nil {
@@ -217,6 +246,11 @@ func (g *Gateway) resolveClient(ex *exchange) error {
 // "Servers … MUST NOT rely on capabilities the client has not declared".
 func (g *Gateway) admitQuestion(ex *exchange) error {
 	if ex.msg.Kind == wire.Notification {
+		for _, q := range ex.msg.Params.Get("inputRequests").Members() { // of a task that waits for input
+			if err := properQuestion(q.Get("method").Text(), q.Get("params")); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if ex.session == nil || ex.session.own || !ex.session.declares(ex.msg) {
@@ -252,6 +286,8 @@ func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer,
 	case answer := <-question.answer:
 		m, err := wire.Parse(answer.WithID(ex.msg.ID), wire.Limits{})
 		return upstream.Answer{Message: m, Status: http.StatusOK}, err
+	case <-question.withdrawn:
+		return upstream.Answer{}, decision.Refuse(decision.Cancelled, "by the server")
 	case <-ctx.Done():
 		params := append([]byte(`{"requestId":`), id...)
 		g.deliver(ex, wire.NewNotification(wire.NotifyCancelled, append(params, '}')))
@@ -262,10 +298,7 @@ func (g *Gateway) askClient(ctx context.Context, ex *exchange) (upstream.Answer,
 // askModern puts a question to a client that can only be asked by the answer to a
 // request of its own.
 func (g *Gateway) askModern(ctx context.Context, ex *exchange, p *pooled) (upstream.Answer, error) {
-	e := p.latest()
-	if tag := ex.peer.tag; tag != nil {
-		e = tag.errand
-	}
+	e := p.asker(ex.peer.tag, ex.server.config.URL == "")
 	if e == nil {
 		return upstream.Answer{}, decision.Refuse(decision.Unsupported, "no call is under way in which the client could be asked")
 	}

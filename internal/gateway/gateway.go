@@ -310,8 +310,7 @@ func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Mes
 		}
 		params = wire.Splice(params, doc.Root.Set("_meta", meta))
 	}
-	id := wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", ownPrefix, g.ownCalls.Add(1)))
-	m, err := wire.Parse(wire.NewRequest(wire.ID(id), name, params), wire.Limits{})
+	m, err := wire.Parse(wire.NewRequest(g.ownID(), name, params), wire.Limits{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -324,6 +323,10 @@ func (g *Gateway) ownRequest(modern bool, name string, params []byte) (*wire.Mes
 // ownPrefix makes ids that no client gives to a request of its own on the same
 // connection: no client learns it.
 var ownPrefix = rand.Text()
+
+func (g *Gateway) ownID() wire.ID {
+	return wire.ID(wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", ownPrefix, g.ownCalls.Add(1))))
+}
 
 // everything is what the gateway declares when it reads definitions by itself:
 // servers show some tools only to clients that can answer their questions, and

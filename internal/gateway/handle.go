@@ -335,7 +335,10 @@ func (g *Gateway) validate(ex *exchange) error {
 		return properURI(ex.target)
 	}
 	if ex.msg.Method == wire.MethodListen {
-		return properURIs(ex.msg.Params.At("notifications", "resourceSubscriptions"))
+		if err := properURIs(ex.msg.Params.At("notifications", "resourceSubscriptions")); err != nil {
+			return err
+		}
+		return ex.filterSubscriptions()
 	}
 	if ex.modern && ex.route == toServer {
 		if err := fitRoots(&ex.out, ex.out.Params.Get("inputResponses").Members()); err != nil {

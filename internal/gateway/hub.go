@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"gatehouse/internal/decision"
 	"gatehouse/internal/upstream"
@@ -21,7 +20,7 @@ type hub struct {
 	changing sync.Mutex // held while a subscription is put in the place of another
 
 	mu        sync.Mutex // guards what follows
-	followers map[*follower]bool
+	followers followers
 	current   *subscription
 }
 
@@ -38,6 +37,9 @@ type subscription struct {
 func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err error) {
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	if ctx.Err() != nil {
+		return nil, cancelled(ctx) // it has left while it waited for others
+	}
 	h.mu.Lock()
 	h.followers[f] = true
 	all := interest{lists: map[string]bool{}}
@@ -56,26 +58,39 @@ func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err
 	if err != nil {
 		return nil, err
 	}
-	wait := time.NewTimer(h.link.server.limits().StartTimeout)
-	defer wait.Stop()
-	select {
-	case err = <-next.taken:
-	case <-ctx.Done():
-		err = cancelled(ctx)
-	case <-wait.C:
-		err = decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
+	err = h.link.server.firstOutcome(ctx, next.taken)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if before != nil {
+		before.stop() // also after an error: the server has forgotten it for the next one
 	}
 	if err != nil {
 		next.stop()
+		h.ends(before)
 		return nil, err
 	}
-	h.mu.Lock()
 	h.current = next
-	h.mu.Unlock()
-	if before != nil {
-		before.stop()
+	if next.over() {
+		h.current = nil
 	}
 	return next.ended, nil
+}
+
+// ends notes that a subscription is over; the caller holds mu.
+func (h *hub) ends(s *subscription) {
+	if h.current == s {
+		h.current = nil
+	}
+}
+
+// over reports whether the server has ended the subscription.
+func (s *subscription) over() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // leave makes f no follower. What only f wanted still arrives, and is dropped.
@@ -116,10 +131,8 @@ func (h *hub) subscribe(wanted interest) (*subscription, error) {
 		default: // it was taken long ago
 		}
 		h.mu.Lock()
-		if h.current == s {
-			h.current = nil
-		}
-		h.mu.Unlock()
+		defer h.mu.Unlock()
+		h.ends(s)
 		close(s.ended)
 	})
 	return s, nil
@@ -127,7 +140,7 @@ func (h *hub) subscribe(wanted interest) (*subscription, error) {
 
 // publish hands a message to those who asked for its kind.
 func (h *hub) publish(s *subscription, raw []byte) error {
-	m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+	m, err := reread(raw)
 	if err != nil {
 		return err
 	}
@@ -139,12 +152,7 @@ func (h *hub) publish(s *subscription, raw []byte) error {
 		return nil
 	}
 	h.mu.Lock()
-	var all []*follower
-	for f := range h.followers {
-		if f.wanted.wants(m) {
-			all = append(all, f)
-		}
-	}
+	all := h.followers.of(m)
 	h.mu.Unlock()
 	for _, f := range all {
 		_ = f.emit(m) // one that is gone leaves by itself

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"gatehouse/internal/decision"
@@ -52,7 +51,7 @@ func (g *Gateway) callModern(ctx context.Context, ex *exchange) (upstream.Answer
 		}
 		// "MUST echo back the exact value of requestState", and a new id.
 		more = []wire.Change{{Key: "inputResponses", Raw: responses}, {Key: "requestState", Raw: result.Get("requestState").Raw()}}
-		id = wire.ID(wire.AppendString(nil, fmt.Sprintf("gatehouse-%s-%d", ownPrefix, g.ownCalls.Add(1))))
+		id = g.ownID()
 	}
 	return upstream.Answer{}, decision.Refuse(decision.UpstreamFlood, "it asked for input over %d times", maxRounds)
 }
@@ -68,7 +67,7 @@ func (g *Gateway) putQuestions(ctx context.Context, ex *exchange, requests wire.
 		id := integerID(g.ownCalls.Add(1))
 		raw := wire.NewRequest(id, q.Get("method").Text(), q.Get("params").Raw())
 		reply := g.Handle(ctx, raw, &Peer{link: ex.link, tag: ex, Local: true, Mount: ex.peer.Mount, translated: true})
-		m, err := wire.Parse(reply.Body, wire.Limits{Bytes: 1 << 30})
+		m, err := reread(reply.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -115,14 +114,11 @@ func (g *Gateway) presentation(ex *exchange) (upstream.Answer, error) {
 
 // checkInputRequests refuses what a modern server asks of a modern client that did
 // not declare that it answers it: "Servers MUST NOT send input requests of a type
-// that the client has not declared support for".
+// that the client has not declared support for". They stand in results of other
+// types too: that of tasks/get is complete while the task waits for input.
 func checkInputRequests(ex *exchange) error {
-	result := ex.answer.Result
-	if result.Get("resultType").Text() != wire.ResultInputRequired {
-		return nil
-	}
 	capabilities := ex.msg.Params.At("_meta", wire.MetaCapabilities)
-	for _, q := range result.Get("inputRequests").Members() {
+	for _, q := range ex.answer.Result.Get("inputRequests").Members() {
 		method := q.Get("method").Text()
 		if declared(capabilities, method, q.Get("params")) {
 			if err := properQuestion(method, q.Get("params")); err != nil {

@@ -124,6 +124,10 @@ func (g *Gateway) answerHere(ctx context.Context, ex *exchange) (upstream.Answer
 // came.
 var ownLimits = wire.Limits{Bytes: 1 << 30, Items: 1 << 20, Strings: 1 << 28}
 
+// reread reads a message that was put together here, so that what is sent has
+// passed the strict scan in the form in which it is sent.
+func reread(raw []byte) (*wire.Message, error) { return wire.Parse(raw, ownLimits) }
+
 // legacyVersion is the revision in which initialize is answered: "if the server
 // supports the requested protocol version, it MUST respond with the same version.
 // Otherwise, … SHOULD be the latest".

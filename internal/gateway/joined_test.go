@@ -690,7 +690,7 @@ func TestPart_a_name_on_two_pages_is_not_shown(t *testing.T) {
 	defer h.close()
 	h.passed(h.sendAt("", nil, wire.MethodToolsCall, `{"name":"stub__echo"}`))
 	turned.Store(true)
-	h.g.live.Load().servers["stub"].stateless.changed(approval.KindTool)
+	h.g.live.Load().servers["stub"].shared.changed(approval.KindTool)
 	h.approveEverything("stub")
 	wantNames(t, h.joined(wire.MethodToolsList, `{}`), "other__echo")
 	h.refused(h.sendAt("", nil, wire.MethodToolsCall, `{"name":"stub__echo"}`), "not-found")

@@ -22,16 +22,16 @@ import (
 // not announce is seen within a second.
 const definitionAge = time.Second
 
-// link is a connection to one server on behalf of one session, or, for the
-// stateless revision, of one principal. It connects when it is needed and again
+// link is a connection to one server on behalf of one session, or, in the modern
+// era, of one principal. It connects when it is needed and again
 // when the connection was lost.
 type link struct {
 	server  *server
-	session *Session // nil: shared, stateless
+	session *Session // nil: for requests that have none
 
 	questions  atomic.Int64 // of the server, that wait for the client
 	holds      atomic.Int32 // calls and subscriptions that need the connection
-	hub        hub          // of a link without a session
+	hub        hub          // where the link has no session
 	used       atomic.Int64 // UnixNano, when the last of them ended
 	suspected  atomic.Bool  // a call timed out and the process is being pinged
 	connecting sync.Mutex   // held while the link connects; guards changes of conn
@@ -55,7 +55,7 @@ type listing struct {
 
 func newLink(s *server, session *Session) *link {
 	l := &link{server: s, session: session, lists: map[approval.Kind]*listing{}}
-	l.hub.link, l.hub.followers = l, map[*follower]bool{}
+	l.hub.link, l.hub.followers = l, followers{}
 	return l
 }
 
@@ -191,7 +191,7 @@ func (l *link) confirm(ctx context.Context, conn upstream.Conn) error {
 		http.Listen()
 	}
 	if level := l.session.logLevel(); level != nil {
-		m, err := wire.Parse(wire.NewRequest(`"gatehouse-level"`, wire.MethodSetLevel, level), wire.Limits{})
+		m, _, err := l.server.gateway.ownRequest(false, wire.MethodSetLevel, level)
 		if err == nil {
 			_, err = conn.Call(ctx, upstream.Request{Message: m})
 		}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -90,8 +89,8 @@ func (g *Gateway) listen(ctx context.Context, ex *exchange) (upstream.Answer, er
 	if err != nil {
 		return upstream.Answer{}, err
 	}
-	ack, err := wire.Parse(wire.NewNotification(wire.NotifyAcknowledged,
-		object(wire.Change{Key: "notifications", Raw: granted.filter()})), wire.Limits{Bytes: 1 << 30})
+	ack, err := reread(wire.NewNotification(wire.NotifyAcknowledged,
+		object(wire.Change{Key: "notifications", Raw: granted.filter()})))
 	if err != nil {
 		return upstream.Answer{}, err
 	}
@@ -103,6 +102,9 @@ func (g *Gateway) listen(ctx context.Context, ex *exchange) (upstream.Answer, er
 		all.Go(func() {
 			defer begun()
 			s.watch(ctx, ex, wanted, out.emit, func(error) { begun() })
+			if s.isClosed() {
+				ex.cancel(decision.Refuse(decision.UpstreamUnavailable, "the configuration of %s has changed; subscribe again", s.id))
+			}
 		})
 	}
 	// A client that has the acknowledgement relies on it, so the servers come first;
@@ -180,7 +182,10 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 	}
 	parts := map[*server]interest{}
 	granted := interest{lists: map[string]bool{}}
-	count := 0
+	uris := slices.Collect(filter.Get("resourceSubscriptions").Items())
+	if len(uris) > maxURIs {
+		return nil, interest{}, decision.Refuse(decision.InvalidArguments, "over %d resources", maxURIs)
+	}
 	each, stop := g.forEach(ctx)
 	defer stop()
 	for _, s := range servers {
@@ -194,10 +199,7 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 				wanted.lists[list.method], granted.lists[list.method] = true, true
 			}
 		}
-		for uri := range filter.Get("resourceSubscriptions").Items() {
-			if count++; count > maxURIs {
-				return nil, interest{}, decision.Refuse(decision.InvalidArguments, "over %d resources", maxURIs)
-			}
+		for _, uri := range uris {
 			own, found := uri.Text(), true
 			if ex.peer.Mount == "" {
 				own, found = strings.CutPrefix(own, s.id+uriSeparator)
@@ -243,7 +245,7 @@ func (s *server) watch(ctx context.Context, ex *exchange, wanted interest, emit 
 			return
 		}
 		begun(err)
-		if decision.From(err).Reason == decision.Unsupported {
+		if decision.From(err).Reason == decision.Unsupported || s.isClosed() {
 			return // it would say so again
 		}
 		s.log.Debug("a subscription ended and is made again", "error", err)
@@ -265,7 +267,7 @@ func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest,
 	}
 	// On the server's own mount names are its own, as in what is wanted of it.
 	tag := newExchange(nil, &Peer{Local: true, Mount: s.id, Emit: func(raw []byte) error {
-		m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
+		m, err := reread(raw)
 		switch {
 		case err != nil:
 			return err
@@ -325,288 +327,8 @@ func (s *server) joinedNotification(mount string, m *wire.Message) *wire.Message
 		return m
 	}
 	out := m
-	if err := replaceMessage(&out, []wire.Edit{uri.Replace(wire.AppendString(nil, s.id+uriSeparator+uri.Text()))}); err != nil {
+	if err := replaceMessage(&out, []wire.Edit{uri.Replace(wire.AppendString(nil, joinedURI(s.id, uri.Text())))}); err != nil {
 		return m
 	}
 	return out
-}
-
-// follower gets the notifications of a pooled session that belong to no call.
-type follower struct {
-	wanted interest
-	emit   func(*wire.Message) error
-}
-
-func (s *pooled) follow(f *follower) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.followers[f] = true
-}
-
-func (s *pooled) unfollow(f *follower) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.followers, f)
-}
-
-// publish hands a message that belongs to no call to those who asked for its kind.
-func (s *pooled) publish(raw []byte) error {
-	m, err := wire.Parse(raw, wire.Limits{Bytes: 1 << 30})
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	var all []*follower
-	for f := range s.followers {
-		if m.Kind == wire.Notification && f.wanted.wants(m) {
-			all = append(all, f)
-		}
-	}
-	s.mu.Unlock()
-	for _, f := range all {
-		_ = f.emit(m) // one that is gone leaves by itself
-	}
-	return nil
-}
-
-// subscribe asks for the changes of a resource, once for all followers.
-func (s *pooled) subscribe(ctx context.Context, l *link, uri string) error {
-	s.mu.Lock()
-	s.uris[uri]++
-	first := s.uris[uri] == 1
-	s.mu.Unlock()
-	if !first {
-		return nil
-	}
-	err := l.tell(ctx, wire.MethodSubscribe, uri)
-	if err != nil {
-		s.mu.Lock()
-		s.uris[uri]--
-		s.mu.Unlock()
-	}
-	return err
-}
-
-func (s *pooled) unsubscribe(l *link, uri string) {
-	s.mu.Lock()
-	last := s.uris[uri] == 1
-	if s.uris[uri]--; s.uris[uri] <= 0 {
-		delete(s.uris, uri)
-	}
-	s.mu.Unlock()
-	if !last {
-		return
-	}
-	ctx, stop := context.WithTimeout(s.session.ctx, lastRecords)
-	defer stop()
-	if err := l.tell(ctx, wire.MethodUnsubscribe, uri); err != nil {
-		l.server.log.Debug("a subscription was not taken back", "error", err)
-	}
-}
-
-func (s *pooled) forgetSubscriptions() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.uris)
-}
-
-// tell sends a request of the gateway's own about one resource.
-func (l *link) tell(ctx context.Context, method, uri string) error {
-	m, header, err := l.server.gateway.ownRequest(false, method, object(wire.Change{Key: "uri", Raw: wire.AppendString(nil, uri)}))
-	if err != nil {
-		return err
-	}
-	answer, err := l.call(ctx, m, header, nil)
-	if err == nil && answer.Message.Error.Exists() {
-		err = decision.Refuse(decision.UpstreamInvalid, "%s was answered by an error", method)
-	}
-	return err
-}
-
-// watching is what a legacy session follows at one server without sessions.
-type watching struct {
-	server *server
-
-	mu   sync.Mutex // held while the subscription changes; guards what follows
-	uris []string
-	stop context.CancelFunc // of the subscription in force
-}
-
-// follow subscribes a legacy client to a resource of a modern server, or ends
-// that.
-func (g *Gateway) follow(ctx context.Context, ex *exchange, on bool) (upstream.Answer, error) {
-	w := ex.session.watching(ex.server)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	uris := slices.DeleteFunc(slices.Clone(w.uris), func(uri string) bool { return uri == ex.target })
-	if on {
-		uris = append(uris, ex.target)
-	}
-	if len(uris) > maxURIs {
-		return upstream.Answer{}, decision.Refuse(decision.InvalidArguments, "over %d resources", maxURIs)
-	}
-	if err := w.renew(ctx, ex, uris); err != nil {
-		return upstream.Answer{}, err
-	}
-	return localAnswer(ex, []byte(`{}`))
-}
-
-// renew puts a subscription in the place of the one before. The old one goes when
-// the new one stands, so that nothing is missed; the caller holds mu.
-func (w *watching) renew(ctx context.Context, ex *exchange, uris []string) error {
-	session := ex.session
-	wanted := interest{lists: map[string]bool{}, uris: uris}
-	for _, list := range interests {
-		if w.server.capabilities().At(list.capability, "listChanged").IsTrue() {
-			wanted.lists[list.method] = true
-		}
-	}
-	if wanted.empty() {
-		w.replace(uris, nil)
-		return nil
-	}
-	following, stop := context.WithCancel(session.ctx)
-	taken := make(chan error, 1) // the first outcome; later ones are of no interest
-	emit := func(m *wire.Message) error {
-		meta := updated(m.Params.Get("_meta"), wire.Change{Key: wire.MetaSubscriptionID})
-		changes := wire.Change{Key: "_meta", Raw: meta}
-		if string(meta) == `{}` {
-			changes.Raw = nil
-		}
-		if !session.push(wire.NewNotification(m.Method, updated(m.Params, changes))) {
-			return fmt.Errorf("the client reads no stream")
-		}
-		return nil
-	}
-	go w.server.watch(following, ex, wanted, emit, func(err error) {
-		select {
-		case taken <- err:
-		default:
-		}
-	})
-	wait := time.NewTimer(w.server.limits().StartTimeout)
-	defer wait.Stop()
-	select {
-	case err := <-taken:
-		if err != nil {
-			stop()
-			return err
-		}
-		w.replace(uris, stop)
-		return nil
-	case <-ctx.Done():
-		stop()
-		return cancelled(ctx)
-	case <-wait.C:
-		stop()
-		return decision.Refuse(decision.UpstreamTimeout, "the subscription was not taken")
-	}
-}
-
-// replace ends the subscription before; the caller holds mu.
-func (w *watching) replace(uris []string, stop context.CancelFunc) {
-	if w.stop != nil {
-		w.stop()
-	}
-	w.uris, w.stop = uris, stop
-}
-
-// watching is the session's own record of what it follows at a server.
-func (s *Session) watching(srv *server) *watching {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := s.watches[srv.id]
-	if w == nil || w.server != srv {
-		w = &watching{server: srv}
-		if s.watches == nil {
-			s.watches = map[string]*watching{}
-		}
-		s.watches[srv.id] = w
-	}
-	return w
-}
-
-// followLists begins to follow the lists of the servers without sessions that a
-// legacy client uses, as soon as it is ready.
-func (g *Gateway) followLists(ex *exchange) {
-	servers := g.live.Load().order
-	if ex.session.mount != "" {
-		servers = []*server{g.live.Load().servers[ex.session.mount]}
-	}
-	for _, s := range servers {
-		if s == nil {
-			continue
-		}
-		go func() { // ends with the session
-			if s.admitted(ex.session.ctx) != nil {
-				return
-			}
-			if modern, legacy := s.eras(); !modern || legacy {
-				return
-			}
-			w := ex.session.watching(s)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.stop == nil {
-				if err := w.renew(ex.session.ctx, ex, w.uris); err != nil {
-					s.log.Debug("the lists of a server are not followed", "error", err)
-				}
-			}
-		}()
-	}
-}
-
-// wantLevel makes the server log as much as a modern client asks for in one
-// request. What others get of it is decided for each of them.
-func (l *link) wantLevel(ctx context.Context, level wire.Value) error {
-	if !level.Exists() || !l.server.capabilities().Get("logging").Exists() {
-		return nil
-	}
-	s := l.session
-	s.mu.Lock()
-	enough := len(s.level) > 0 && severity(string(levelOf(s.level))) <= severity(string(level.Raw()))
-	s.mu.Unlock()
-	if enough {
-		return nil
-	}
-	params := object(wire.Change{Key: "level", Raw: level.Raw()})
-	m, _, err := l.server.gateway.ownRequest(false, wire.MethodSetLevel, params)
-	if err != nil {
-		return err
-	}
-	if _, err = l.call(ctx, m, nil, nil); err == nil {
-		s.keepLevel(params)
-	}
-	return err
-}
-
-func (s *Session) keepLevel(params []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.level = params
-}
-
-// levels of RFC 5424, the most talkative first, as JSON strings.
-var levels = []string{`"debug"`, `"info"`, `"notice"`, `"warning"`, `"error"`, `"critical"`, `"alert"`, `"emergency"`}
-
-// severity of an unknown level is that of the least talkative.
-func severity(level string) int {
-	if i := slices.Index(levels, level); i >= 0 {
-		return i
-	}
-	return len(levels)
-}
-
-// unasked tells the notifications that a client of this exchange must not get:
-// "If the level is absent, the server MUST NOT send notifications/message for the
-// request", and what its revision does not have.
-func (ex *exchange) unasked(m *wire.Message) bool {
-	switch m.Method {
-	case wire.NotifyMessage:
-		wanted := ex.msg.Params.At("_meta", wire.MetaLogLevel)
-		return !wanted.Exists() || severity(string(m.Params.Get("level").Raw())) < severity(string(wanted.Raw()))
-	case wire.NotifyElicitationComplete, wire.NotifyTaskStatus, wire.NotifyRootsChanged:
-		return true
-	}
-	return false
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse/internal/decision"
+	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
 
@@ -31,7 +32,7 @@ type pooled struct {
 	asking    int // users whose calls the server may interrupt with questions
 	used      time.Time
 	errands   []*errand // that run in it, the latest last
-	followers map[*follower]bool
+	followers followers
 	uris      map[string]int // followers of each resource
 }
 
@@ -68,7 +69,7 @@ func (p *pool) lease(ex *exchange) (*pooled, func(), error) {
 	if !p.room() {
 		return nil, nil, decision.Refuse(decision.Overloaded, "%d sessions with %s are in use", maxPooled, p.server.id)
 	}
-	s, err := p.open(key, params)
+	s, err := p.open(ex, key, params)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,12 +91,17 @@ func (p *pool) key(ex *exchange) (poolKey, []byte) {
 	return poolKey{ex.principal, string(wire.Canonical(info)), string(wire.Canonical(capabilities))}, params
 }
 
-func (p *pool) open(key poolKey, params []byte) (*pooled, error) {
-	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{})
+// open begins a session. What the client says of itself leaves with initialize,
+// before its own request was looked at, so the rules see it here.
+func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
+	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{Bytes: 1 << 30})
 	if err != nil {
 		return nil, err
 	}
-	s := &pooled{session: newSession(key.principal, p.server.id), followers: map[*follower]bool{}, uris: map[string]int{}}
+	if err := p.server.gateway.inspect(ex, &m, rule.Arguments); err != nil {
+		return nil, err
+	}
+	s := &pooled{session: newSession(key.principal, p.server.id), followers: followers{}, uris: map[string]int{}}
 	s.session.params = m
 	s.session.client = p.server.live().clientName(m.Params.Get("clientInfo"))
 	s.session.pooled = s
@@ -124,6 +130,9 @@ func (p *pool) room() bool {
 		return false
 	}
 	p.sessions[of] = slices.DeleteFunc(p.sessions[of], func(s *pooled) bool { return s == oldest })
+	if len(p.sessions[of]) == 0 { // clients choose the keys
+		delete(p.sessions, of)
+	}
 	p.server.gateway.sweeping.Go(oldest.session.close)
 	return true
 }
@@ -198,14 +207,26 @@ func (s *pooled) lastUsed() time.Time {
 	return s.used
 }
 
+// asker is the errand to which a question belongs that came with tag, nil if there
+// is none. Only over HTTP is the tag more than a guess: on a pipe a list that was
+// asked for during a call would be taken for what the server asks about.
+func (s *pooled) asker(tag *exchange, pipe bool) *errand {
+	if tag != nil && (!pipe || mayAsk(tag.msg.Method)) {
+		return tag.errand
+	}
+	return s.latest()
+}
+
 // latest is the errand to which a question belongs that names none.
 func (s *pooled) latest() *errand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.errands) == 0 {
-		return nil
+	for _, e := range slices.Backward(s.errands) {
+		if mayAsk(e.first.msg.Method) {
+			return e
+		}
 	}
-	return s.errands[len(s.errands)-1]
+	return nil
 }
 
 func (s *pooled) begins(e *errand) {

@@ -352,10 +352,9 @@ func (l *live) cleanRecord(r *audit.Record) {
 	}
 }
 
-// replaceMessage applies edits and reads the result again, so that what is sent
-// has passed the strict scan in the form in which it is sent.
+// replaceMessage applies edits and reads the result again.
 func replaceMessage(m **wire.Message, edits []wire.Edit) error {
-	edited, err := wire.Parse(wire.Splice((*m).Raw, edits...), wire.Limits{Bytes: 1 << 30})
+	edited, err := reread(wire.Splice((*m).Raw, edits...))
 	if err != nil {
 		return err
 	}

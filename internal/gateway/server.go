@@ -34,7 +34,7 @@ type server struct {
 	admission admission
 	transport http.RoundTripper
 	lists     wire.Memo     // as they were sent
-	stateless *link         // shared by all requests without a session
+	shared    *link         // of the local user's requests without a session
 	pool      pool          // sessions for modern clients
 	read      chan struct{} // closed when its definition was read in this run, or could not be
 	wasRead   sync.Once
@@ -85,6 +85,14 @@ func (s *server) open(l *link) (upstream.Conn, error) {
 		s.startFailed()
 		return nil, s.explain(nil, err)
 	}
+	// Nothing is said to a server of which there is no record.
+	if err := s.gateway.append(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)}); err != nil {
+		conn.Close()
+		if process {
+			s.gateway.processes.Add(-1)
+		}
+		return nil, decision.Wrap(decision.AuditUnavailable, err)
+	}
 	s.mu.Lock()
 	if closed = s.closed; !closed {
 		s.children[conn] = l
@@ -98,7 +106,6 @@ func (s *server) open(l *link) (upstream.Conn, error) {
 		}
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "%s is no longer configured", s.id)
 	}
-	s.gateway.note(&audit.Record{Kind: audit.ServerStarted, Server: s.id, Detail: s.describe(conn)})
 	go func() {
 		defer s.ending.Done()
 		<-conn.Done()
@@ -174,6 +181,13 @@ func (s *server) explain(conn upstream.Conn, err error) error {
 	return &decision.Refusal{Reason: reason, Detail: s.id, Err: err}
 }
 
+// isClosed reports whether the server is no longer configured as it was.
+func (s *server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 func (s *server) close() {
 	s.pool.close()
 	s.mu.Lock()
@@ -228,7 +242,7 @@ func (g *Gateway) newServer(c config.Server) *server {
 	if c.URL != "" {
 		s.transport = g.withTokens(c, upstream.NewTransport())
 	}
-	s.stateless = newLink(s, nil)
+	s.shared = newLink(s, nil)
 	s.pool = pool{server: s, sessions: map[poolKey][]*pooled{}}
 	return s
 }

@@ -47,6 +47,8 @@ type ask struct {
 	link   *link
 	id     wire.ID // as the server sent it
 	token  wire.ID // progress token that the client would use
+	// withdrawn is closed when the server has taken the question back.
+	withdrawn chan struct{}
 }
 
 func newSession(principal, mount string) *Session {
@@ -142,7 +144,7 @@ func (s *Session) begin(l *link, m *wire.Message) (wire.ID, *ask) {
 	s.lastAsk++
 	id := integerID(s.lastAsk)
 	token := tokenOf(m.Params.At("_meta", "progressToken"))
-	a := &ask{answer: make(chan *wire.Message, 1), link: l, id: m.ID, token: token}
+	a := &ask{answer: make(chan *wire.Message, 1), link: l, id: m.ID, token: token, withdrawn: make(chan struct{})}
 	s.asks[id] = a
 	return id, a
 }
@@ -154,13 +156,15 @@ func (s *Session) giveUp(id wire.ID) {
 }
 
 // fitCancelled gives a server's cancellation of its own question the id under
-// which the client knows it.
+// which the client knows it. Nobody waits for the answer from here on.
 func (s *Session) fitCancelled(ex *exchange) error {
 	requestID := ex.msg.Params.Get("requestId")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, a := range s.asks {
 		if a.link == ex.link && a.id == tokenOf(requestID) {
+			delete(s.asks, id)
+			close(a.withdrawn)
 			return replaceMessage(&ex.out, []wire.Edit{requestID.Replace([]byte(id))})
 		}
 	}

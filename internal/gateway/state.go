@@ -117,10 +117,6 @@ func questionDigest(method string, params []byte) string {
 	if params == nil { // roots/list needs none
 		params = []byte(`{}`)
 	}
-	text := []byte(method + "\x00")
-	if params != nil { // roots/list has none
-		text = append(text, wire.Canonical(params)...)
-	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(append([]byte(method+"\x00"), wire.Canonical(params)...))
 	return hex.EncodeToString(sum[:])
 }

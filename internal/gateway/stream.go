@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// The bounds of what one session, or one request of the stateless revision, may
-// make us hold for a client that does not read. A session is one client, so a
-// client that is slow takes nothing from others.
+// The bounds of what one session, or one request of the modern era, may make us
+// hold for a client that does not read. A session is one client, so a client that
+// is slow takes nothing from others.
 const (
 	// maxQueuedEvents and maxQueuedBytes wait for connections that are open. A burst
 	// of progress or a few pictures fit; what exceeds them comes faster than the

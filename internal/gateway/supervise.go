@@ -130,7 +130,7 @@ func (g *Gateway) startProcess() error {
 // wrong one.
 func (s *server) linkOf(principal string) *link {
 	if s.config.URL != "" || principal == s.gateway.localUser {
-		return s.stateless
+		return s.shared
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,7 +27,7 @@ const ownToken = "gatehouse-upstream-token-5b1e"
 
 // guarded is a server that wants ownToken and whose tool repeats it.
 type guarded struct {
-	more string // scope that tools/call needs besides; "" for none
+	more    string // scope that tools/call needs besides; "" for none
 	mu      sync.Mutex
 	seen    []string // Authorization headers
 	refused []string // methods

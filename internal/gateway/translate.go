@@ -52,7 +52,7 @@ func legacyRequest(m *wire.Message, id wire.ID, token []byte) (*wire.Message, er
 	}
 	params := updated(m.Params, wire.Change{Key: "_meta", Raw: metaRaw},
 		wire.Change{Key: "inputResponses"}, wire.Change{Key: "requestState"})
-	return wire.Parse(wire.NewRequest(id, m.Method, params), wire.Limits{Bytes: 1 << 30})
+	return reread(wire.NewRequest(id, m.Method, params))
 }
 
 // modernRequest is a request for a server without sessions: all that a session
@@ -72,7 +72,7 @@ func modernRequest(m *wire.Message, id wire.ID, s *Session, more ...wire.Change)
 	changes = append([]wire.Change{
 		{Key: "_meta", Raw: updated(m.Params.Get("_meta"), changes...)}, {Key: "task"},
 	}, more...)
-	return wire.Parse(wire.NewRequest(id, m.Method, updated(m.Params, changes...)), wire.Limits{Bytes: 1 << 30})
+	return reread(wire.NewRequest(id, m.Method, updated(m.Params, changes...)))
 }
 
 // levelOf is the level in the parameters of logging/setLevel, nil if none was set.
@@ -111,7 +111,7 @@ func modernAnswer(method string, id wire.ID, m *wire.Message) (*wire.Message, in
 		if code == wire.CodeResourceNotFound { // "-32602 (was -32002)"
 			edits = append(edits, m.Error.Get("code").Replace(fmt.Appendf(nil, "%d", wire.CodeInvalidParams)))
 		}
-		out, err := wire.Parse(wire.Splice(m.Raw, edits...), wire.Limits{Bytes: 1 << 30})
+		out, err := reread(wire.Splice(m.Raw, edits...))
 		return out, modernStatus(int(code)), err
 	}
 	changes := []wire.Change{{Key: "resultType", Raw: []byte(`"` + wire.ResultComplete + `"`)}}
@@ -119,7 +119,7 @@ func modernAnswer(method string, id wire.ID, m *wire.Message) (*wire.Message, in
 		// A server that says nothing about keeping its answer allows nothing.
 		changes = append(changes, wire.Change{Key: "ttlMs", Raw: []byte(`0`)}, wire.Change{Key: "cacheScope", Raw: []byte(`"private"`)})
 	}
-	out, err := wire.Parse(wire.Splice(m.Raw, m.IDEdit(id), resultEdit(m.Result, changes)), wire.Limits{Bytes: 1 << 30})
+	out, err := reread(wire.Splice(m.Raw, m.IDEdit(id), resultEdit(m.Result, changes)))
 	return out, http.StatusOK, err
 }
 
@@ -134,7 +134,7 @@ func legacyAnswer(method string, id wire.ID, m *wire.Message) (*wire.Message, er
 	} else {
 		edits = append(edits, resultEdit(m.Result, []wire.Change{{Key: "resultType"}, {Key: "ttlMs"}, {Key: "cacheScope"}}))
 	}
-	return wire.Parse(wire.Splice(m.Raw, edits...), wire.Limits{Bytes: 1 << 30})
+	return reread(wire.Splice(m.Raw, edits...))
 }
 
 // resultEdit changes a result that is an object, as every result of MCP is; any

@@ -133,7 +133,10 @@ func (s *session) post(body []byte) (head, []byte, error) {
 	if err != nil {
 		return h, nil, err
 	}
-	s.in, err = readBody(s.r, h, s.in)
+	if s.in, err = readBody(s.r, h, s.in); h.stream {
+		h.json = true
+		return h, answerOf(s.in), err
+	}
 	return h, s.in, err
 }
 

@@ -22,6 +22,7 @@ type head struct {
 	length       int
 	chunked      bool
 	json         bool
+	stream       bool // text/event-stream
 	closing      bool
 	session      string
 }
@@ -72,6 +73,7 @@ func (h *head) field(name, value []byte) (err error) {
 		h.chunked = bytes.EqualFold(value, []byte("chunked"))
 	case is("content-type"):
 		h.json = bytes.HasPrefix(value, []byte("application/json"))
+		h.stream = bytes.HasPrefix(value, []byte("text/event-stream"))
 	case is("connection"):
 		h.closing = bytes.EqualFold(value, []byte("close"))
 	case is("mcp-session-id"):
@@ -113,6 +115,17 @@ func readBody(r *bufio.Reader, h head, b []byte) ([]byte, error) {
 			return b, nil
 		}
 	}
+}
+
+// answerOf is the data of the last event of a stream: a call that takes long is
+// answered by one.
+func answerOf(stream []byte) []byte {
+	begin := bytes.LastIndex(stream, []byte("data: "))
+	if begin < 0 {
+		return nil
+	}
+	data, _, _ := bytes.Cut(stream[begin+len("data: "):], []byte{'\n'})
+	return data
 }
 
 func readMore(r *bufio.Reader, b []byte, n int) ([]byte, error) {
