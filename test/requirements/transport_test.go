@@ -180,7 +180,7 @@ func Test_R108_parameter_headers_are_not_believed_and_bounded(t *testing.T) {
 			t.Errorf("another region in the header: answered %d %s", r.status, r.raw)
 		}
 		for name, value := range map[string]string{"plain": strings.Repeat("x", 200<<10), "encoded": sentinel(strings.Repeat("x", 150<<10))} {
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"x"}}}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,8 +195,7 @@ func Test_R108_parameter_headers_are_not_believed_and_bounded(t *testing.T) {
 			}
 		}
 	})
-	quiet(t, got, "tools/list")
-	quiet(t, got, "tools/call")
+	quiet(t, got, "tools/call") // tools/list the gateway sends by itself
 }
 
 func Test_R109_possible_headers_are_mirrored(t *testing.T) {
