@@ -587,3 +587,25 @@ func TestErrand_abandoned_calls_give_way(t *testing.T) {
 		}
 	})
 }
+
+// A question that its server takes back is no longer put to the client.
+func TestErrand_a_withdrawn_question_is_not_asked_again(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		withdraw := make(chan struct{})
+		h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, out *stream) string {
+			if m.Method == wire.MethodToolsCall {
+				out.send(`{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"Who is it?","requestedSchema":{"type":"object","properties":{}}}}`)
+				<-withdraw
+				out.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}`)
+				time.Sleep(time.Second)
+			}
+			return ""
+		}}, legacyOnly)
+		defer h.close()
+		next := again(t, h.try("hello", "", "", nil), ada)
+		next = next[strings.Index(next, `,"requestState"`):] // without an answer
+		close(withdraw)
+		synctest.Wait()
+		h.passed(h.try("hello", next, "", nil))
+	})
+}

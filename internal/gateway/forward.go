@@ -116,6 +116,11 @@ func (g *Gateway) fromServer(l *link, m *wire.Message, tag *exchange) {
 	if l.session != nil {
 		ctx = l.session.ctx
 	}
+	if m.Method == wire.NotifyCancelled && l.session != nil && l.session.pooled != nil {
+		// Nobody waits for it but the question itself.
+		l.session.pooled.withdraw(tokenOf(m.Params.Get("requestId")))
+		return
+	}
 	mount := l.mount()
 	if tag != nil {
 		if tag, m = tag.recipient(m); m == nil {
@@ -303,6 +308,7 @@ func (g *Gateway) askModern(ctx context.Context, ex *exchange, p *pooled) (upstr
 		return upstream.Answer{}, decision.Refuse(decision.Unsupported, "no call is under way in which the client could be asked")
 	}
 	ex.clock.ask(+1)
+	defer p.asks(ex.msg.ID, ex.cancel)()
 	answer, err := e.ask(ctx, ex.out.Method, ex.out.Params.Raw())
 	if err != nil {
 		return upstream.Answer{}, err

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -34,6 +35,8 @@ type pooled struct {
 	errands   []*errand // that run in it, the latest last
 	followers followers
 	uris      map[string]int // followers of each resource
+	// questions that are open, by the server's id, and what ends the wait for them.
+	questions map[wire.ID]context.CancelCauseFunc
 }
 
 const (
@@ -101,7 +104,7 @@ func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
 	if err := p.server.gateway.inspect(ex, &m, rule.Arguments); err != nil {
 		return nil, err
 	}
-	s := &pooled{session: newSession(key.principal, p.server.id), followers: followers{}, uris: map[string]int{}}
+	s := &pooled{session: newSession(key.principal, p.server.id), followers: followers{}, uris: map[string]int{}, questions: map[wire.ID]context.CancelCauseFunc{}}
 	s.session.params = m
 	s.session.client = p.server.live().clientName(m.Params.Get("clientInfo"))
 	s.session.pooled = s
@@ -239,6 +242,28 @@ func (s *pooled) ends(e *errand) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.errands = slices.DeleteFunc(s.errands, func(other *errand) bool { return other == e })
+}
+
+// asks keeps how to end a question until it is answered.
+func (s *pooled) asks(id wire.ID, end context.CancelCauseFunc) (answered func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.questions[id] = end
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.questions, id)
+	}
+}
+
+// withdraw ends the wait for a question that its server has taken back.
+func (s *pooled) withdraw(id wire.ID) {
+	s.mu.Lock()
+	end := s.questions[id]
+	s.mu.Unlock()
+	if end != nil {
+		end(decision.Refuse(decision.Cancelled, "by the server"))
+	}
 }
 
 // mayAsk tells the methods in whose answers a modern server may ask for input:
