@@ -243,20 +243,27 @@ func (e *errand) tell() {
 // for it, within bounds, also if it is over by now: begun anew, the call would be
 // carried out twice.
 func (e *errand) leftBy(ex *exchange) {
+	if e.endsWith(ex) {
+		e.gateway.dropErrand(e) // without mu: giveWay locks in the other order
+	}
+}
+
+// endsWith ends the waiting of ex and reports whether nobody will come back.
+func (e *errand) endsWith(ex *exchange) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.holder != ex {
-		return
+		return false
 	}
 	e.holder, e.left = nil, time.Now()
 	if e.told {
-		e.gateway.dropErrand(e)
-		return
+		return true
 	}
 	e.expiry = time.AfterFunc(e.gateway.thinkingTime(), func() {
 		e.cancel(decision.Refuse(decision.ClientGone, "the client did not come back with its answer"))
 		e.gateway.dropErrand(e)
 	})
+	return false
 }
 
 // waiting is the exchange that waits for the outcome now, nil if none does.
