@@ -609,3 +609,34 @@ func TestErrand_a_withdrawn_question_is_not_asked_again(t *testing.T) {
 		h.passed(h.try("hello", next, "", nil))
 	})
 }
+
+// An answer that crosses with the end of its question is no error of the client's.
+func TestAnswered_late(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, out *stream) string {
+			if m.Method == wire.MethodToolsCall {
+				out.send(`{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"Who is it?"}}`)
+			}
+			return "" // without waiting
+		}}, "")
+		defer h.close()
+		s := h.open(`{"elicitation":{}}`)
+		asked := make(chan wire.ID, 1)
+		h.passed(h.callWith(s, "hello", func(raw []byte) error {
+			if m, err := wire.Parse(raw, wire.Limits{}); err == nil && m.Method == wire.MethodElicit {
+				asked <- m.ID
+			}
+			return nil
+		}))
+		id := <-asked
+		for _, c := range []struct {
+			id     wire.ID
+			status int
+		}{{id, http.StatusAccepted}, {id, http.StatusAccepted}, {"99", http.StatusBadRequest}, {`"x"`, http.StatusBadRequest}} {
+			r := h.g.Handle(t.Context(), wire.NewResult(c.id, []byte(ada)), h.peer(s, nil))
+			if r.Status != c.status {
+				t.Errorf("the answer to %s got the status %d, want %d", c.id, r.Status, c.status)
+			}
+		}
+	})
+}

@@ -429,10 +429,16 @@ func tokenOf(v wire.Value) wire.ID {
 // answered takes a client's response to a question of a server; the exchange that
 // asked inspects and records it.
 func (g *Gateway) answered(ex *exchange) Reply {
-	if ex.session == nil || !ex.session.answered(ex.msg) {
-		return g.refuse(ex, decision.Refuse(decision.Malformed, "nobody waits for this response"))
+	switch {
+	case ex.session == nil:
+	case ex.session.answered(ex.msg):
+		return Reply{Status: http.StatusAccepted}
+	case ex.session.asked(ex.msg.ID):
+		// The client could not know that the question was withdrawn while it answered;
+		// some take an error for the end of the session.
+		return g.refuse(ex, &statusError{http.StatusAccepted, decision.Refuse(decision.NotFound, "the question was withdrawn")})
 	}
-	return Reply{Status: http.StatusAccepted}
+	return g.refuse(ex, decision.Refuse(decision.Malformed, "nobody waits for this response"))
 }
 
 // reply hands out the answer, after the closing record was written.

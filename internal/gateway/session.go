@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,6 +136,14 @@ func (s *Session) answered(m *wire.Message) bool {
 	}
 	waiting.answer <- m
 	return true
+}
+
+// asked reports whether the client was ever asked under this id.
+func (s *Session) asked(id wire.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	return err == nil && n > 0 && n <= s.lastAsk
 }
 
 // begin registers a question to the client under an id of our own.
