@@ -640,3 +640,33 @@ func TestAnswered_late(t *testing.T) {
 		}
 	})
 }
+
+// Questions that only a careless client finds must not get past the checks.
+func TestCheckInputRequests_every_form_is_looked_at(t *testing.T) {
+	const ask = `{"method":"elicitation/create","params":{"message":"Which?","requestedSchema":{"type":"object","properties":{}}}}`
+	for result, passes := range map[string]bool{
+		`"resultType":"input_required","inputRequests":{"q":` + ask + `}`:                                                            true,
+		`"resultType":"input_required","InputRequests":{"q":` + ask + `}`:                                                            false,
+		`"resultType":"input_required","inputRequests":[` + ask + `]`:                                                                false,
+		`"ResultType":"input_required","inputRequests":{"q":` + ask + `}`:                                                            false,
+		`"resultType":"input_required","inputRequests":{"q":{"Method":"sampling/createMessage","method":"elicitation/create"}}`:      false,
+		`"resultType":"input_required","inputRequests":{"q":{"method":"elicitation/create","Params":{"url":"javascript:alert(1)"}}}`: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, _ *stream) string {
+				if m.Method == wire.MethodToolsCall {
+					return "{" + result + "}"
+				}
+				return ""
+			}}, modernOnly)
+			defer h.close()
+			r := h.try("hello", "", "", nil)
+			if got := strings.Contains(string(r.Body), `"message":"Which?"`); got != passes {
+				t.Errorf("%s: answered %s", result, r.Body)
+			}
+			if !passes {
+				h.refused(r, "upstream-invalid")
+			}
+		})
+	}
+}

@@ -117,8 +117,21 @@ func (g *Gateway) presentation(ex *exchange) (upstream.Answer, error) {
 // that the client has not declared support for". They stand in results of other
 // types too: that of tasks/get is complete while the task waits for input.
 func checkInputRequests(ex *exchange) error {
+	result := ex.answer.Result
+	// What stands under another spelling, or in another form, is looked at by nobody
+	// here and may be read by a client.
+	if twin, found := result.Lookalike("resultType", "inputRequests", "requestState"); found {
+		return decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(twin))
+	}
+	requests := result.Get("inputRequests")
+	if requests.Exists() && requests.Kind() != '{' {
+		return decision.Refuse(decision.UpstreamInvalid, "inputRequests is no object")
+	}
 	capabilities := ex.msg.Params.At("_meta", wire.MetaCapabilities)
-	for _, q := range ex.answer.Result.Get("inputRequests").Members() {
+	for _, q := range requests.Members() {
+		if twin, found := q.Lookalike("method", "params"); found {
+			return decision.Refuse(decision.UpstreamInvalid, "a member named %s", printable(twin))
+		}
 		method := q.Get("method").Text()
 		if declared(capabilities, method, q.Get("params")) {
 			if err := properQuestion(method, q.Get("params")); err != nil {

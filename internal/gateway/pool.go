@@ -76,7 +76,7 @@ func (p *pool) lease(ex *exchange) (*pooled, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p.sessions[key] = append(list, s)
+	p.sessions[key] = append(p.sessions[key], s) // not list: room may have changed it
 	return s, s.enter(alone), nil
 }
 
@@ -97,7 +97,7 @@ func (p *pool) key(ex *exchange) (poolKey, []byte) {
 // open begins a session. What the client says of itself leaves with initialize,
 // before its own request was looked at, so the rules see it here.
 func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
-	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), wire.Limits{Bytes: 1 << 30})
+	m, err := wire.Parse(wire.NewRequest(`"gatehouse"`, wire.MethodInitialize, params), ownLimits)
 	if err != nil {
 		return nil, err
 	}
