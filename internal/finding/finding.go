@@ -9,13 +9,24 @@ import "gatehouse/internal/rule"
 type Finding struct {
 	Rule     string        `json:"rule"`
 	Severity rule.Severity `json:"severity"`
-	Surface  string        `json:"surface"`
-	Server   string        `json:"server,omitempty"`
-	Name     string        `json:"name,omitempty"`  // tool, prompt or resource
-	Field    string        `json:"field,omitempty"` // JSON Pointer (RFC 6901) into the message or definition
-	Detail   string        `json:"detail,omitempty"`
-	Excerpt  string        `json:"excerpt,omitempty"` // with hidden characters written as \u{…}; empty for secrets
+	// Confidence is how likely the finding is right, from 0 to 1.
+	Confidence float64 `json:"confidence,omitempty"`
+	Surface    string  `json:"surface"`
+	Server     string  `json:"server,omitempty"`
+	Name       string  `json:"name,omitempty"`  // tool, prompt or resource
+	Field      string  `json:"field,omitempty"` // JSON Pointer (RFC 6901) into the message or definition
+	Detail     string  `json:"detail,omitempty"`
+	// Decoded is what the excerpt says once it is decoded; empty if it is readable as it
+	// stands.
+	Decoded string `json:"decoded,omitempty"`
+	Excerpt string `json:"excerpt,omitempty"` // with hidden characters written as \u{…}; empty for secrets
 	// Effect says what was done: "reported", "redacted", "refused",
 	// "quarantined", "would-redact", "would-refuse".
 	Effect string `json:"effect,omitempty"`
+}
+
+// Acts says whether the finding is bad and sure enough to keep something from being
+// used. A finding without a confidence is certain.
+func (f *Finding) Acts() bool {
+	return f.Severity >= rule.High && (f.Confidence == 0 || f.Confidence >= rule.Hard)
 }

@@ -234,7 +234,7 @@ func (s *server) judge(d approval.Definition) error {
 }
 
 func lesser(findings []finding.Finding) []finding.Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.Severity >= rule.High })
+	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.Acts() })
 }
 
 // inspectItems shows every string of every definition to the rules.
@@ -363,7 +363,7 @@ const maxRemembered = 10_000
 func (l *live) objections(findings []finding.Finding) []finding.Finding {
 	var list []finding.Finding
 	for _, f := range findings {
-		if f.Severity >= rule.High && !l.reports(f.Rule) {
+		if f.Acts() && !l.reports(f.Rule) {
 			list = append(list, f)
 		}
 	}

@@ -218,7 +218,7 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 		}
 		if place := out.place(m.Severity); place != nil {
 			*place = finding.Finding{
-				Rule: m.Rule, Severity: m.Severity, Surface: subject.Surface.String(), Server: subject.Server,
+				Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
 				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: strings.Clone(m.Detail),
 				Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
 			}
@@ -252,7 +252,7 @@ func (out *Outcome) place(severity rule.Severity) *finding.Finding {
 func (i *Inspector) effect(subject rule.Subject, m rule.Found) string {
 	action := m.Action
 	switch {
-	case subject.Surface&rule.Definitions != 0:
+	case subject.Surface&rule.Definitions != 0, m.Confidence < rule.Hard:
 		return "reported"
 	case subject.Surface&rule.ToServer != 0:
 		if action == rule.Redact {

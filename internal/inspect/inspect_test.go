@@ -398,7 +398,7 @@ func Test_findings_are_bounded_and_effects_are_not(t *testing.T) {
 func Test_a_finding_says_where_and_what(t *testing.T) {
 	i := New([]rule.Rule{word("w", "dan\u202eger", rule.Match{Detail: "a bad word"})}, nil)
 	out, _ := message(t, i, `{"a/b":[0,{"c":"so dan\u202eger ous"}]}`, rule.ToolResult)
-	want := []finding.Finding{{Rule: "w", Severity: rule.High, Surface: "tool-result", Server: "files", Name: "read",
+	want := []finding.Finding{{Rule: "w", Severity: rule.High, Confidence: 1, Surface: "tool-result", Server: "files", Name: "read",
 		Field: "/a~1b/1/c", Detail: "a bad word", Excerpt: `dan\u202eger`, Effect: "reported"}}
 	if diff := cmp.Diff(want, out.Findings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -68,6 +69,13 @@ type Found struct {
 	Match
 }
 
+// Rated is a match of the rule with the severity and the confidence that it has.
+func (r *Rule) Rated(m Match) Match {
+	m.Severity = cmp.Or(m.Severity, r.Severity)
+	m.Confidence = cmp.Or(m.Confidence, r.Confidence, 1)
+	return m
+}
+
 // Detect shows a text to each rule and appends what they find, rated. It fails where
 // a rule fails, or says something about a text that cannot be.
 func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
@@ -87,10 +95,7 @@ func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
 			if m.Start < 0 || m.End > len(subject.Text) || m.Start >= m.End {
 				return nil, fmt.Errorf("rule %s: a match outside its text", one.ID)
 			}
-			if m.Severity == Unrated {
-				m.Severity = one.Severity
-			}
-			all = append(all, Found{one.ID, m})
+			all = append(all, Found{one.ID, one.Rated(m)})
 		}
 	}
 	return all, nil

@@ -141,11 +141,24 @@ const (
 	Refuse
 )
 
+// Hard is the confidence from which a match stands alone: it acts, which is to say
+// that it redacts, refuses or quarantines. What is less sure needs company.
+const Hard = 0.9
+
+// MaxDecoded bounds Match.Decoded, in bytes.
+const MaxDecoded = 200
+
 // Match is one place in a Subject's text that a rule recognised.
 type Match struct {
-	Start, End  int      // byte offsets in Subject.Text, Start < End
-	Severity    Severity // Unrated: the rule's own
-	Detail      string   // what was recognised, in words, without repeating a secret
+	Start, End int      // byte offsets in Subject.Text, Start < End
+	Severity   Severity // Unrated: the rule's own
+	// Confidence is how likely it is, from 0 to 1, that the match is what its rule
+	// looks for; 0 means the rule's own. How bad that would be is the severity.
+	Confidence float64
+	Detail     string // what was recognised, in words, without repeating a secret
+	// Decoded is what the span says once it is decoded, if it was not readable as it
+	// stands; at most MaxDecoded bytes, and never a secret.
+	Decoded     string
 	Action      Action
 	Replacement string // what stands in place of the span after Redact
 }
@@ -155,9 +168,12 @@ type Rule struct {
 	ID       string // kebab-case; never renamed, never reused
 	Title    string // one line for people
 	Severity Severity
-	Surfaces Surface  // what it wants to be shown
-	Refs     []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
-	Doc      string   // doc.md of the rule's folder
+	// Confidence of a match that states none; 0 means certain, so that a rule that
+	// says nothing of it is enforced.
+	Confidence float64
+	Surfaces   Surface  // what it wants to be shown
+	Refs       []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
+	Doc        string   // doc.md of the rule's folder
 	// Literals are those that Detect asks its Subject for.
 	Literals []*Literals
 	// Detect reads one text. It must be deterministic, linear in the length of

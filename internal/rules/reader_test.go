@@ -40,10 +40,7 @@ func alike(t *testing.T, text string) {
 				t.Fatal(err)
 			}
 			for _, m := range matches {
-				if m.Severity == rule.Unrated {
-					m.Severity = r.Severity
-				}
-				want = append(want, rule.Found{Rule: r.ID, Match: m})
+				want = append(want, rule.Found{Rule: r.ID, Match: r.Rated(m)})
 			}
 		}
 		got, err := readers[surface].Detect(subject, nil)

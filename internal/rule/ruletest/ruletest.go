@@ -9,7 +9,8 @@
 //	text       the text as it is, without the last line feed, or
 //	text.json  the text as a JSON string, for invisible characters and for
 //	           credentials that no file should hold in one piece
-//	want       a line for each match: SEVERITY ACTION START-END DETAIL
+//	want       a line for each match: SEVERITY ACTION START-END DETAIL, and the
+//	           confidence in brackets if it is below 1
 //
 // With -update the want sections are written anew, for review as a diff.
 package ruletest
@@ -205,22 +206,22 @@ func format(r rule.Rule, matches []rule.Match) string {
 	var out strings.Builder
 	for _, m := range matches {
 		action := [...]string{rule.Report: "report", rule.Redact: "redact", rule.Refuse: "refuse"}[m.Action]
-		fmt.Fprintf(&out, "%v %s %d-%d %s\n", severity(r, m), action, m.Start, m.End, m.Detail)
+		fmt.Fprintf(&out, "%v %s %d-%d %s", r.Rated(m).Severity, action, m.Start, m.End, m.Detail)
+		if confidence := r.Rated(m).Confidence; confidence < 1 {
+			fmt.Fprintf(&out, " (%.2f)", confidence)
+		}
+		out.WriteByte('\n')
 	}
 	return out.String()
 }
 
-func severity(r rule.Rule, m rule.Match) rule.Severity {
-	if m.Severity == rule.Unrated {
-		return r.Severity
-	}
-	return m.Severity
-}
-
+// worst is the highest severity of the matches that act by themselves.
 func worst(r rule.Rule, matches []rule.Match) rule.Severity {
 	var most rule.Severity
 	for _, m := range matches {
-		most = max(most, severity(r, m))
+		if m = r.Rated(m); m.Confidence >= rule.Hard {
+			most = max(most, m.Severity)
+		}
 	}
 	return most
 }
@@ -268,8 +269,7 @@ func inReader(t *testing.T, r rule.Rule, subject rule.Subject, alone []rule.Matc
 	}
 	var want []rule.Found
 	for _, m := range alone {
-		m.Severity = severity(r, m)
-		want = append(want, rule.Found{Rule: r.ID, Match: m})
+		want = append(want, rule.Found{Rule: r.ID, Match: r.Rated(m)})
 	}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("in a reader it answers differently (-alone +reader):\n%s", diff)
