@@ -200,7 +200,7 @@ func judge(inspector *inspect.Inspector, row *Row) (v verdict) {
 		}
 		rules[f.Rule] = true
 		v.score = max(v.score, confidence(f))
-		if f.Acts() {
+		if confidence(f) >= rule.Hard {
 			acting[f.Rule] = true
 		}
 	}

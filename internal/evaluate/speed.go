@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/inspect"
@@ -62,11 +63,12 @@ func (t *timing) take(piece Row) {
 	t.pieces = append(t.pieces, piece)
 }
 
-// measure shows the pieces to the rules, one after the other, and takes the time.
-// What is left over is a piece too if there is no whole one.
+// measure shows the pieces to the rules, one after the other, and takes the time. If
+// there is no whole one, what there is is repeated until it is.
 func (t *timing) measure(inspector *inspect.Inspector) (Speed, error) {
 	if len(t.pieces) == 0 {
 		for _, piece := range t.partial {
+			piece.Text = strings.Repeat(piece.Text+"\n\n", pieceBytes/len(piece.Text)+1)
 			t.pieces = append(t.pieces, *piece)
 		}
 	}

@@ -318,13 +318,13 @@ func hostile(t *testing.T, r rule.Rule, size int) []rule.Subject {
 	for _, piece := range pieces {
 		add(base, piece)
 	}
-	paths, err := filepath.Glob("testdata/*.txtar")
+	cases, err := sample.Cases(".", r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range paths {
-		if s, _ := read(t, r, path); s.Text != "" {
-			add(s, s.Text)
+	for _, s := range cases {
+		if s.Subject.Text != "" {
+			add(s.Subject, s.Subject.Text)
 		}
 	}
 	return subjects
