@@ -39,6 +39,7 @@ var layers = [][]string{
 // sideways are the imports within one layer, each with the reason for it.
 var sideways = map[string]string{
 	"internal/finding → internal/rule": "a finding carries the severity that the rule gave it",
+	"internal/rule → internal/rule/*":  "a text is decoded once for all rules",
 	"internal/rule/* → internal/rule":  "the wording and the tests of rules are made of its vocabulary",
 }
 

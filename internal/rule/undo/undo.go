@@ -9,6 +9,7 @@ package undo
 import (
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -63,7 +64,6 @@ const (
 type View struct {
 	Text     string
 	segments []segment
-	end      int // of the last segment, in the text
 }
 
 // segment is a stretch of a view up to the next one.
@@ -122,6 +122,17 @@ func (v *View) Decoded(found func(start, end, from, to int, way Way)) {
 	}
 }
 
+// Last is the way of the first encoded stretch, which is that of all where a disguise
+// was taken off.
+func (v *View) Last() Way {
+	for _, s := range v.segments {
+		if s.way != 0 {
+			return s.way
+		}
+	}
+	return 0
+}
+
 func (v *View) index(at int) int {
 	i, found := slices.BinarySearchFunc(v.segments, at, func(s segment, at int) int { return int(s.at) - at })
 	if !found {
@@ -150,6 +161,18 @@ type runs struct {
 	plain []byte
 
 	numbered []number // of the list that is being read
+}
+
+var pool = sync.Pool{New: func() any { return new(runs) }}
+
+// maxKept is how many runs wait, as memory, for the next text.
+const maxKept = 1 << 14
+
+func (r *runs) end() {
+	r.back(0, 0)
+	if cap(r.list) <= maxKept && cap(r.plain) <= maxKept && cap(r.numbered) <= maxKept {
+		pool.Put(r)
+	}
 }
 
 func (r *runs) add(start, end int, way Way, plain string) {
@@ -254,7 +277,8 @@ func alnum(b byte) bool  { return letter(b) || digit(b) }
 // turned back.
 func Views(text string, hints []Hint, not Way) []*View {
 	var all []*View
-	r := runs{}
+	r := pool.Get().(*runs)
+	defer r.end()
 	r.escapes(text)
 	r.tokens(text)
 	r.numbers(text)
