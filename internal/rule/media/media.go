@@ -178,7 +178,10 @@ func (r *reader) say(b []byte) {
 	}
 	if room := MaxText - len(r.text) - 1; len(b) > room {
 		r.file.Cut = true
-		b = withoutHalf(b[:max(room, 0)])
+		if room <= 0 {
+			return
+		}
+		b = withoutHalf(b[:room])
 	}
 	isUTF8 := utf8.Valid(b)
 	for _, c := range b {
