@@ -251,41 +251,27 @@ func (d *Document) View(i int, buf []byte) (text string, grown []byte) {
 	return unsafe.String(unsafe.SliceData(b), len(b)), buf
 }
 
-// maxBefore is how many strings and how many other bytes before a string are looked at
-// for the beginning of its object.
-const maxBefore = 256
-
-// Around is the object that has Strings[i] as the value of a member; absent if
-// Strings[i] is no such value, or if its object begins too far before it.
+// Around is the object that has Strings[i] in the value of a member; absent if there is
+// none. It is looked for backwards: for one string of each object of a document, that
+// takes at most the length of the document for each level of nesting.
 func (d *Document) Around(i int) Value {
-	key := d.Strings[i].Key
+	key := int(d.Strings[i].Key)
 	if key < 0 || d.Strings[i].IsKey {
 		return Value{}
 	}
-	depth, before := 0, int(key)-1 // the string that comes next on the way back
-	pos := int(d.Strings[key].Start) - 2
-	for range maxBefore {
-		if pos < 0 {
-			break
-		}
+	depth, before := 0, key-1 // the string that comes next on the way back
+	for pos := int(d.Strings[key].Start) - 2; pos >= 0; pos-- {
 		switch d.Raw[pos] {
 		case '"':
-			if before < 0 || int(key)-before > maxBefore {
-				return Value{}
-			}
 			pos = int(d.Strings[before].Start) - 1
 			before--
 		case '}', ']':
 			depth++
 		case '{', '[':
 			if depth--; depth < 0 {
-				if d.Raw[pos] != '{' {
-					return Value{}
-				}
 				return Value{d.Raw, pos, skipNested(d.Raw, pos)}
 			}
 		}
-		pos--
 	}
 	return Value{}
 }

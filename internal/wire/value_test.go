@@ -352,7 +352,7 @@ func TestAround(t *testing.T) {
 	far := `{"a":1,` + strings.Repeat(" ", 300) + `"b":"x"}`
 	for text, want := range map[string]string{
 		`{"a":"x"}`: `{"a":"x"}`, `{"q":{"r":[{"s":"}{"}]},"a":"x","z":1}`: `{"q":{"r":[{"s":"}{"}]},"a":"x","z":1}`,
-		`[{"a":"y"},{"b":{"a":"x"}}]`: `{"a":"x"}`, `["x"]`: "", `{"b":["x"]}`: `{"b":["x"]}`, `{"x":1}`: "", far: "",
+		`[{"a":"y"},{"b":{"a":"x"}}]`: `{"a":"x"}`, `["x"]`: "", `{"b":["x"]}`: `{"b":["x"]}`, `{"x":1}`: "", far: far,
 	} {
 		doc, err := Scan([]byte(text), Limits{})
 		if err != nil {
