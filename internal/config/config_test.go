@@ -590,7 +590,11 @@ func Test_every_key_is_documented_with_its_default(t *testing.T) {
 			if !found {
 				t.Errorf("%s%s is not documented", prefix, name)
 			}
-			if standard, has := value["default"]; has && !strings.Contains(row, fmt.Sprint(standard)) {
+			standard, has := value["default"]
+			if list, is := standard.([]string); is {
+				standard = "[" + strings.Join(list, ", ") + "]"
+			}
+			if has && !strings.Contains(row, fmt.Sprint(standard)) {
 				t.Errorf("%s%s: documented default %q, really %v", prefix, name, strings.TrimSpace(row), standard)
 			}
 		}
