@@ -2,9 +2,10 @@ package rule
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
+
+	"gatehouse/internal/rule/undo"
 )
 
 // Reader shows texts to rules and does once for all of them what each would have to
@@ -35,6 +36,9 @@ func NewReader(rules []Rule) *Reader {
 				r.literals = append(r.literals, l)
 			}
 		}
+	}
+	if slices.ContainsFunc(rules, func(r Rule) bool { return !r.AsWritten }) {
+		r.literals = append(r.literals, disguises)
 	}
 	for form := range forms {
 		r.passes[form] = r.newPass(form)
@@ -76,29 +80,25 @@ func (r *Rule) Rated(m Match) Match {
 	return m
 }
 
-// Detect shows a text to each rule and appends what they find, rated. It fails where
-// a rule fails, or says something about a text that cannot be.
+// Detect shows a text to each rule, and what its encoded parts say, and appends what
+// they find, rated. It fails where a rule fails, or says something about a text that
+// cannot be.
 func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
 	if len(r.rules) == 0 {
 		return all, nil
 	}
+	l := look{reader: r, found: all, left: maxUndone*len(subject.Text) + maxUndoneShort}
+	if err := l.show(subject, nil); err != nil {
+		return nil, err
+	}
+	return l.all(), nil
+}
+
+// begin is a reading of the text of a subject.
+func (r *Reader) begin(subject *Subject) *reading {
 	subject.reading = r.readings.Get().(*reading)
 	subject.reading.text = subject.Text
-	defer subject.reading.end()
-	for i := range r.rules {
-		one := &r.rules[i]
-		matches, err := one.Detect(subject)
-		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", one.ID, err)
-		}
-		for _, m := range matches {
-			if m.Start < 0 || m.End > len(subject.Text) || m.Start >= m.End {
-				return nil, fmt.Errorf("rule %s: a match outside its text", one.ID)
-			}
-			all = append(all, Found{one.ID, one.Rated(m)})
-		}
-	}
-	return all, nil
+	return subject.reading
 }
 
 const (
@@ -120,6 +120,9 @@ type reading struct {
 	passed   [forms]bool
 	tooMany  [forms]bool
 	found    [][]hit // by the index of the Literals
+	above    *layer  // the text in which this one was encoded; nil if it is as sent
+	views    []*undo.View
+	isViewed bool
 }
 
 // end makes the reading ready for the next text.

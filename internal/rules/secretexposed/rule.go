@@ -21,6 +21,7 @@ var Rule = rule.Rule{
 	Surfaces: rule.FromServer | rule.ToServer,
 	Refs:     []string{"OWASP-MCP01:2025", "SAFE-T1502", "SAFE-T1911", "CWE-200", "CWE-522"},
 	Doc:      doc,
+	Secret:   true,
 	Literals: []*rule.Literals{literals},
 	Detect:   detect,
 }
