@@ -59,11 +59,21 @@ func (j *joined) add(index, from int, text string) {
 	j.text = append(j.text, text...)
 }
 
-// join enters a string. Strings that name the kind of a content block say nothing and
-// would stand between every two.
+// isSaid says whether the string under a key is read as part of what is said. The names
+// of kinds and of schemas are not: they would stand between every two strings, and the
+// address of a schema would be the place to which the sentence before it sends something.
+func isSaid(key string) bool {
+	switch key {
+	case "type", "mimeType", "blob", "data", "$schema", "$id", "$ref":
+		return false
+	}
+	return true
+}
+
+// join enters a string.
 func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
 	j := &work.joined
-	if !j.active || subject.IsKey || subject.Key == "type" || subject.Key == "mimeType" || subject.Key == "blob" || subject.Key == "data" {
+	if !j.active || subject.IsKey || !isSaid(subject.Key) {
 		return nil
 	}
 	text := subject.Text

@@ -118,6 +118,7 @@ func Test_a_text_spread_over_strings(t *testing.T) {
 		`["` + long + `very","dangerous` + long + `"]`:             `["` + long + `-"," ` + long + `"]`,
 		`["very","` + long + `","dangerous"]`:                      `["very","` + long + `","dangerous"]`,
 		`{"very":"dangerous"}`:                                     `{"very":"dangerous"}`,
+		`{"a":"very","$schema":"dangerous"}`:                       `{"a":"very","$schema":"dangerous"}`,
 		`["very dangerous x very","dangerous"]`:                    `[""," "]`,
 		`[` + strings.Repeat(`"q",`, 5000) + `"very","dangerous"]`: `[` + strings.Repeat(`"q",`, 5000) + `"-"," "]`,
 	} {

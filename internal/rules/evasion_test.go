@@ -112,7 +112,7 @@ var goodExemptions = []exemption{
 func isName(s rule.Subject) bool { return s.Key == "name" }
 
 // isSequence says whether the text holds a control sequence or markup.
-func isSequence(s rule.Subject) bool { return strings.ContainsAny(s.Text, "\x1b\x9b\b<") }
+func isSequence(s rule.Subject) bool { return strings.ContainsAny(s.Text, "\x1b\u009b\b<") }
 
 var exemptions = []exemption{
 	{"secret-exposed", nil, [][]string{otherLetters, insideWords, severalFields, {"emphasis on each word", "tags around each word"}},
@@ -443,12 +443,10 @@ func eachRune(format string) func(string) string {
 func escapes(text string) string {
 	var out strings.Builder
 	for _, r := range text {
-		for _, unit := range []rune(string(r)) {
-			if unit > 0xffff {
-				fmt.Fprintf(&out, `\U%08x`, unit)
-			} else {
-				fmt.Fprintf(&out, `\u%04x`, unit)
-			}
+		if r > 0xffff {
+			fmt.Fprintf(&out, `\U%08x`, r)
+		} else {
+			fmt.Fprintf(&out, `\u%04x`, r)
 		}
 	}
 	return out.String()
