@@ -123,6 +123,9 @@ type reading struct {
 	above    *layer  // the text in which this one was encoded; nil if it is as sent
 	views    []*undo.View
 	isViewed bool
+	hidden   []HiddenPart
+	covered  []int // how far the hidden parts up to that index reach
+	isHiding bool
 }
 
 // end makes the reading ready for the next text.
@@ -133,7 +136,10 @@ func (r *reading) end() {
 	for i := range r.found {
 		r.found[i] = r.found[i][:0]
 	}
-	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found}
+	if cap(r.hidden) > maxFound {
+		r.hidden, r.covered = nil, nil
+	}
+	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found, hidden: r.hidden[:0], covered: r.covered[:0]}
 	r.reader.readings.Put(r)
 }
 

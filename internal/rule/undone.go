@@ -72,6 +72,7 @@ func (r *reading) undone(s *Subject) []*undo.View {
 // layer is a text in which another one is encoded.
 type layer struct {
 	view  *undo.View
+	outer *reading // of that text
 	above *layer
 }
 
@@ -121,7 +122,7 @@ func (l *look) show(subject Subject, above *layer) error {
 		}
 		inner := subject
 		inner.Text, inner.Depth = view.Text, subject.Depth+1
-		if err := l.show(inner, &layer{view, above}); err != nil {
+		if err := l.show(inner, &layer{view, reading, above}); err != nil {
 			return err
 		}
 	}
