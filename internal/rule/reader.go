@@ -81,14 +81,28 @@ func (r *Rule) Rated(m Match) Match {
 }
 
 // Detect shows a text to each rule, and what its encoded parts say, and appends what
-// they find, rated. It fails where a rule fails, or says something about a text that
-// cannot be.
+// they find, rated. A long text is read in windows, as a Stream does. It fails where a
+// rule fails, or says something about a text that cannot be.
 func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
-	if len(r.rules) == 0 {
+	switch {
+	case len(r.rules) == 0:
 		return all, nil
+	case len(subject.Text) <= maxWindow:
+		return r.whole(subject, all)
 	}
+	s := r.Stream(subject)
+	s.found = all
+	feed(s, subject.Text)
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return s.found, nil
+}
+
+// whole shows a text to each rule at once.
+func (r *Reader) whole(subject Subject, all []Found) ([]Found, error) {
 	l := look{reader: r, found: all, left: maxUndone*len(subject.Text) + maxUndoneShort}
-	if err := l.show(subject, nil); err != nil {
+	if err := l.show(subject); err != nil {
 		return nil, err
 	}
 	return l.all(), nil
