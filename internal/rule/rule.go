@@ -9,6 +9,8 @@ import (
 	"strings"
 )
 
+//go:generate go run gatehouse/internal/rule/gen
+
 // Severity says how bad a match is if it is right.
 type Severity uint8
 
