@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"gatehouse/internal/rule"
 )
@@ -104,33 +103,6 @@ func detect(b *testing.B, reader *rule.Reader, subject rule.Subject) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// Test_time_grows_with_the_text_and_not_faster compares texts of which one is many
-// times as long. Only a ratio holds on any machine, and only the shorter of two times.
-func Test_time_grows_with_the_text_and_not_faster(t *testing.T) {
-	const small = 1 << 20
-	for _, tt := range []struct {
-		name, text string
-		times      int
-	}{{"clean", clean, 10}, {"documents", documents(t), 4}} {
-		before, after := elapsed(t, sized(tt.text, small)), elapsed(t, sized(tt.text, small*tt.times))
-		if allowed := time.Duration(3 * tt.times); after > before*allowed { // quadratic would be times²
-			t.Errorf("%s: 1 MiB takes %v, %d MiB take %v", tt.name, before, tt.times, after)
-		}
-	}
-}
-
-func elapsed(t *testing.T, text string) time.Duration {
-	t.Helper()
-	detect := func() time.Duration {
-		start := time.Now()
-		if _, err := readers[rule.ToolResult].Detect(rule.Subject{Surface: rule.ToolResult, Text: text}, nil); err != nil {
-			t.Fatal(err)
-		}
-		return time.Since(start)
-	}
-	return min(detect(), detect())
 }
 
 // A clean text costs no memory for each rule: with every rule four times there are no
