@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,32 +100,6 @@ func detect(b *testing.B, reader *rule.Reader, subject rule.Subject) {
 		var err error
 		if found, err = reader.Detect(subject, found[:0]); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-// A clean text costs no memory for each rule: with every rule four times there are no
-// more allocations than with every rule once. One is for the race detector, under which
-// pools forget.
-func Test_memory_does_not_grow_with_the_rules(t *testing.T) {
-	for _, surface := range []rule.Surface{rule.ToolResult, rule.ToolDefinition, rule.Arguments} {
-		var many []rule.Rule
-		for n := range 4 {
-			for _, r := range reading(surface) {
-				r.ID = fmt.Sprint(r.ID, n)
-				many = append(many, r)
-			}
-		}
-		subject := rule.Subject{Surface: surface, Text: clean}
-		allocations := func(reader *rule.Reader) float64 {
-			return testing.AllocsPerRun(200, func() {
-				if found, err := reader.Detect(subject, nil); err != nil || len(found) > 0 {
-					t.Fatal(found, err)
-				}
-			})
-		}
-		if once, fourTimes := allocations(readers[surface]), allocations(rule.NewReader(many)); fourTimes > once+1 {
-			t.Errorf("%v: %v allocations with %d rules, %v with %d", surface, once, len(many)/4, fourTimes, len(many))
 		}
 	}
 }
