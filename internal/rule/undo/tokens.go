@@ -59,7 +59,7 @@ func (r *runs) token(text string, start, end int) int {
 		}
 	}
 	// A path or a name can stand before: dir/aWdub3Jl….
-	for _, part := range split(text, start, end) {
+	for _, part := range paths(text, start, end) {
 		if next := r.base64(text, part[0], part[1]); next > 0 {
 			return max(next, end)
 		}
@@ -70,7 +70,7 @@ func (r *runs) token(text string, start, end int) int {
 // maxParts bounds into how many parts a run is split.
 const maxParts = 8
 
-func split(text string, start, end int) (parts [][2]int) {
+func paths(text string, start, end int) (parts [][2]int) {
 	if strings.IndexByte(text[start:end], '/') < 0 {
 		return nil
 	}
