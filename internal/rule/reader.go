@@ -120,6 +120,7 @@ type reading struct {
 	passed   [forms]bool
 	tooMany  [forms]bool
 	found    [][]hit // by the index of the Literals
+	said     []saying
 }
 
 // end makes the reading ready for the next text.
@@ -130,7 +131,8 @@ func (r *reading) end() {
 	for i := range r.found {
 		r.found[i] = r.found[i][:0]
 	}
-	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found}
+	clear(r.said) // nothing of a text is kept
+	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found, said: r.said[:0]}
 	r.reader.readings.Put(r)
 }
 

@@ -4,8 +4,12 @@ package rules
 
 import (
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rules/concealment"
+	"gatehouse/internal/rules/credentialharvest"
+	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
+	"gatehouse/internal/rules/memorypoisoning"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -14,8 +18,12 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
+		concealment.Rule,
+		credentialharvest.Rule,
+		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
+		memorypoisoning.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,
