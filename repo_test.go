@@ -41,6 +41,7 @@ var sideways = map[string]string{
 	"internal/finding → internal/rule":  "a finding carries the severity that the rule gave it",
 	"internal/rule/* → internal/rule":   "the wording and the tests of rules are made of its vocabulary",
 	"internal/rule/* → internal/rule/*": "the tests of rules read their samples",
+	"internal/rule → internal/rule/*":   "a text is decoded once for all rules",
 }
 
 // forbidden are imports that the layers would allow, each with the reason why

@@ -188,15 +188,15 @@ func (p *Phrases) Said(s *Subject) []Said {
 	if !s.Holds(p.Literals) {
 		return nil
 	}
-	s.Folded() // from here on there is a reading
-	if said, known := s.reading.saidBy(p); known {
+	reading := s.known()
+	if said, known := reading.saidBy(p); known {
 		return said
 	}
 	work := scratches.Get().(*scratch)
 	defer work.end()
 	work.look(p, s)
-	said := p.single(s.Folded().Text, work)
-	s.reading.said = append(s.reading.said, saying{p, said})
+	said := p.single(reading.fold().Text, work)
+	reading.said = append(reading.said, saying{p, said})
 	return said
 }
 

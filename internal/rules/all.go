@@ -9,6 +9,7 @@ import (
 	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
+	"gatehouse/internal/rules/likelyinjection"
 	"gatehouse/internal/rules/memorypoisoning"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
@@ -23,6 +24,7 @@ func All() []rule.Rule {
 		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
+		likelyinjection.Rule,
 		memorypoisoning.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,

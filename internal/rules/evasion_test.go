@@ -21,9 +21,8 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// evasionFloor is the share of transformed attacks that must still be found, in all:
-// what is reached. The aim is 0.90; whoever finds more raises it.
-const evasionFloor = 0.73
+// evasionFloor is the share of transformed attacks that must still be found, in all.
+const evasionFloor = 0.90
 
 // transformation is a mechanical change of a text that leaves its sense.
 type transformation struct {

@@ -8,6 +8,9 @@ const Concealment = "secrecy"
 // person is whom something is kept from.
 const person = `(?:users?|human|operator|customer|victim|owner|anyone|anybody|him|her|them)`
 
+// told stands before what somebody else is told, or may do: a report, and no order.
+const told = `\b(?:advice|orders|requests|attempts?|instructions|asked|told|led|tries|trying|try|whether|how|which|who|agents? that|texts? that|tools? that|attackers?|malware|(?:instructs?|instructing|instructed|tells|telling|asks|asking|tricks?|tricking|causes?|causing|manipulates?|makes|making) (?:it|them|the \w+|an? \w+|\w+s))\s+(?:to\s+|not\s+|could\s+|may\s+|might\s+|can\s+)*`
+
 // Concealing are the ways to keep something from the user. "Never show internal ids to
 // the user" is ordinary in a definition: what is certain is about this very text, or
 // about what the user may know.
@@ -19,6 +22,7 @@ var Concealing = []rule.Phrase{
 			`|\b(?:do not|don't|never) (?:show|display)(?: (?:this|it|that|these|them))?(?: text| message| instructions?)? to (?:the )?users?\b` +
 			`|\bwithout\b` + Within(3) + `\b(?:user|human|owner)(?:'s)?\b` + Within(2) + `\b(?:know\w*|consent|notic\w+|approval|permission|aware\w*|confirm\w+)` +
 			`|\b(?:keep|hide|conceal)\b` + Within(6) + `\b(?:secret|hidden|from)\b` + Within(1) + `\b(?:the |your )?(?:user|human)\b|\b(?:user|human) (?:must|should|does|need|will|shall) ?(?:not|never|n't)\b` + Within(2) + `\b(?:know|see|notice|learn|be (?:told|informed|aware|notified)|find out)`,
+		Unless: told,
 	},
 	{
 		Kind: Concealment, Detail: "asks to keep this very order from the user", Weight: 3,
@@ -30,19 +34,19 @@ var Concealing = []rule.Phrase{
 	},
 	{
 		Kind: Concealment, Detail: "asks to keep a secret from the user", Weight: 3,
-		Triggers: []string{"between us", "between you and me", "from the user", "from the human", "from your user", "from users", "nothing happened", "nothing has happened", "nothing is wrong", "nothing had", "nothing unusual", "nothing was", "user must not", "user should not", "user must never", "user should never", "user shall not", "user does not need to know", "user doesn't need to know", "user need not know", "'s knowledge", "user knowing", "user noticing", "human knowing", "secret from"},
+		Triggers: []string{"between us", "between you and me", "from the user", "from the human", "from your user", "from users", "nothing happened", "nothing has happened", "nothing is wrong", "nothing had", "nothing unusual", "nothing was", "user must not", "user should not", "user must never", "user should never", "user shall not", "user does not need to know", "user doesn't need to know", "user need not know"},
 		Pattern: `\b(?:keep|leave|stay\w*|remain\w*)\b(?: \S+){0,4}? (?:strictly |just |only )?between (?:us|you and me)\b` +
 			`|\b(?:keep|hide|hiding|conceal|withhold|mask)\w*\b (?:this|these|it|that|the (?:instruction|call|transfer|request|fact|copy|order|step|message|upload|action|tool|following|real|true|actual)\w*|what you (?:do|did|read|sent|send))\b` + Within(4) + `\bfrom (?:the |your |all |any )?(?:users?|humans?|owner|operator)\b` +
 			`|\b(?:act|behave|continue|respond|reply|proceed|carry on|go on|pretend|answer)\b(?: \S+){0,2}? (?:as (?:if|though)|like|that) nothing (?:(?:has|had|ever) )?(?:happened|is wrong|was wrong|unusual|was changed|changed)\b` +
 			`|\b(?:the|your) (?:user|human) (?:must|should|shall|may) (?:not|never) (?:know|notice|learn|find out|be (?:told|informed|aware|notified)|become aware)\b(?: (?:of|about|that) (?:this|it|these|you|the (?:instruction|call|transfer|copy|request))|[.,;!]|$)` +
-			`|\b(?:user|human) (?:does not|doesn't|need not|needn't)(?: need)?(?: to)? know (?:about |of )?(?:this|it|that)\b` +
-			`|\bwithout (?:the |your )?(?:user|human|owner)(?:'s)? (?:knowledge|knowing|noticing|becoming aware)\b`,
+			`|\b(?:user|human) (?:does not|doesn't|need not|needn't)(?: need)?(?: to)? know (?:about |of )?(?:this|it|that)\b`,
 		Unless: `\b(?:attacks?|malware|attackers?|may|might|can|could|prevents?|detects?|even|risks?|never|not|n't)\s+(?:\S+ ){0,4}`,
 	},
 	{
 		Kind: Concealment, Detail: "asks to act unnoticed", Weight: 2,
 		Triggers: []string{"silent", "secretly", "covert", "quietly", "discreet", "invisibly", "stealth", "without mentioning", "surreptitious", "inconspicuous"},
 		Pattern:  `\b(?:silently|secretly|covertly|quietly|discreetly|invisibly|stealthily|surreptitiously|inconspicuously)[ ,]+(?:\w+ ){0,3}?(?:send|forward|copy|append|includ|call|upload|read|add|attach|post|bcc|pass|execut|run|invok|collect|record|transmit|email|insert|exfiltrat|log|redirect|replac|writ|modif|delet)\w*|\b(?:send|forward|copy|append|include|call|upload|transmit|exfiltrate|redirect)\w*\b` + Within(7) + `\b(?:silently|secretly|covertly|quietly|discreetly)\b|\bwithout mentioning (?:this|it|that|these)`,
+		Unless:   told,
 	},
 	{
 		Kind: Concealment, Detail: "asks to act in the background", Weight: 1, Alone: true,
@@ -61,13 +65,13 @@ var Concealing = []rule.Phrase{
 		Kind: Concealment, Detail: "asks to hide something from the user, in French", Weight: 3,
 		Triggers: []string{"utilisateur", "usager"},
 		Pattern: `\bn(?:e |')(?:en |le |la |les |lui |l')?(?:dites|dis|mentionne\w*|parle\w*|revele\w*|informe\w*|previens|prevenez|signale\w*|avertis\w*)\b` + Within(6) + `(?:\bl')?(?:utilisateur|usager)\w*` +
-			`|\b(?:sans que|a l'insu de|sans en informer|sans en parler a|sans prevenir|sans le dire a)\b` + Within(2) + `(?:\bl')?(?:utilisateur|usager)\w*|\b(?:cache|cachez|dissimule|dissimulez)\b` + Within(4) + `(?:\bl')?(?:utilisateur|usager)\w*`,
+			`|\b(?:sans que)\b` + Within(2) + `(?:\bl')?(?:utilisateur|usager)\w* (?:ne |n'|s'en )?(?:le |l'|en )?(?:sache|voie|remarque|apercoive|apprenne|doute)\w*|\b(?:a l'insu de|sans en informer|sans en parler a|sans prevenir|sans le dire a)\b` + Within(2) + `(?:\bl')?(?:utilisateur|usager)\w*|\b(?:cache|cachez|dissimule|dissimulez)\b` + Within(4) + `(?:\bl')?(?:utilisateur|usager)\w*`,
 	},
 	{
 		Kind: Concealment, Detail: "asks to hide something from the user, in Spanish", Weight: 3,
 		Triggers: []string{"usuario", "usuaria"},
 		Pattern: `\bno (?:se lo |le |lo |les )?(?:digas?|menciones?|reveles?|informes?|avises?|cuentes?|notifiques?)\b` + Within(6) + `\busuari\w+` +
-			`|\bsin que\b` + Within(2) + `\busuari\w+\b` + Within(3) + `\b(?:sepa|note|entere|perciba|dee? cuenta)\w*|\bsin (?:avisar|informar|decirselo|mencionarlo|contarselo)\b` + Within(3) + `\busuari\w+|\b(?:oculta|ocultale|esconde|escondele)\w*\b` + Within(4) + `\busuari\w+`,
+			`|\bsin que\b` + Within(2) + `\busuari\w+\b` + Within(3) + `\b(?:sepa|note|entere|perciba|dee? cuenta)\w*|\bsin (?:avisar|informar|decirselo|mencionarlo|contarselo)\b` + Within(3) + `\busuari\w+|\b(?:oculta|ocultalo|ocultaselo|ocultale|esconde|escondelo|escondele)\b` + Within(4) + `\b(?:al|del|a la|de la) usuari\w+`,
 	},
 	{
 		Kind: Concealment, Detail: "asks to hide something from the user, in Chinese", Weight: 3,

@@ -13,7 +13,7 @@ import (
 var Shared = rule.NewPhrases(Orders, Foreign, Concealing, Harvesting, Remembering, Beacons, Marks)
 
 // rooms are the kinds that have a rule of their own.
-var rooms = map[string]bool{Concealment: true, Secrets: true, SecretFiles: true, Memory: true, Beacon: true, Markup: true}
+var rooms = map[string]bool{Concealment: true, Secrets: true, Memory: true, Beacon: true, Markup: true}
 
 // Confidences of what a text says, by the weight of its phrases.
 const (

@@ -29,7 +29,7 @@ var Remembering = []rule.Phrase{
 		Kind: Memory, Detail: "gives an order for all that comes later", Weight: 3,
 		Triggers: []string{"from now on", "from this point", "from this moment", "going forward", "henceforth", "from here on", "all future", "every future", "any future", "future conversation", "future session", "future response", "future request", "future answer", "future interaction", "future chat", "subsequent request", "subsequent response", "subsequent conversation", "until told otherwise", "until instructed otherwise"},
 		Pattern: `(?:^|[.!?:;"'\n(] ?|\b(?:that|and|remember|note|important|please),? )(?:in (?:all|every|any) future (?:\w+ )?(?:conversations?|sessions?|chats?|requests?|responses?|answers|interactions|messages|tasks|replies)|for (?:all|every|any) (?:future|subsequent) (?:\w+ )?(?:conversations?|sessions?|chats?|requests?|responses?|answers|interactions|messages|tasks)|from (?:now on|this (?:point|moment|message) (?:on|onwards?|forward)|here on(?: out)?)|going forward|henceforth|until (?:told|instructed) otherwise)` +
-			`,? (?:you (?:must|should|will|are|shall|have to)|always|never|all (?:e-?mails?|messages|payments?|answers|responses|requests|files|code|links|transfers?)|every (?:answer|response|message|e-?mail|payment|request|reply|file|time)|whenever|when(?:ever)? (?:the|a|any) user|when asked|send|forward|bcc|route|recommend|trust|treat|approve|answer|respond|reply|call|include|append|begin|start|end|ignore|skip|do not|don't|prefer|the user (?:wants|prefers|has))\b` +
+			`,? (?:you (?:must|should|will|are|shall|have to)|always|never|all (?:e-?mails?|messages|payments?|answers|responses|requests|files|code|links|transfers?)|every (?:answer|response|message|e-?mail|payment|request|reply|file)|every time (?:you|i|the user|a user|someone)|whenever|when(?:ever)? (?:the|a|any) user|when asked|send|forward|bcc|route|recommend|trust|treat|approve|answer|respond|reply|call|include|append|begin|start|end|ignore|skip|do not|don't|prefer|the user (?:wants|prefers|has))\b` +
 			`|\b(?:always|never|you must|must|must never|remember to)\b` + Within(8) + `\b(?:in|for|during|across) (?:all|every|any) (?:your )?(?:future|subsequent|later) (?:conversations?|sessions?|chats?|requests?|responses?|answers|interactions|messages)\b`,
 		Unless: `\b(?:if|unless)\s+(?:\S+ ){0,3}`,
 	},
@@ -53,13 +53,13 @@ var Remembering = []rule.Phrase{
 	{
 		Kind: Memory, Detail: "gives an order for all that comes later, in French", Weight: 3,
 		Triggers: []string{"desormais", "dorenavant", "a partir de maintenant", "a l'avenir", "futures conversations", "conversations futures", "memorise", "retiens", "retenez", "memoire"},
-		Pattern: `\b(?:desormais|dorenavant|a partir de maintenant|a l'avenir|dans toutes (?:les|tes|vos) (?:futures conversations|conversations futures|prochaines \w+))\b` + Within(8) + `\b(?:toujours|jamais|chaque|tous|toutes|tu dois|vous devez)\b` +
+		Pattern: `\b(?:desormais|dorenavant|a partir de maintenant|a l'avenir|dans toutes (?:les|tes|vos) (?:futures conversations|conversations futures|prochaines \w+))\b` + Within(8) + `\b(?:toujours|jamais|tu dois|vous devez)\b` +
 			`|\b(?:memorise|memorisez|retiens|retenez|souviens-toi|n'oublie pas)\b` + Within(8) + `\b(?:toujours|jamais|pour toujours|definitivement|a l'avenir|desormais)\b|\b(?:enregistre|enregistrez|sauvegarde|ecris|inscris|ajoute|ajoutez)\b` + Within(7) + `\b(?:ta|votre|sa) memoire\b`,
 	},
 	{
 		Kind: Memory, Detail: "gives an order for all that comes later, in Spanish", Weight: 3,
 		Triggers: []string{"a partir de ahora", "de ahora en adelante", "en adelante", "en el futuro", "conversaciones futuras", "futuras conversaciones", "recuerda", "memoriza", "tu memoria", "su memoria"},
-		Pattern: `\b(?:a partir de (?:ahora|este momento)|de ahora en adelante|en lo sucesivo|en todas las (?:conversaciones futuras|futuras conversaciones))\b` + Within(8) + `\b(?:siempre|nunca|jamas|cada|todos|todas|debes|debe)\b` +
+		Pattern: `\b(?:a partir de (?:ahora|este momento)|de ahora en adelante|en lo sucesivo|en todas las (?:conversaciones futuras|futuras conversaciones))\b` + Within(8) + `\b(?:siempre|nunca|jamas|debes)\b` +
 			`|\b(?:recuerda|recuerde|memoriza|memorice)\b` + Within(8) + `\b(?:para siempre|permanentemente|siempre debes|de ahora en adelante|en el futuro|nunca|siempre)\b|\b(?:guarda|guarde|graba|anade|escribe|almacena)\b` + Within(7) + `\b(?:tu|su) memoria\b`,
 	},
 	{

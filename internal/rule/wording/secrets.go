@@ -2,15 +2,12 @@ package wording
 
 import "gatehouse/internal/rule"
 
-// Kinds of phrases that are after credentials.
-const (
-	Secrets     = "secrets"   // asks a person or a model for them
-	SecretFiles = "sensitive" // asks for files that hold them
-)
+// Secrets is the kind of phrases that are after credentials.
+const Secrets = "sensitive"
 
 const (
 	// keyFile is what holds credentials and has no other use.
-	keyFile = `(?:\.ssh\b|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.aws/cred|\.aws\b|\.gnupg\b|\.netrc\b|\.git-credentials\b|\.npmrc\b|\.pypirc\b|\.pgpass\b|\.docker/config|\.kube/config|/etc/shadow\b|mcp\.json\b|claude_desktop_config|\bkeychain\b|\bwallet\.dat|\bwallet file|\bkeystores?\b|cookies\.sqlite|\bcookie (?:store|jar|database|file)|\b(?:browser|session|login|saved|stored) cookies\b|\b(?:saved|stored) (?:passwords|logins)\b|\bpassword (?:manager|store|vault)|\bprintenv\b|gcloud/(?:credentials|application)|solana/id\.json|(?:bash|zsh)_history)`
+	keyFile = `[~$%\w/\\.{}:-]*?(?:\.ssh\b|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.aws/cred|\.aws\b|\.gnupg\b|\.netrc\b|\.git-credentials\b|\.npmrc\b|\.pypirc\b|\.pgpass\b|\.docker/config|\.kube/config|/etc/shadow\b|mcp\.json\b|claude_desktop_config|\bkeychain\b|\bwallet\.dat|\bwallet file|\bkeystores?\b|cookies\.sqlite|\bcookie (?:store|jar|database|file)|\b(?:browser|session|login|saved|stored) cookies\b|\b(?:saved|stored) (?:passwords|logins)\b|\bpassword (?:manager|store|vault)|\bprintenv\b|gcloud/(?:credentials|application)|solana/id\.json|(?:bash|zsh)_history)`
 	// file is that, or what often holds them besides other things.
 	file = `(?:` + keyFile + `|~/\.[a-z]|(?:^|[\s"'/(])\.env\b|/etc/passwd\b|\bprocess\.env\b|\bos\.environ\b|\b(?:all|every|each|full|complete|whole|current|your|list of|the user's|names and values of)(?: \w+){0,3} (?:environment variables?|env vars?|environment)\b|database_url\b|\bkubeconfig\b)`
 
@@ -36,24 +33,25 @@ const (
 // one's own ("set OPENAI_API_KEY"), never to read them and hand them on.
 var Harvesting = []rule.Phrase{
 	{
-		Kind: SecretFiles, Detail: "names files that hold credentials", Weight: 2,
+		Kind: Secrets, Detail: "names files that hold credentials", Weight: 2,
 		Triggers: []string{"~/.", "id_rsa", "id_ed25519", "id_ecdsa", ".ssh", ".aws/", ".env", "/etc/passwd", "/etc/shadow", ".netrc", ".npmrc", ".kube/config", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "seed phrase"},
 		Pattern:  `\b(?:reads?|access|call|fetch|get|retriev\w*|cat|cop\w+|send|includ\w*|append|pass|attach|upload|return|contents? of|provide|put|reveal|extract|collect|dump|steal|forward|print|output|scan)\b` + Across(11) + sensitive,
-		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+`,
+		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+|` + told,
 	},
 	{
-		Kind: SecretFiles, Detail: "asks for secrets", Weight: 1,
+		Kind: Secrets, Detail: "asks for secrets", Weight: 1,
 		Triggers: []string{"api key", "api_key", "credential", "password", "environment variable", "env var", "private key", "system prompt", "access token", "conversation history", "chat history", "secret", "sensitive", "previous messages", "full conversation", "entire conversation", "session token", "auth token", "bearer token", "conversation"},
 		Pattern:  `\b(?:read|access|fetch|get|retriev\w*|send|includ\w*|append\w*|pass|attach|upload|reveal|extract|collect|dump|steal|forward|print|output|exfiltrat\w*|list|harvest|share|transmit|submit|leak|expos\w+|cop\w+)\b` + Across(11) + `\b(?:api[ _-]?keys?|credentials?|passwords?|environment variables?|env vars?|private keys?|system prompt|access tokens?|(?:conversation|chat|message)s?(?: history| log| context| so far)|secrets?|sensitive|previous messages|(?:full|entire|whole) conversation|session tokens?|auth tokens?|bearer tokens?)`,
+		Unless:   told,
 	},
 	{
-		Kind: SecretFiles, Detail: "asks to read files that hold credentials and to hand on what stands there", Weight: 3,
+		Kind: Secrets, Detail: "asks to read files that hold credentials and to hand on what stands there", Weight: 3,
 		Triggers: []string{"id_rsa", "id_ed25519", "id_ecdsa", "id_dsa", ".ssh", ".aws", ".gnupg", ".netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".docker/config", ".kube/config", "/etc/shadow", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "wallet file", "keystore", "cookie", "saved password", "stored password", "saved login", "password manager", "password store", "password vault", "printenv", "gcloud/", "solana/id.json", "sh_history"},
 		Pattern:  `(?:` + reads + `)` + Across(7) + keyFile + Across(12) + `(?:` + hands + Across(5) + `(?:\b(?:it|its|them|their|this|that|those|everything|whatever|contents?|values?|text|output|what|as|in|into|to|with|along|here)\b|[\p{Han}\p{Cyrillic}])|` + puts + `)`,
 		Unless:   notSaid,
 	},
 	{
-		Kind: SecretFiles, Detail: "asks for the environment or the files that hold credentials, as a value", Weight: 3,
+		Kind: Secrets, Detail: "asks for the environment or the files that hold credentials, as a value", Weight: 3,
 		Triggers: []string{"id_rsa", "id_ed25519", ".ssh", ".aws", ".env", ".netrc", ".git-credentials", ".npmrc", ".pypirc", ".kube/config", "mcp.json", "/etc/passwd", "/etc/shadow", "environment", "env var", "process.env", "os.environ", "printenv", "cookie", "keychain", "wallet", "password", "kubeconfig", "database_url", "~/."},
 		Pattern:  `\b(?:before|first|prior to|to (?:use|call|run|verify|unlock|authenticate)|must|required|always|whenever|each time|every time|so|therefore|need to|have to|on the first|when)\b` + Across(10) + `(?:` + reads + `)` + Across(6) + file + Across(14) + `(?:\b(?:pass|send|includ\w*|attach|supply|hand|transmit|forward|give|provide|submit|append)\b` + Across(4) + `\b(?:it|its|them|their|that|those|everything|contents?|values?|what|here|as|in)\b|` + puts + `)`,
 		Unless:   notSaid,
@@ -98,7 +96,7 @@ var Harvesting = []rule.Phrase{
 		Kind: Secrets, Detail: "asks for a secret under a pretext", Weight: 2,
 		Triggers: []string{"expired", "suspended", "locked", "verify your identity", "verification failed", "security check", "unusual activity", "deactivated", "re-authenticat", "reauthenticat"},
 		Needs:    []string{"passw", "passcode", "passphrase", "credential", "api key", "api-key", "api_key", "token", "secret key", "private key", "code", " pin"},
-		Pattern:  `\b(?:expired|suspended|locked|verify your identity|verification failed|security check|unusual activity|deactivated|re-?authenticat\w+)\b` + Across(10) + `\b(?:enter|provide|send|confirm|re-?enter|type|submit|paste|reply|supply)\b` + Within(6) + `\b(?:` + secret + `|` + strong + `)\b`,
+		Pattern:  `\b(?:expired|suspended|locked|verify your identity|verification failed|security check|unusual activity|deactivated|re-?authenticat\w+)\b` + Across(10) + `\b(?:enter|provide|send|confirm|re-?enter|type|submit|paste|reply|supply)\b` + Within(3) + `\byour\b` + Within(3) + `\b(?:` + secret + `|` + strong + `)\b`,
 		Unless:   notSaid,
 	},
 	{

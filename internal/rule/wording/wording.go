@@ -53,7 +53,7 @@ var Orders = []rule.Phrase{
 		Pattern: `\b(?:ignor\w{0,4}|disreg\w{1,6}|forget\w{0,4}|forgot|neglect\w{0,3}|discard|pay no attention to|set aside)\b` + gap +
 			`\b(?:previ\w+|prior|above|earlier|preced\w+|foregoing|before|past|initial|original|existing|current|all|any|every\w*|your|system|these|those|what)\b` + gap +
 			`\b(?:instr\w{2,12}|guidelines?|prompts?|directi?v?e?s?|orders|commands?|constraints|(?:safety|system|security|your|previous|prior|all) (?:\w+ )?(?:rules|restrictions|polic(?:y|ies)|protocols?)|programming|training|safeguards|(?:you(?:'ve| have|r)? (?:\w+ )?(?:been )?(?:told|said|given|learned|taught)))\b`,
-		Unless: `\b(?:never|not|n't|cannot|to avoid|that|which|or|may|might|can|will|would|could|attempts?|try|tries|trying)\s+(?:to\s+)?`,
+		Unless: `\b(?:never|not|n't|cannot|to avoid|that|which|or|may|might|can|will|would|could|attempts?|try|tries|trying)\s+(?:to\s+)?|` + told,
 	},
 	{
 		Kind: "override", Detail: "sets everything before aside", Weight: 3,
@@ -64,9 +64,9 @@ var Orders = []rule.Phrase{
 	{
 		Kind: "override", Detail: "overrides rules or safety of the model", Weight: 3,
 		Triggers: []string{"overrid", "bypass", "disabl", "circumvent", "supersed", "turn off", "deactivat", "remove all", "lift all", "stop following", "not follow", "n't follow", "be set aside"},
-		Pattern: `\b(?:overrid(?:e|ing)|bypass(?:ing)?|disabl(?:e|ing)|circumvent(?:ing)?|supersed(?:e|ing)|turn off|deactivat(?:e|ing)|remove|lift|(?:do not|don't|stop) follow(?:ing)?)\b` + gap +
+		Pattern: `\b(?:override|bypass|disable|circumvent|supersede|turn off|deactivate|remove|lift|(?:do not|don't|stop) follow(?:ing)?)\b` + gap +
 			`\b(?:(?:previous|prior|your|user|system|safety|earlier)\b` + gap + `\b(?:instructions?|(?:system )prompts?|directives|guidelines|guardrails|safety (?:polic\w+|filters?|rules|guidelines|protocols?|settings))|(?:safety|content|ethical|ethics) (?:filter\w*|guideline\w*|polic\w+|constraint\w*|restriction\w*)|(?:all|any|your) safety (?:filter\w*|polic\w+|rules|guidelines|protocols?))\b|\b(?:previous|prior|earlier) instructions? (?:should|must|can|are)(?: now)? (?:be )?(?:set aside|ignored|disregarded|void|cancel\w+)`,
-		Unless: `\b(?:never|not|n't|or|to|may|might|can|could|will|would|cannot|that)\s+`,
+		Unless: `\b(?:never|not|n't|or|to|may|might|can|could|will|would|cannot|that)\s+|` + told,
 	},
 	{
 		Kind: "new-task", Detail: "announces new instructions", Weight: 2,

@@ -21,5 +21,5 @@ var Rule = rule.Rule{
 	Refs:     []string{"OWASP-MCP01:2025", "SAFE-T1502", "SAFE-T1503", "SAFE-T1504", "CWE-522"},
 	Doc:      doc,
 	Literals: []*rule.Literals{wording.Shared.Literals},
-	Detect:   wording.Room("credential-harvest", wording.Secrets, wording.SecretFiles),
+	Detect:   wording.Room("credential-harvest", wording.Secrets),
 }
