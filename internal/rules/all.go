@@ -4,9 +4,13 @@ package rules
 
 import (
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rules/concealment"
+	"gatehouse/internal/rules/credentialharvest"
+	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/likelyinjection"
+	"gatehouse/internal/rules/memorypoisoning"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -15,9 +19,13 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
+		concealment.Rule,
+		credentialharvest.Rule,
+		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		likelyinjection.Rule,
+		memorypoisoning.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,
