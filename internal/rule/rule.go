@@ -96,6 +96,27 @@ type Neighbour struct {
 	Name   string // tool name as that server lists it
 }
 
+// Trust says who writes what a server returns. It moves the confidence from which a
+// match acts.
+type Trust int8
+
+const (
+	TrustNormal Trust = iota
+	TrustLow          // strangers: web pages, mail, issues, reviews
+	TrustHigh         // the people who use the gateway
+)
+
+// Factor is what a bar of confidence is multiplied by.
+func (t Trust) Factor() float64 {
+	switch t {
+	case TrustLow:
+		return 0.85
+	case TrustHigh:
+		return 1.1
+	}
+	return 1
+}
+
 // Subject is one text and where it stood.
 type Subject struct {
 	Surface Surface
@@ -110,6 +131,10 @@ type Subject struct {
 	// true and Key is the name of the member around it.
 	Key   string
 	IsKey bool
+	// Joined says that the text is several strings of one message one after another, in
+	// which only what reaches over more than one is asked for.
+	Joined bool
+	Trust  Trust // in what the server returns
 	// Text is decoded, valid UTF-8. Its memory is used again: who keeps a part of it
 	// beyond Detect keeps a copy.
 	Text string
