@@ -4,6 +4,7 @@ package rules
 
 import (
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rules/argumentpath"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/secretexposed"
@@ -14,6 +15,7 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
+		argumentpath.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		secretexposed.Rule,
