@@ -5,6 +5,7 @@ package rules
 import (
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rules/argumentpath"
+	"gatehouse/internal/rules/argumenturl"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/secretexposed"
@@ -16,6 +17,7 @@ import (
 func All() []rule.Rule {
 	return []rule.Rule{
 		argumentpath.Rule,
+		argumenturl.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		secretexposed.Rule,
