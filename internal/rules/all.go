@@ -5,6 +5,7 @@ package rules
 import (
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rules/argumentpath"
+	"gatehouse/internal/rules/argumentsql"
 	"gatehouse/internal/rules/argumenturl"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
@@ -17,6 +18,7 @@ import (
 func All() []rule.Rule {
 	return []rule.Rule{
 		argumentpath.Rule,
+		argumentsql.Rule,
 		argumenturl.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
