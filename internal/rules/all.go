@@ -4,6 +4,7 @@ package rules
 
 import (
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rules/argumentcommand"
 	"gatehouse/internal/rules/argumentpath"
 	"gatehouse/internal/rules/argumentsql"
 	"gatehouse/internal/rules/argumenturl"
@@ -17,6 +18,7 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
+		argumentcommand.Rule,
 		argumentpath.Rule,
 		argumentsql.Rule,
 		argumenturl.Rule,
