@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/rules/argumenturl"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
+	"gatehouse/internal/rules/personaldata"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -24,6 +25,7 @@ func All() []rule.Rule {
 		argumenturl.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
+		personaldata.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,
