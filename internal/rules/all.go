@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/rules/argumenturl"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
+	"gatehouse/internal/rules/nameimitation"
 	"gatehouse/internal/rules/personaldata"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
@@ -25,6 +26,7 @@ func All() []rule.Rule {
 		argumenturl.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
+		nameimitation.Rule,
 		personaldata.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
