@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/rules/argumentpath"
 	"gatehouse/internal/rules/argumentsql"
 	"gatehouse/internal/rules/argumenturl"
+	"gatehouse/internal/rules/encodedpayload"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/nameimitation"
@@ -24,6 +25,7 @@ func All() []rule.Rule {
 		argumentpath.Rule,
 		argumentsql.Rule,
 		argumenturl.Rule,
+		encodedpayload.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		nameimitation.Rule,
