@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/rules/argumentpath"
 	"gatehouse/internal/rules/argumentsql"
 	"gatehouse/internal/rules/argumenturl"
+	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/encodedpayload"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
@@ -25,6 +26,7 @@ func All() []rule.Rule {
 		argumentpath.Rule,
 		argumentsql.Rule,
 		argumenturl.Rule,
+		contextflooding.Rule,
 		encodedpayload.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
