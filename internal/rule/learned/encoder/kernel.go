@@ -15,23 +15,35 @@ const (
 
 type tile [tileRows * tileColumns]int32
 
-// The functions below are the meaning of the kernels in assembler, which give the same
+// The functions below run where there are no kernels in assembler, which give the same
 // bits. Conversions to float32 stand where a compiler may otherwise fuse a product with
 // a sum and round once instead of twice.
 
 // multiplyPlain fills a tile with rows of a, stride values apart, times a panel of so
-// many pairs. The sums cannot overflow: a model whose products could is refused when
-// it is read.
+// many pairs. The sums cannot overflow: a row has at most maxHidden values, and that
+// many products of an int16 and an int8 fit an int32.
+//
+// Two columns share each multiplication, one in the upper half of 64 bits. What the
+// lower sum borrows from the upper one is given back in the end.
 func multiplyPlain(t *tile, a []int16, stride int, panel []byte, pairs int) {
-	*t = tile{}
-	for r := range tileRows {
-		row, sums := a[r*stride:][:2*pairs], t[r*tileColumns:][:tileColumns]
-		for p := range pairs {
-			left, right := int32(row[2*p]), int32(row[2*p+1])
-			weights := panel[p*2*tileColumns:][:2*tileColumns]
-			for c := range sums {
-				sums[c] += left*int32(int8(weights[2*c])) + right*int32(int8(weights[2*c+1]))
-			}
+	const half = tileColumns / 2
+	r0, r1 := a[:2*pairs], a[stride:][:2*pairs]
+	r2, r3 := a[2*stride:][:2*pairs], a[3*stride:][:2*pairs]
+	for c := range half {
+		var s0, s1, s2, s3 int64
+		for i, rest := 0, panel; i+1 < len(r0); i, rest = i+2, rest[2*tileColumns:] {
+			w := rest[2*c : 2*c+2*half+2 : 2*tileColumns]
+			left := int64(int8(w[0])) + int64(int8(w[2*half]))<<32
+			right := int64(int8(w[1])) + int64(int8(w[2*half+1]))<<32
+			s0 += int64(r0[i])*left + int64(r0[i+1])*right
+			s1 += int64(r1[i])*left + int64(r1[i+1])*right
+			s2 += int64(r2[i])*left + int64(r2[i+1])*right
+			s3 += int64(r3[i])*left + int64(r3[i+1])*right
+		}
+		for r, sum := range [tileRows]int64{s0, s1, s2, s3} {
+			low := int32(sum)
+			t[r*tileColumns+c] = low
+			t[r*tileColumns+c+half] = int32((sum - int64(low)) >> 32)
 		}
 	}
 }

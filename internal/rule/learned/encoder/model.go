@@ -12,7 +12,7 @@ const (
 	width     = 128 // numbers that say what is known of a piece
 	heads     = 4
 	headWidth = width / heads
-	maxHidden = 512
+	maxHidden = 256
 )
 
 var (
