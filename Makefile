@@ -25,6 +25,9 @@ SERVER_SOURCES := $(wildcard test/servers/go.* test/servers/*/*.go test/servers/
 CLIENT_STAMP := test/.tools/client.stamp
 CLIENT_SOURCES := $(wildcard test/matrix/clients/go/*)
 VENV := test/.tools/python
+
+# Labelled texts that lie beside the checkout; "make eval" measures on them.
+CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
 
 # Every file in the checkout that is source, whether git knows it already or not.
@@ -63,6 +66,13 @@ matrix: tools ## run real clients against real servers and write docs/COMPATIBIL
 .PHONY: bench
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
 	$(GO) run ./test/bench
+
+.PHONY: eval
+eval: build ## measure the rules on their own examples and, where it is, on $(CORPORA)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		$(GO) run ./tools/examples > "$$folder/examples.jsonl" && \
+		bin/gatehouse rules eval --corpus "$$folder/examples.jsonl" --min-recall 1 --max-false-positive-rate 0
+	@if [ -d $(CORPORA) ]; then echo && bin/gatehouse rules eval --corpus $(CORPORA); fi
 
 .PHONY: chaos
 chaos: tools ## kill a thousand servers under load, and open and end a thousand sessions

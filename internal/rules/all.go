@@ -6,6 +6,7 @@ import (
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
+	"gatehouse/internal/rules/likelyinjection"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -16,6 +17,7 @@ func All() []rule.Rule {
 	return []rule.Rule{
 		hiddentext.Rule,
 		injectedinstructions.Rule,
+		likelyinjection.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,
