@@ -150,7 +150,7 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 		effect = Suppressed
 	}
 	first := doc.Strings[touched[0].index]
-	if place := out.place(m.Severity); place != nil {
+	if place := out.place(effect, m.Severity); place != nil {
 		*place = finding.Finding{
 			Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
 			Name: subject.Name, Field: out.field(doc.Pointer(int(first.Start))), Detail: strings.Clone(m.Detail) + ", spread over several strings",
