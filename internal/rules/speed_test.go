@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,17 +11,25 @@ import (
 )
 
 // clean is ordinary text of about ten kilobytes, in words, numbers and code.
-var clean = strings.Repeat(`The service answered 42 requests in the last hour; the slowest took 310 ms.
+var clean = func() string {
+	var all strings.Builder
+	for part := range 21 {
+		fmt.Fprintf(&all, page, part)
+	}
+	return all.String()
+}()
+
+const page = `The service answered %[1]d requests in the last hour; the slowest took 31%[1]d ms.
 Open the settings page, choose "Reports" and press Export. The file is sent to the
-printer on floor 3. A user may hold several roles, and each role lists its own rules.
+printer on floor %[1]d. A user may hold several roles, and each role lists its own rules.
 
     func total(items []int) (sum int) {
         for _, n := range items { sum += n }
         return sum
     }
 
-See https://docs.example.org/reports for the format (tokens, limits, previous versions).
-`, 21)
+See https://docs.example.org/reports/%[1]d for the format (tokens, limits, previous versions).
+`
 
 // documents are the pages of this repository, as a server of files would return them.
 func documents(tb testing.TB) string {
