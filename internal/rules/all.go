@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/rules/argumenturl"
 	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/encodedpayload"
+	"gatehouse/internal/rules/exhaustionloop"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/nameimitation"
@@ -28,6 +29,7 @@ func All() []rule.Rule {
 		argumenturl.Rule,
 		contextflooding.Rule,
 		encodedpayload.Rule,
+		exhaustionloop.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		nameimitation.Rule,
