@@ -39,7 +39,9 @@ const (
 	maxPeriod = 512
 	// A unit counts where it fills this much of a text, in bytes: more in results,
 	// because tables and logs repeat themselves.
-	fillsDefinition, fillsResult = 1 << 10, 8 << 10
+	fillsDefinition, fillsResult = 1 << 10, 16 << 10
+	// manyTimes is how often it must follow itself: a document has a few like paragraphs.
+	manyTimes = 30
 	// tail is how much text behind a repetition makes it a cover for something, in
 	// bytes.
 	tail = 40
@@ -97,7 +99,7 @@ func repetitions(text string, fills int, definition bool) []rule.Match {
 		for start > 0 && i-start < fills && text[start-1] == text[start-1+period] {
 			start--
 		}
-		if unit := text[start : start+period]; end-start >= fills && words(unit) {
+		if unit := text[start : start+period]; end-start >= fills && (end-start)/period >= manyTimes && words(unit) {
 			for !utf8.RuneStart(text[start]) {
 				start++
 			}
@@ -132,7 +134,7 @@ func words(unit string) bool {
 			letters++
 		}
 	}
-	return letters >= 3 && (spaces > 0 || letters*10 >= len(unit)*6) && letters*2 >= len(unit) && different(unit) >= 3
+	return spaces > 0 && letters >= 3 && letters*2 >= len(unit) && different(unit) >= 3
 }
 
 // different counts the characters of a unit, up to eight.
