@@ -56,7 +56,8 @@ A text is flagged if a finding of severity high or critical is sure enough to ac
 itself. Its score is the highest confidence of such a finding, sure enough or not; the
 curve says what other thresholds would give. Intervals are those of 95 %. user_text is
 what people write to a model. A gateway never sees it, so it stands by itself under the
-surfaces and in nothing else.
+surfaces and in nothing else. Rules about exposed data, such as secret-exposed, are
+counted by rule and flag no text: a document with a password in it is no attack.
 
 Exit codes: 0 measured, and within the limits of --min-recall and
 --max-false-positive-rate; 1 outside of them; 2 wrong usage; 3 something could not be
@@ -108,6 +109,10 @@ func (o *evalOptions) run(c *cobra.Command) (err error) {
 	if stderr := c.ErrOrStderr(); isTerminal(stderr) {
 		options.Progress = func(rows int) { fmt.Fprintf(stderr, "\r%d texts", rows) }
 		defer fmt.Fprint(stderr, "\r\x1b[K")
+	}
+	options.Exposures = map[string]bool{}
+	for _, r := range rules.All() {
+		options.Exposures[r.ID] = r.Exposure
 	}
 	report, err := evaluate.Run(inspect.New(rules.All(), nil), corpora, options)
 	if err != nil {

@@ -31,6 +31,10 @@ type Corpus struct {
 type Options struct {
 	Verdicts io.Writer      // receives a JSON line for each row; may be nil
 	Progress func(rows int) // is called now and then with how many rows are done; may be nil
+	// Exposures are rules that find data which must not be seen, not attacks
+	// (rule.Rule.Exposure). They are counted by rule and flag no row: a document with a
+	// password in it is no attack.
+	Exposures map[string]bool
 }
 
 // Run shows every row of the corpora to the inspector. Rows that cannot be read or
@@ -121,7 +125,7 @@ func (r *run) judge(batch []Row) error {
 	for worker := range workers {
 		group.Go(func() {
 			for i := worker; i < len(batch); i += workers {
-				verdicts[i] = judge(r.inspector, &batch[i])
+				verdicts[i] = r.verdict(&batch[i])
 			}
 		})
 	}
@@ -175,20 +179,21 @@ func (r *run) count(row *Row, v *verdict) error {
 // verdict is what the rules say of one row.
 type verdict struct {
 	// score is the highest confidence of a finding of high severity, 0 if there is none.
-	score  float64
-	rules  []string // with a finding of high severity, in order
-	acting []string // those of them that act
-	err    error    // it could not be judged
+	score   float64
+	rules   []string // with a finding of high severity, in order
+	acting  []string // those of them that act
+	exposed []string // rules about exposure that act
+	err     error    // it could not be judged
 }
 
 func (v *verdict) flagged() bool { return len(v.acting) > 0 }
 
-func judge(inspector *inspect.Inspector, row *Row) (v verdict) {
+func (r *run) verdict(row *Row) (v verdict) {
 	shown, err := row.exhibit()
 	if err != nil {
 		return verdict{err: err}
 	}
-	findings, err := shown.to(inspector)
+	findings, err := shown.to(r.inspector)
 	if err != nil {
 		return verdict{err: err}
 	}
@@ -196,6 +201,12 @@ func judge(inspector *inspect.Inspector, row *Row) (v verdict) {
 	for i := range findings {
 		f := &findings[i]
 		if f.Severity < rule.High {
+			continue
+		}
+		if r.options.Exposures[f.Rule] {
+			if confidence(f) >= rule.Hard && !slices.Contains(v.exposed, f.Rule) {
+				v.exposed = append(v.exposed, f.Rule)
+			}
 			continue
 		}
 		rules[f.Rule] = true

@@ -313,3 +313,20 @@ func Test_pieces_are_an_even_sample(t *testing.T) {
 		}
 	}
 }
+
+// A rule about exposed data is counted and makes no attack of a text.
+func Test_exposures_flag_nothing(t *testing.T) {
+	secret := rule.Rule{ID: "secret", Severity: rule.High, Surfaces: rule.ToolResult, Exposure: true, Detect: func(s rule.Subject) ([]rule.Match, error) {
+		return []rule.Match{{Start: 0, End: 1}}, nil
+	}}
+	corpus := corpusOf("c", row("tool_result", Benign, "calm")+row("tool_result", Attack, "calm"))
+	for exposure, want := range map[bool]int{true: 0, false: 1} {
+		report, err := Run(inspect.New([]rule.Rule{secret}, nil), []Corpus{corpus}, Options{Exposures: map[string]bool{"secret": exposure}})
+		if err != nil || report.Overall.Flagged != want || report.Overall.Found != want {
+			t.Errorf("exposure %v: %+v, %v", exposure, report.Overall, err)
+		}
+		if c := report.ByRule["secret"]; c == nil || c.Benign != 1 || c.Attacks != 1 {
+			t.Errorf("exposure %v: counted as %+v", exposure, c)
+		}
+	}
+}

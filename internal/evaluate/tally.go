@@ -152,6 +152,9 @@ func (t *tally) add(row *Row, v *verdict) {
 	for _, id := range v.acting {
 		at(t.rules, id).add(row.Label, len(v.acting) == 1)
 	}
+	for _, id := range v.exposed {
+		at(t.rules, id).add(row.Label, false)
+	}
 }
 
 // at is the entry of the key, made if there is none.

@@ -93,11 +93,26 @@ func (j *joined) add(index, from int, text string) {
 	j.text = append(j.text, text...)
 }
 
-// join enters a string. Strings that name the kind of a content block say nothing and
-// would stand between every two.
+// isSaid says whether the string under a key is read as part of what is said. The names
+// of kinds and of schemas are not: they would stand between every two strings, and the
+// address of a schema would be the place to which the sentence before it sends something.
+// Of a message that is one of several, neither is its envelope.
+func (j *joined) isSaid(key string) bool {
+	switch key {
+	case "type", "mimeType", "blob", "$schema", "$id", "$ref":
+		return false
+	case "data":
+		return j.pieces // it is what a log message says, else binary content
+	case "jsonrpc", "method", "progressToken", "level", "logger":
+		return !j.pieces
+	}
+	return true
+}
+
+// join enters a string.
 func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
 	j := &work.joined
-	if !j.active || subject.IsKey || j.skips(subject.Key) {
+	if !j.active || subject.IsKey || !j.isSaid(subject.Key) {
 		return nil
 	}
 	text := subject.Text
@@ -119,20 +134,6 @@ func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.S
 	from := boundary(text, len(text)-edge)
 	j.add(n, from, text[from:])
 	return nil
-}
-
-// skips says whether the strings of a member are no part of what is said. In a message
-// that is one of several, its envelope would stand between every two pieces.
-func (j *joined) skips(key string) bool {
-	switch key {
-	case "type", "mimeType", "blob":
-		return true
-	case "data":
-		return !j.pieces // else it is what a log message says
-	case "jsonrpc", "method", "progressToken", "level", "logger":
-		return j.pieces
-	}
-	return false
 }
 
 // glue puts the first string of a message right behind the message before, for those
@@ -227,7 +228,7 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 		j.crossed = true
 	}
 	first := doc.Strings[touched[0].index]
-	if place := out.place(m.Severity); place != nil {
+	if place := out.place(effect, m.Severity); place != nil {
 		*place = finding.Finding{
 			Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
 			Name: subject.Name, Field: out.field(doc.Pointer(int(first.Start))), Detail: strings.Clone(m.Detail) + over,

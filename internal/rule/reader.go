@@ -81,14 +81,28 @@ func (r *Rule) Rated(m Match) Match {
 }
 
 // Detect shows a text to each rule, and what its encoded parts say, and appends what
-// they find, rated. It fails where a rule fails, or says something about a text that
-// cannot be.
+// they find, rated. A long text is read in windows, as a Stream does. It fails where a
+// rule fails, or says something about a text that cannot be.
 func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
-	if len(r.rules) == 0 {
+	switch {
+	case len(r.rules) == 0:
 		return all, nil
+	case len(subject.Text) <= maxWindow:
+		return r.whole(subject, all)
 	}
+	s := r.Stream(subject)
+	s.found = all
+	feed(s, subject.Text)
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return s.found, nil
+}
+
+// whole shows a text to each rule at once.
+func (r *Reader) whole(subject Subject, all []Found) ([]Found, error) {
 	l := look{reader: r, found: all, left: maxUndone*len(subject.Text) + maxUndoneShort}
-	if err := l.show(subject, nil); err != nil {
+	if err := l.show(subject); err != nil {
 		return nil, err
 	}
 	return l.all(), nil
@@ -120,9 +134,13 @@ type reading struct {
 	passed   [forms]bool
 	tooMany  [forms]bool
 	found    [][]hit // by the index of the Literals
-	above    *layer  // the text in which this one was encoded; nil if it is as sent
+	said     []saying
+	above    *layer // the text in which this one was encoded; nil if it is as sent
 	views    []*undo.View
 	isViewed bool
+	hidden   []HiddenPart
+	covered  []int // how far the hidden parts up to that index reach
+	isHiding bool
 }
 
 // end makes the reading ready for the next text.
@@ -133,7 +151,11 @@ func (r *reading) end() {
 	for i := range r.found {
 		r.found[i] = r.found[i][:0]
 	}
-	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found}
+	if cap(r.hidden) > maxFound {
+		r.hidden, r.covered = nil, nil
+	}
+	clear(r.said) // nothing of a text is kept
+	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found, said: r.said[:0], hidden: r.hidden[:0], covered: r.covered[:0]}
 	r.reader.readings.Put(r)
 }
 

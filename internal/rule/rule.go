@@ -11,6 +11,8 @@ import (
 	"gatehouse/internal/rule/media"
 )
 
+//go:generate go run gatehouse/internal/rule/gen
+
 // Severity says how bad a match is if it is right.
 type Severity uint8
 
@@ -205,9 +207,12 @@ type Rule struct {
 	// Confidence of a match that states none; 0 means certain, so that a rule that
 	// says nothing of it is enforced.
 	Confidence float64
-	Surfaces   Surface  // what it wants to be shown
-	Refs       []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
-	Doc        string   // doc.md of the rule's folder
+	// Exposure says that the rule finds data that must not be seen, such as a secret,
+	// and not an attack: it is measured apart.
+	Exposure bool
+	Surfaces Surface  // what it wants to be shown
+	Refs     []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
+	Doc      string   // doc.md of the rule's folder
 	// AsWritten is for rules that judge how a text is written. They are not shown what
 	// its encoded parts say.
 	AsWritten bool

@@ -14,10 +14,12 @@ const (
 	// maxDepth is how many encodings around each other are undone. More are hardly made
 	// by accident, and a model seldom follows them.
 	maxDepth = 3
-	// maxUndone bounds what is made of one text by undoing, in lengths of the text, and
+	// maxUndone bounds what is made of one text by undoing, in lengths of the text, so
+	// that one encoding is undone in all of a text whatever else is in it: there is one
+	// view of it for all encodings with a form and one for each disguise.
 	// maxUndoneShort, in bytes, is what a short text may have beyond that: each view
 	// repeats the words around what was encoded.
-	maxUndone      = 4
+	maxUndone      = 10
 	maxUndoneShort = 16 << 10
 )
 
@@ -72,6 +74,7 @@ func (r *reading) undone(s *Subject) []*undo.View {
 // layer is a text in which another one is encoded.
 type layer struct {
 	view  *undo.View
+	outer *reading // of that text
 	above *layer
 }
 
@@ -104,26 +107,35 @@ type found struct {
 	rule, depth int
 }
 
-// show shows a text to the rules, and then what its encoded parts say.
-func (l *look) show(subject Subject, above *layer) error {
-	reading := l.reader.begin(&subject)
-	reading.above = above
-	defer reading.end()
-	if err := l.ask(subject, above); err != nil {
+// show shows a text to the rules, and then what its encoded parts say: first what is
+// encoded once, so that a text cannot use up what is allowed by encoding a part often.
+func (l *look) show(subject Subject) error {
+	first := l.reader.begin(&subject)
+	defer first.end()
+	if err := l.ask(subject, nil); err != nil || !l.reader.decodes() {
 		return err
 	}
-	if subject.Depth == maxDepth || !l.reader.decodes() {
-		return nil
-	}
-	for _, view := range reading.undone(&subject) {
-		if l.left -= len(view.Text); l.left < 0 {
-			return nil
+	level := []Subject{subject}
+	for range maxDepth {
+		var next []Subject
+		for _, outer := range level {
+			for _, view := range outer.reading.undone(&outer) {
+				if l.left -= len(view.Text); l.left < 0 {
+					return nil
+				}
+				inner := outer
+				inner.Text, inner.Depth = view.Text, outer.Depth+1
+				above := &layer{view, outer.reading, outer.reading.above}
+				reading := l.reader.begin(&inner)
+				reading.above = above
+				defer reading.end() // what lies deeper asks for it
+				if err := l.ask(inner, above); err != nil {
+					return err
+				}
+				next = append(next, inner)
+			}
 		}
-		inner := subject
-		inner.Text, inner.Depth = view.Text, subject.Depth+1
-		if err := l.show(inner, &layer{view, above}); err != nil {
-			return err
-		}
+		level = next
 	}
 	return nil
 }
@@ -138,6 +150,9 @@ func (l *look) ask(subject Subject, above *layer) error {
 		one := &l.reader.rules[i]
 		if above != nil && one.AsWritten {
 			continue
+		}
+		if one.Secret && above != nil && above.view.Last() == undo.Leet {
+			continue // the digits of a password are no letters
 		}
 		matches, err := one.Detect(subject)
 		if err != nil {

@@ -31,6 +31,9 @@ func main() {
 func write(out io.Writer, list []rule.Rule) error {
 	encoder := json.NewEncoder(out)
 	for _, r := range list {
+		if r.Exposure {
+			continue // it finds data, not attacks
+		}
 		rows, err := examples(r)
 		if err != nil {
 			return err

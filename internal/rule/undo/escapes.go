@@ -7,29 +7,39 @@ import (
 )
 
 // escapes finds what is written in escapes of single characters. They are in nearly
-// every page and program, so that they count only where they hide what needs no
-// escape: letters, digits, and words that would stand apart.
+// every page and program, so that they count only near one that hides what needs no
+// escape: a letter, a digit, or that two words stand apart.
 func (r *runs) escapes(text string) {
-	for _, one := range []struct {
-		mark byte
-		read func(r *runs, text string, at int) (next int, hides bool)
-	}{
-		{'%', (*runs).percent}, {'&', (*runs).entity}, {'\\', (*runs).escape}, {'=', (*runs).quoted}, {'+', (*runs).joined},
-	} {
-		list, plain := r.mark()
-		hides := false
-		for i := strings.IndexByte(text, one.mark); i >= 0; {
-			next, found := one.read(r, text, i)
-			hides = hides || found
-			n := strings.IndexByte(text[next:], one.mark)
-			if n < 0 {
-				break
+	r.escapesOf(text, '%', (*runs).percent)
+	r.escapesOf(text, '&', (*runs).entity)
+	r.escapesOf(text, '\\', (*runs).escape)
+	r.escapesOf(text, '=', (*runs).quoted)
+	r.escapesOf(text, '+', (*runs).joined)
+}
+
+// escapesOf finds the escapes that begin with a mark. read adds those at a place, and
+// says where they end and whether they hide something.
+func (r *runs) escapesOf(text string, mark byte, read func(r *runs, text string, at int) (next int, hides bool)) {
+	list, plain := r.mark()
+	hides, last := false, 0
+	for i := strings.IndexByte(text, mark); i >= 0; {
+		if i-last > around { // what follows is read for itself
+			if !hides {
+				r.back(list, plain)
 			}
-			i = next + n
+			list, plain = r.mark()
+			hides = false
 		}
-		if !hides {
-			r.back(list, plain)
+		next, found := read(r, text, i)
+		hides, last = hides || found, next
+		n := strings.IndexByte(text[next:], mark)
+		if n < 0 {
+			break
 		}
+		i = next + n
+	}
+	if !hides {
+		r.back(list, plain)
 	}
 }
 

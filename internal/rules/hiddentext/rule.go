@@ -35,8 +35,8 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	if classes.NonASCII {
 		matches = append(matches, invisible(subject.Text, definition)...)
 	}
+	matches = append(matches, markup(&subject, definition)...)
 	if definition {
-		matches = append(matches, markup(subject.Text)...)
 		matches = append(matches, offScreen(subject.Text)...)
 	}
 	slices.SortStableFunc(matches, func(a, b rule.Match) int { return a.Start - b.Start })
