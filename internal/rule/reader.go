@@ -134,7 +134,8 @@ type reading struct {
 	passed   [forms]bool
 	tooMany  [forms]bool
 	found    [][]hit // by the index of the Literals
-	above    *layer  // the text in which this one was encoded; nil if it is as sent
+	said     []saying
+	above    *layer // the text in which this one was encoded; nil if it is as sent
 	views    []*undo.View
 	isViewed bool
 	hidden   []HiddenPart
@@ -153,7 +154,8 @@ func (r *reading) end() {
 	if cap(r.hidden) > maxFound {
 		r.hidden, r.covered = nil, nil
 	}
-	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found, hidden: r.hidden[:0], covered: r.covered[:0]}
+	clear(r.said) // nothing of a text is kept
+	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found, said: r.said[:0], hidden: r.hidden[:0], covered: r.covered[:0]}
 	r.reader.readings.Put(r)
 }
 
