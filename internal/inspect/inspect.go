@@ -125,6 +125,9 @@ func (i *Inspector) message(window *Window, doc *wire.Document, region wire.Valu
 		if err := i.show(&out, doc, s, subject, nil, work); err != nil {
 			return Outcome{}, err
 		}
+		if work.clean != "" {
+			subject.Text = work.clean // what was found where it stands is gone already
+		}
 		if err := i.join(&out, doc, n, subject, work); err != nil {
 			return Outcome{}, err
 		}
@@ -145,7 +148,8 @@ type scratch struct {
 	text    []byte // of the string that is shown
 	matches []rule.Found
 	joined  joined
-	decoded bool // what the string is in Base64 was shown by itself, and whole
+	clean   string // of the string that was shown, as it may pass; empty if nothing changes
+	decoded bool   // what the string is in Base64 was shown by itself, and whole
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -173,6 +177,7 @@ func (w *scratch) end() {
 // show shows one form of a string to the rules. A nil encoding is the form as it
 // stands.
 func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, encoding *base64.Encoding, work *scratch) (err error) {
+	work.clean = ""
 	work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0])
 	if err != nil {
 		return err
@@ -188,11 +193,10 @@ func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subjec
 	if change.none() {
 		return nil
 	}
-	clean := change.apply(subject.Text)
-	if encoding != nil {
-		clean = encoding.EncodeToString([]byte(clean))
+	if work.clean = change.apply(subject.Text); encoding != nil {
+		work.clean = encoding.EncodeToString([]byte(work.clean))
 	}
-	out.edit(s, clean)
+	out.edit(s, work.clean)
 	return nil
 }
 

@@ -96,14 +96,16 @@ func (j *joined) add(index, from int, text string) {
 // isSaid says whether the string under a key is read as part of what is said. The names
 // of kinds and of schemas are not: they would stand between every two strings, and the
 // address of a schema would be the place to which the sentence before it sends something.
-// Of a message that is one of several, neither is its envelope.
-func (j *joined) isSaid(key string) bool {
+// Neither is the envelope of the message, without which it would be none.
+func (j *joined) isSaid(key, text string) bool {
 	switch key {
-	case "type", "mimeType", "blob", "$schema", "$id", "$ref":
+	case "type", "mimeType", "blob", "$schema", "$id", "$ref", "jsonrpc":
 		return false
+	case "method":
+		return strings.IndexByte(text, ' ') >= 0
 	case "data":
 		return j.pieces // it is what a log message says, else binary content
-	case "jsonrpc", "method", "progressToken", "level", "logger":
+	case "progressToken", "level", "logger":
 		return !j.pieces
 	}
 	return true
@@ -112,7 +114,7 @@ func (j *joined) isSaid(key string) bool {
 // join enters a string.
 func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
 	j := &work.joined
-	if !j.active || subject.IsKey || !j.isSaid(subject.Key) {
+	if !j.active || subject.IsKey || !j.isSaid(subject.Key, subject.Text) {
 		return nil
 	}
 	text := subject.Text
