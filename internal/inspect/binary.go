@@ -222,7 +222,7 @@ func (out *Outcome) remove(doc *wire.Document, n int, where shape, around wire.V
 	as := func(s wire.String, text string) wire.Edit {
 		return wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: wire.AppendString(nil, text)}
 	}
-	mended := where == inBlock || where == inBlob && around.Get("uri").Exists()
+	mended := where == inBlock && !member(around, "blob").Exists() || where == inBlob && around.Get("uri").Exists() && !member(around, "data").Exists()
 	if _, twin := around.Lookalike("text", "type", "mimeType"); !mended || twin || around.Get("text").Exists() {
 		if where != inURI {
 			note = base64.StdEncoding.EncodeToString([]byte(note))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/media"
@@ -184,6 +185,47 @@ func Test_an_order_in_pieces(t *testing.T) {
 				}
 				if len(window.text) > edge || cap(window.text) > 4*edge {
 					t.Errorf("%d bytes are kept", len(window.text))
+				}
+			}
+		})
+	}
+}
+
+// Fuzz_binary holds what is made of any message with binary content: it is still a
+// message, and what is to go is gone.
+func Fuzz_binary(f *testing.F) {
+	f.Add("danger", "image/png", "x")
+	f.Add(picture(1, "danger", true), "image/png", `{"text":"danger","uri":"x"}`)
+	f.Add(program, "text/plain", "\xff")
+	f.Fuzz(func(t *testing.T, raw, mimeType, more string) {
+		quoted := string(wire.AppendString(nil, mimeType))
+		extra := string(wire.AppendString(nil, more))
+		i := New([]rule.Rule{forbidding, binarycontent.Rule}, map[string]Policy{BinaryRule: {Action: Redact}})
+		text := `{"a":[{"type":"image","data":"` + encode(raw) + `","mimeType":` + quoted + `,"x":` + extra + `},{"blob":"` + encode(raw) + `","uri":` + extra + `,"mimeType":` + quoted +
+			`},{"mimeType":` + quoted + `,"uri":"danger","data":"` + encode(raw) + `","type":"audio","blob":` + extra + `},{"text":` + extra + `,"type":"image","data":` + extra + `}]}`
+		if _, err := wire.Scan([]byte(text), wire.Limits{}); err != nil {
+			t.Skip()
+		}
+		_, got := message(t, i, text, rule.ToolResult)
+		if _, err := wire.Scan([]byte(got), wire.Limits{}); err != nil {
+			t.Errorf("%s became %s: %v", text, got, err)
+		}
+		if strings.Contains(raw, "danger") && utf8.ValidString(raw) && strings.Contains(got, encode(raw)) && raw != more {
+			t.Errorf("%q is left in %s", raw, got)
+		}
+	})
+}
+
+func Benchmark_picture(b *testing.B) {
+	text := block("image", "image/png", picture(1, "holiday", false)+strings.Repeat("\x00\xff\x80", 1<<18))
+	doc := scan(b, text)
+	for name, i := range map[string]*Inspector{"with": New([]rule.Rule{forbidding, binarycontent.Rule}, nil), "base": New([]rule.Rule{binarycontent.Rule}, nil)} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := i.Message(doc, doc.Root, rule.Subject{Surface: rule.ToolResult}); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -120,7 +120,7 @@ func TestResults_pictures(t *testing.T) {
 		{"program", "enforce", false, "rule-matched"}, {"program", "report", true, ""},
 	} {
 		g := serve(t, object{"gallery": object{"command": hostile(t, "-mode", "picture", "-surface", c.surface, "-text", order)}},
-			object{"rules": object{"injected-instructions": c.rules, "binary-content": c.rules}})
+			object{"rules": object{"injected-instructions": c.rules, "likely-injection": c.rules, "binary-content": c.rules}})
 		_, r := provoke(g, "gallery", modernVersion)
 		if passes := strings.Contains(r.raw, `"mimeType":"image/png"`); passes != c.passes || r.reason() != c.reason {
 			t.Errorf("%s, rules %s: answered %s", c.surface, c.rules, r.raw)
