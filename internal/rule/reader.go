@@ -135,7 +135,7 @@ type reading struct {
 	tooMany  [forms]bool
 	found    [][]hit // by the index of the Literals
 	said     []saying
-	above    *layer  // the text in which this one was encoded; nil if it is as sent
+	above    *layer // the text in which this one was encoded; nil if it is as sent
 	views    []*undo.View
 	isViewed bool
 	hidden   []HiddenPart

@@ -6,11 +6,13 @@ import (
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rules/concealment"
 	"gatehouse/internal/rules/credentialharvest"
+	"gatehouse/internal/rules/databeacon"
 	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/likelyinjection"
 	"gatehouse/internal/rules/memorypoisoning"
+	"gatehouse/internal/rules/questionabuse"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -19,6 +21,7 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
+		databeacon.Rule,
 		concealment.Rule,
 		credentialharvest.Rule,
 		fakemarkup.Rule,
@@ -26,6 +29,7 @@ func All() []rule.Rule {
 		injectedinstructions.Rule,
 		likelyinjection.Rule,
 		memorypoisoning.Rule,
+		questionabuse.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,

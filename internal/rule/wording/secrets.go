@@ -29,6 +29,10 @@ const (
 	secretRussia = `(?:парол|ключ api|api-ключ|api ключ|закрыт\S+ ключ|приватн\S+ ключ|секретн\S+ ключ|сид-фраз|seed-фраз|код из смс|код подтверждения|одноразов\S+ код|учетн\S+ данн|учётн\S+ данн)`
 )
 
+// SecretNames are the names of credentials, in the languages that the phrases know, as a
+// regular expression over folded text.
+const SecretNames = `(?:\b(?:` + secret + `|` + strong + `|` + secretGerman + `|` + secretFrench + `|` + secretSpain + `)\b|` + secretChina + `|` + secretRussia + `)`
+
 // Harvesting are the ways to get hold of credentials. Documentation says where to put
 // one's own ("set OPENAI_API_KEY"), never to read them and hand them on.
 var Harvesting = []rule.Phrase{
