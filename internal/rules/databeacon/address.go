@@ -1,6 +1,7 @@
 package databeacon
 
 import (
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -116,6 +117,10 @@ func (a *address) words() {
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		switch {
+		case strings.Contains(value, "%7"):
+			if plain, err := url.QueryUnescape(value); err == nil && strings.HasPrefix(plain, "{") {
+				a.add(plain, true)
+			}
 		case value == "" && strings.HasSuffix(a.rest, "="):
 			a.blanks = append(a.blanks, blank{strings.ToLower(name), true})
 		case len(value) >= 4 && value == strings.ToUpper(value) && strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-+") == "":

@@ -15,7 +15,7 @@ import (
 // What a place to fill in, or a name, speaks of.
 var (
 	// talk is what was said, or what is private: no page has a place for it in an address.
-	talk = regexp.MustCompile(`conversation|dialog(?:ue)?|chat[ _-]?(?:history|log|content|so)|transcript|history|secrets?\b|password|credential|cookie|system[ _-]?prompt|private|stolen|exfil|user[ _-]?(?:data|info|messages?|input|prompts?|secrets?|emails?|quer(?:y|ies)|question)|(?:previous|all|last)[ _-]?(?:messages?|results?|answers?)|personal|confidential|sensitive|everything|environment|env[ _-]?vars?|file[ _-]?contents?|memory|memories|gesprach|verlauf|对话|聊天|переписк|диалог`)
+	talk = regexp.MustCompile(`conversation|dialog(?:ue)?|chat[ _-]?(?:history|log|content|so)|transcript|history|secrets?\b|password|credential|cookie|system[ _-]?prompt|private[ _-]?(?:data|info\w*|keys?|messages?|notes?)|stolen|exfil|user[ _-]?(?:data|info|messages?|input|prompts?|secrets?|emails?|quer(?:y|ies)|question)|(?:previous|all|last)[ _-]?(?:messages?|results?|answers?)|personal|confidential|sensitive|everything|environment|env[ _-]?vars?|file[ _-]?contents?|memory|memories|gesprach|verlauf|对话|聊天|переписк|диалог`)
 	// plain is what may be data and may be anything.
 	plain = regexp.MustCompile(`\b(?:data|info|information|contents?|text|messages?|summary|answer|response|output|results?|prompt|context|api[ _-]?key|token|body|payload|encoded|base64|b64|leak|dump)\b|_data\b|data_`)
 	// own is a place for the reader's own.
@@ -109,7 +109,7 @@ func (a *address) isTunnel() bool {
 
 func (a *address) isHook() bool {
 	for _, h := range hooks {
-		if a.host == h.host && strings.HasPrefix(a.rest, h.path) && len(a.rest) > len(h.path)+4 {
+		if id, found := strings.CutPrefix(a.rest, h.path); found && a.host == h.host && len(id) > 4 && (id[0] >= '0' && id[0] <= '9' || id[0] == 'T') {
 			return true
 		}
 	}
@@ -181,7 +181,7 @@ func say(value string) string {
 	value = strings.TrimRight(value, "=.")
 	for _, decode := range []func(string) ([]byte, error){base64.RawStdEncoding.DecodeString, base64.RawURLEncoding.DecodeString, hex.DecodeString} {
 		raw, err := decode(value)
-		if err != nil || !utf8.Valid(raw) || raw[0] == '{' || strings.HasPrefix(string(raw), "http") {
+		if err != nil || !utf8.Valid(raw) || len(raw) == 0 || raw[0] == '{' || strings.HasPrefix(string(raw), "http") {
 			continue
 		}
 		text := string(raw)
