@@ -368,15 +368,17 @@ func TestFiles_hold_nothing_of_one_machine(t *testing.T) {
 	}
 }
 
-func TestNodeLock_names_no_registry(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("test", "node", "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(text), `"resolved"`) {
-		t.Error(`the lock file names a registry host; write it with "npm install --package-lock-only --omit-lockfile-registry-resolved"`)
-	}
-	if !strings.Contains(string(text), `"integrity": "sha512-`) {
-		t.Error("the lock file has no digests")
+func TestNodeLocks_name_no_registry(t *testing.T) {
+	for _, folder := range []string{"node", "wide"} {
+		text, err := os.ReadFile(filepath.Join("test", folder, "package-lock.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), `"resolved"`) {
+			t.Errorf(`the lock file in %s names a registry host; write it with "npm install --package-lock-only --omit-lockfile-registry-resolved"`, folder)
+		}
+		if !strings.Contains(string(text), `"integrity": "sha512-`) {
+			t.Errorf("the lock file in %s has no digests", folder)
+		}
 	}
 }

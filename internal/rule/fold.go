@@ -474,7 +474,7 @@ func (f *folder) space(start int) int {
 }
 
 func (f *folder) rune(r rune, at, next int) {
-	if Invisible(r) || decorates(r) {
+	if !plainLetter(r) && (Invisible(r) || decorates(r)) {
 		if r >= 0xe0020 && r <= 0xe007e {
 			f.decoded(r-0xe0000, at, next)
 		} else {
@@ -567,14 +567,12 @@ func (f *folder) imitates(next int) bool {
 	foreign, letters, end := false, 1, next
 	for end < len(f.src) && end-next < maxWord {
 		r, size := rune(f.src[end]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(f.src[end:])
-		}
 		form := form{latin: byte(r)}
 		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(f.src[end:])
 			form = formOf(r)
 		}
-		if Invisible(r) || decorates(r) {
+		if !plainLetter(r) && (Invisible(r) || decorates(r)) {
 			end += size
 			continue
 		}
@@ -583,7 +581,7 @@ func (f *folder) imitates(next int) bool {
 			f.imitate = true
 		case form.lookalike != 0:
 			letters++
-		case r >= utf8.RuneSelf && unicode.IsLetter(r):
+		case plainLetter(r) || r >= utf8.RuneSelf && unicode.IsLetter(r):
 			foreign = true
 		default:
 			size = 0
@@ -599,6 +597,10 @@ func (f *folder) imitates(next int) bool {
 	}
 	return f.imitate
 }
+
+// plainLetter says whether a rune is one of Greek or Cyrillic that needs no closer look.
+// The few there that are no letters count as such.
+func plainLetter(r rune) bool { return r >= 0x370 && r < 0x483 }
 
 // latinBefore says whether the word before is one of ASCII letters, or there is none.
 func latinBefore(out []byte) bool {

@@ -9,11 +9,11 @@ import (
 const (
 	// maxWindow is how much of a text is read at once, in bytes. What reading needs
 	// grows with it.
-	maxWindow = 1 << 20
+	maxWindow = 512 << 10
 	// Overlap is how much two windows have in common on either side of the place where
 	// one takes over from the other, in bytes. A match that is shorter is found as if
 	// the text were read at once.
-	Overlap = 64 << 10
+	Overlap = 32 << 10
 )
 
 // Stream shows a text to the rules while it passes, in windows that overlap, and holds

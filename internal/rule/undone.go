@@ -19,7 +19,7 @@ const (
 	// view of it for all encodings with a form and one for each disguise.
 	// maxUndoneShort, in bytes, is what a short text may have beyond that: each view
 	// repeats the words around what was encoded.
-	maxUndone      = 8
+	maxUndone      = 10
 	maxUndoneShort = 16 << 10
 )
 

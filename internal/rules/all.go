@@ -4,14 +4,23 @@ package rules
 
 import (
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rules/argumentcommand"
+	"gatehouse/internal/rules/argumentpath"
+	"gatehouse/internal/rules/argumentsql"
+	"gatehouse/internal/rules/argumenturl"
 	"gatehouse/internal/rules/concealment"
+	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/credentialharvest"
 	"gatehouse/internal/rules/databeacon"
+	"gatehouse/internal/rules/encodedpayload"
+	"gatehouse/internal/rules/exhaustionloop"
 	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/likelyinjection"
 	"gatehouse/internal/rules/memorypoisoning"
+	"gatehouse/internal/rules/nameimitation"
+	"gatehouse/internal/rules/personaldata"
 	"gatehouse/internal/rules/questionabuse"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
@@ -22,13 +31,22 @@ import (
 func All() []rule.Rule {
 	return []rule.Rule{
 		databeacon.Rule,
+		argumentcommand.Rule,
+		argumentpath.Rule,
+		argumentsql.Rule,
+		argumenturl.Rule,
 		concealment.Rule,
+		contextflooding.Rule,
 		credentialharvest.Rule,
+		encodedpayload.Rule,
+		exhaustionloop.Rule,
 		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		likelyinjection.Rule,
 		memorypoisoning.Rule,
+		nameimitation.Rule,
+		personaldata.Rule,
 		questionabuse.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,

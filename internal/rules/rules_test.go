@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"encoding/base64"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,7 +96,7 @@ func Test_prompts_are_no_attacks(t *testing.T) {
 func Test_ordinary_texts_stay_silent(t *testing.T) {
 	texts := []string{
 		"", "ok", clean, "SELECT * FROM users WHERE id = 1", "Error: ENOENT: no such file or directory, open '/tmp/x'",
-		strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk", 200),
+		picture(9000),
 		"Résumé: naïve façade, 日本語, हिन्दी, עברית, Ελληνικά, кириллица 🎉👨‍👩‍👧❤️",
 	}
 	for _, r := range All() {
@@ -110,4 +112,12 @@ func Test_ordinary_texts_stay_silent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// picture is Base64 of bytes as those of a compressed picture are.
+func picture(size int) string {
+	source := rand.NewChaCha8([32]byte{1})
+	raw := make([]byte, size)
+	source.Read(raw) //nolint:errcheck // it has no errors
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(append([]byte("\x89PNG\r\n\x1a\n"), raw...))
 }

@@ -121,7 +121,9 @@ type client struct {
 func (g *gateway) client(t *testing.T, id string) *client {
 	t.Helper()
 	c := &client{t: t, url: g.url + "/" + id}
-	c.result("initialize", object{"protocolVersion": "2025-11-25", "capabilities": object{}, "clientInfo": object{"name": "wide", "version": "1"}})
+	if c.result("initialize", object{"protocolVersion": "2025-11-25", "capabilities": object{}, "clientInfo": object{"name": "wide", "version": "1"}}) == nil {
+		t.Fatal("there is no session")
+	}
 	c.post(object{"jsonrpc": "2.0", "method": "notifications/initialized"})
 	return c
 }

@@ -84,10 +84,7 @@ current-context: local
 		npm(t, "slack", "@modelcontextprotocol/server-slack", "mcp-server-slack").with("SLACK_BOT_TOKEN", "x").with("SLACK_TEAM_ID", "y"),
 		npm(t, "thinking", "@modelcontextprotocol/server-sequential-thinking", "mcp-server-sequential-thinking").
 			calling("sequentialthinking", object{"thought": "First look at the logs, then at the settings.", "nextThoughtNeeded": true, "thoughtNumber": 1, "totalThoughts": 3}),
-		{id: "kubernetes", name: "kubernetes-mcp-server", version: version(t, "kubernetes-mcp-server-linux-amd64"),
-			command: []string{filepath.Join(absolute(t, packages), "kubernetes-mcp-server-linux-amd64", "bin", "kubernetes-mcp-server-linux-amd64")},
-			env:     object{"KUBECONFIG": kubeconfig}, calls: []call{{"configuration_view", object{}}}},
-		pypi(t, "fetch", "mcp-server-fetch", "--ignore-robots-txt").
+		pypi(t, "fetch", "mcp-server-fetch", "--ignore-robots-txt", "--allow-private-ips").
 			calling("fetch", object{"url": page, "max_length": 50_000}).
 			calling("fetch", object{"url": page, "max_length": 50_000, "raw": true}),
 		pypi(t, "git-python", "mcp-server-git").
@@ -97,6 +94,12 @@ current-context: local
 		pypi(t, "time", "mcp-server-time", "--local-timezone", "Europe/Oslo").
 			calling("get_current_time", object{"timezone": "Asia/Tokyo"}).
 			calling("convert_time", object{"source_timezone": "Europe/Oslo", "time": "16:30", "target_timezone": "Asia/Tokyo"}),
+	}
+	if own := "kubernetes-mcp-server-linux-amd64"; exists(filepath.Join(packages, own)) { // no other machine has it
+		all = append(all, server{id: "kubernetes", name: "kubernetes-mcp-server", version: version(t, own),
+			command: []string{filepath.Join(absolute(t, packages), own, "bin", own)}}.
+			with("KUBECONFIG", kubeconfig).
+			calling("configuration_view", object{}))
 	}
 	files := npm(t, "files", "@modelcontextprotocol/server-filesystem", "mcp-server-filesystem", documents).
 		calling("list_allowed_directories", object{}).

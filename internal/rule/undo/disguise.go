@@ -23,6 +23,8 @@ var disguises = []disguise{
 	{Reversed, nil, reverseWords, true},
 	{UpsideDown, one(func(word string) string { return turn(reverse(word)) }), upright, false},
 	{Leet, leetForms, unleet, true},
+	{Joined, signed, unsigned, true},
+	{Run, together, apartWords, false},
 }
 
 func one(write func(string) string) func(string) []string {
@@ -32,10 +34,13 @@ func one(write func(string) string) func(string) []string {
 // telling are words without which an order to a model is hardly given, long enough to
 // be no other word in a disguise.
 var telling = strings.Fields("ignore previous instruct disregard system prompt password override forget reveal secret assistant please execute command " +
-	"credential delete message without follow always before message token content")
+	"credential delete message without follow always before message token content mention conversation history memory future recovery")
 
 // leetTelling are those whose forms with digits are looked for; each has several.
-var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist")
+var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist mention conversation always memory recovery")
+
+// joinTelling are those that names of programs seldom begin with.
+var joinTelling = strings.Fields("ignore previous disregard forget prior reveal")
 
 // A Hint is a place where one of Words stands in the folded form of a text.
 type Hint struct {
@@ -52,8 +57,11 @@ var words, wordWay = func() (all []string, ways []Way) {
 			continue
 		}
 		from := telling
-		if d.way == Leet {
+		switch d.way {
+		case Leet:
 			from = leetTelling
+		case Joined, Run:
+			from = joinTelling
 		}
 		for _, word := range from {
 			for _, form := range d.write(word) {
@@ -76,7 +84,7 @@ func disguised(text string, hints []Hint, not Way) []*View {
 	}
 	var all []*View
 	for _, d := range disguises {
-		if d.way == not && d.way != Leet {
+		if d.way == not {
 			continue
 		}
 		r := runs{}
@@ -242,5 +250,131 @@ func unleetWord(word []byte) {
 		default:
 			word[i] = plain
 		}
+	}
+}
+
+// joints are the signs that stand between words instead of spaces.
+const joints = "_-.+"
+
+// signed are the ways to join a word with the next one by a sign.
+func signed(word string) (forms []string) {
+	for _, sign := range joints {
+		forms = append(forms, word+string(sign))
+	}
+	return forms
+}
+
+// fewestJoints is how many signs of one kind join words to a text. Fewer make a name.
+const fewestJoints = 3
+
+// unsigned writes spaces for the signs in what has several of one kind and no space.
+func unsigned(text string) string {
+	out := []byte(text)
+	for i := 0; i < len(out); {
+		from := i
+		for i < len(out) && !space(out[i]) {
+			i++
+		}
+		for sign := range len(joints) {
+			unsign(out[from:i], joints[sign])
+		}
+		i++
+	}
+	return string(out)
+}
+
+func unsign(token []byte, sign byte) {
+	between := func(i int) bool {
+		return token[i] == sign && i > 0 && i+1 < len(token) && letter(token[i-1]) && letter(token[i+1])
+	}
+	count := 0
+	for i := range token {
+		if between(i) {
+			count++
+		}
+	}
+	for i := range token {
+		if count >= fewestJoints && between(i) {
+			token[i] = ' '
+		}
+	}
+}
+
+// follows are words that follow one of an order.
+var follows = strings.Fields("all any previous prior the your every everything these those earlier above instructions my me")
+
+// together are the ways in which a word runs into the next one.
+func together(word string) (forms []string) {
+	for _, next := range follows {
+		forms = append(forms, word+next)
+	}
+	return forms
+}
+
+// common are words that orders are made of, for telling where one ends and the next
+// one begins.
+var common = strings.Fields(`a about above access account act action actions add address admin after again agent all allow always an and answer any anything api are as ask assistant at attach
+	be before begin below best body but by call can chat check code command commands complete confirm contact content contents context conversation copy credentials data database delete details developer
+	directly disable disregard do document documents does done email emails end every everything execute export file files find first follow following for forget forward from full get give given go guidelines
+	has have he here hidden history host how http https i id if ignore important in include information input instead instruction instructions internal into is it its just key keys know last later let like list
+	ls mail make me memory message messages mode model must my name need never new next no not nothing now of on once one only open or order original other our out output override own page password passwords
+	path please policy previous print prior private prompt prompts provide public put question read really reason refuse remember remove repeat reply report request requests respond response result return reveal role rule rules run
+	safety save say search secret secrets security see send server set shell should show silently so start step stop system task tell text that the their them then there these they this those to token tokens tool tools transfer
+	under until up upload url use user users using value via visit want was we web what when where which who will with without word words work write you your yourself`)
+
+// longestCommon is the length of the longest of them.
+var isCommon, longestCommon = func() (map[string]bool, int) {
+	all, longest := map[string]bool{}, 0
+	for _, word := range common {
+		all[word] = true
+		longest = max(longest, len(word))
+	}
+	return all, longest
+}()
+
+// shortestRun is the length from which letters are taken for several words.
+const shortestRun = 9
+
+// apartWords takes words apart that run into each other.
+func apartWords(text string) string {
+	var out strings.Builder
+	for len(text) > 0 {
+		n := 0
+		for n < len(text) && letter(text[n]) {
+			n++
+		}
+		switch {
+		case n >= shortestRun:
+			split(&out, text[:n])
+		case n == 0:
+			n = 1
+			fallthrough
+		default:
+			out.WriteString(text[:n])
+		}
+		text = text[n:]
+	}
+	return out.String()
+}
+
+// split writes the words that letters hold, the longest first, and leaves together
+// what is none.
+func split(out *strings.Builder, run string) {
+	known := true
+	for i := 0; i < len(run); {
+		size := min(longestCommon, len(run)-i)
+		for size > 0 && !isCommon[strings.ToLower(run[i:i+size])] {
+			size--
+		}
+		if size < 2 && !known { // a letter inside a word that is none of these
+			size = 0
+		}
+		if i > 0 && (size > 0 || known) {
+			out.WriteByte(' ')
+		}
+		known = size > 0
+		size = max(size, 1)
+		out.WriteString(run[i : i+size])
+		i += size
 	}
 }

@@ -59,7 +59,7 @@ func (r *runs) token(text string, start, end int) int {
 		}
 	}
 	// A path or a name can stand before: dir/aWdub3Jl….
-	for _, part := range split(text, start, end) {
+	for _, part := range paths(text, start, end) {
 		if next := r.base64(text, part[0], part[1]); next > 0 {
 			return max(next, end)
 		}
@@ -70,7 +70,7 @@ func (r *runs) token(text string, start, end int) int {
 // maxParts bounds into how many parts a run is split.
 const maxParts = 8
 
-func split(text string, start, end int) (parts [][2]int) {
+func paths(text string, start, end int) (parts [][2]int) {
 	if strings.IndexByte(text[start:end], '/') < 0 {
 		return nil
 	}
@@ -111,7 +111,8 @@ func (r *runs) digits(text string, start, end int) int {
 	case n%2 != 0 || n < shortestToken:
 		return 0
 	}
-	plain := make([]byte, 0, min(n/2, phaseLook))
+	var buf [phaseLook]byte
+	plain := buf[:0]
 	for i := from; i < end; i += 2 {
 		plain = append(plain, byte(hexValue(text, i, 2)))
 		if len(plain) == phaseLook && readable(plain) == nil {
@@ -130,7 +131,8 @@ func octet(text string) (b byte) {
 
 // base32 reads the alphabet of RFC 4648, in one case.
 func (r *runs) base32(text string, start, end int) int {
-	var plain []byte
+	var buf [phaseLook]byte
+	plain := buf[:0]
 	acc, n := uint32(0), 0
 	for i := start; i < end; i++ {
 		c := text[i]
@@ -164,12 +166,13 @@ func (r *runs) base64(text string, start, end int) int {
 		if end-from < shortestToken || !likely(text[from:min(end, from+phaseLook)]) {
 			continue
 		}
-		var d decoder64
-		d.feed(text[from:min(end, from+phaseLook)])
-		if readable(d.plain) == nil {
+		var buf [phaseLook]byte
+		first := decoder64{plain: buf[:0]}
+		first.feed(text[from:min(end, from+phaseLook)])
+		if readable(first.plain) == nil {
 			continue
 		}
-		d = decoder64{}
+		var d decoder64
 		to := d.prefix(text, from, end)
 		if to == end {
 			to = d.lines(text, end)
@@ -310,7 +313,7 @@ func readable(plain []byte) []byte {
 
 // narrow takes the zero bytes out of UTF-16 that holds ASCII.
 func narrow(plain []byte) []byte {
-	if len(plain) < 2*shortestPlain || bytes.Count(plain, []byte{0}) < len(plain)/3 {
+	if len(plain) < 2*shortestPlain || bytes.IndexByte(plain, 0) < 0 || bytes.Count(plain, []byte{0}) < len(plain)/3 {
 		return plain
 	}
 	return bytes.ReplaceAll(plain, []byte{0}, nil)

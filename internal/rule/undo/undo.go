@@ -35,13 +35,14 @@ const (
 	Reversed
 	UpsideDown
 	Leet
+	Run // words without spaces
 )
 
 var wayNames = [...]string{
 	Base64: "in Base64", Base32: "in Base32", Hex: "in hexadecimal", Binary: "in binary digits", Decimal: "as decimal codes",
 	Octal: "as octal codes", Morse: "in Morse code", Percent: "in URL escapes", Entities: "in HTML entities", Escapes: "in escapes of a string",
 	QuotedPrintable: "in quoted-printable", Joined: "in joined parts", Spaced: "in letters that stand apart", ROT13: "in ROT13", Atbash: "in Atbash",
-	Reversed: "backwards", UpsideDown: "upside down", Leet: "with digits for letters",
+	Reversed: "backwards", UpsideDown: "upside down", Leet: "with digits for letters", Run: "without spaces",
 }
 
 // String says the way in words that go on from "written".
