@@ -66,6 +66,13 @@ def repository(source):
     return re.split(r"[ @:]", source)[0]
 
 
+def unit_of(family, row):
+    """What wrote the text as it did: rows of one unit have their wording in common."""
+    if family == "written":
+        return "written " + row["label"] + " " + row["category"]
+    return family if row["label"] == "attack" else repository(row["source"]) + " " + row["category"]
+
+
 def family_of(stem, source):
     if stem.startswith("composite"):
         payload = source.removeprefix("composite: ").split(" in ")[0]
@@ -97,6 +104,7 @@ def example(family, fold, row, text=None, span=None, measured=True, surface=None
         "attack": row["label"] == "attack" if attack is None else attack,
         "category": row.get("category", ""),
         "file": file or family,
+        "unit": unit_of(family, row),
         "text": row["text"] if text is None else text,
     }
     if span:
