@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -20,16 +21,17 @@ type Config struct {
 	Path string // the file, absolute
 	Dir  string // its folder; relative paths in the file start here
 
-	Listen  string            // host:port, always loopback
-	TLS     TLS               // zero: plain HTTP
-	Approve string            // FirstUse or Explicit
-	Lock    string            // approved definitions, absolute
-	State   string            // folder for the log and everything that is not committed, absolute
-	Origins []string          // browser origins allowed besides our own, scheme://host[:port]
-	Rules   map[string]string // rule id → Enforce or Report; a rule that is absent is enforced
-	Audit   Audit
-	Limits  Limits
-	Joined  Joined
+	Listen       string                // host:port, always loopback
+	TLS          TLS                   // zero: plain HTTP
+	Approve      string                // FirstUse or Explicit
+	Lock         string                // approved definitions, absolute
+	State        string                // folder for the log and everything that is not committed, absolute
+	Origins      []string              // browser origins allowed besides our own, scheme://host[:port]
+	Rules        map[string]RulePolicy // by rule id; a rule that is absent is enforced
+	Suppressions []Suppression
+	Audit        Audit
+	Limits       Limits
+	Joined       Joined
 
 	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
 
@@ -39,8 +41,9 @@ type Config struct {
 	// call to the next; the empty one lives as long as the program.
 	RequestStateKey Secret
 
-	warnings []string
-	rulesAt  map[string]position
+	warnings       []string
+	rulesAt        map[string]position
+	suppressionsAt []position
 }
 
 // Values of Config.Approve and Server.Approve.
@@ -49,10 +52,11 @@ const (
 	Explicit = "explicit"  // every definition waits for a person
 )
 
-// Values of Config.Rules.
+// Values of Server.Trust: who writes what the server returns.
 const (
-	Enforce = "enforce"
-	Report  = "report"
+	Low    = "low" // strangers
+	Normal = "normal"
+	High   = "high" // the people who use it
 )
 
 // Values of Server.Era.
@@ -122,6 +126,7 @@ type Server struct {
 
 	Approve string // FirstUse or Explicit
 	Era     string // Auto, Legacy or Modern
+	Trust   string // Low, Normal or High; empty: Normal
 	Timeout time.Duration
 	// IdleStop ends a process that nobody used for so long; 0 leaves those of a
 	// client's own session alone.
@@ -149,7 +154,7 @@ func Default(path string) *Config {
 		Approve: FirstUse,
 		Lock:    filepath.Join(dir, "gatehouse.lock"),
 		State:   filepath.Join(dir, ".gatehouse"),
-		Rules:   map[string]string{},
+		Rules:   map[string]RulePolicy{},
 		Joined:  Joined{Discovery: Full},
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
@@ -239,6 +244,11 @@ func (c *Config) CheckRules(known []string) error {
 	for id, at := range c.rulesAt {
 		if !slices.Contains(known, id) {
 			r.refuse(at, "rules."+id, "there is no such rule%s", didYouMean(id, known))
+		}
+	}
+	for i, s := range c.Suppressions {
+		if !slices.Contains(known, s.Rule) {
+			r.refuse(c.suppressionsAt[i], "suppressions."+strconv.Itoa(i)+".rule", "there is no such rule%s", didYouMean(s.Rule, known))
 		}
 	}
 	return r.err()

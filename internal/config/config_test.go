@@ -58,7 +58,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 		Approve: "first-use",
 		Lock:    filepath.Join(dir, "gatehouse.lock"),
 		State:   filepath.Join(dir, ".gatehouse"),
-		Rules:   map[string]string{},
+		Rules:   map[string]RulePolicy{},
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
 		Joined:  Joined{Discovery: "full"},
 		Limits: Limits{
@@ -66,9 +66,9 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
 		},
 		Servers: []Server{
-			{ID: "everything", Name: "everything", Dir: dir, URL: "http://127.0.0.1:3902/", Approve: "first-use", Era: "auto", Timeout: time.Minute},
+			{ID: "everything", Name: "everything", Dir: dir, URL: "http://127.0.0.1:3902/", Approve: "first-use", Era: "auto", Trust: "normal", Timeout: time.Minute},
 			{
-				ID: "files", Name: "files", Dir: dir, Approve: "first-use", Era: "auto", Timeout: time.Minute,
+				ID: "files", Name: "files", Dir: dir, Approve: "first-use", Era: "auto", Trust: "normal", Timeout: time.Minute,
 				Command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "./workspace"},
 			},
 		},
@@ -123,6 +123,7 @@ servers:
     env: {MODE: fast, N: 1, TOKEN: "env:GATEHOUSE_TEST_TOKEN", KEY: "file:key"}
     pass_env: [SSH_AUTH_SOCK]
     era: legacy
+    trust: low
     idle_stop: 10m
 request_state_key: env:GATEHOUSE_TEST_TOKEN
 `
@@ -143,7 +144,7 @@ func Test_every_key_is_read(t *testing.T) {
 		TLS:  TLS{Cert: filepath.Join(dir, "tls", "cert.pem"), Key: "/etc/gatehouse/key.pem"},
 		Lock: filepath.Join(dir, "team/gatehouse.lock"), State: "/var/lib/gatehouse",
 		Origins:         []string{"https://example.com", "http://localhost:5173"},
-		Rules:           map[string]string{"hidden-text": "report", "tool-poisoning": "enforce"},
+		Rules:           map[string]RulePolicy{"hidden-text": {Action: "report"}, "tool-poisoning": {Action: "enforce"}},
 		RequestStateKey: seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
 		Audit:           Audit{"each", "none", "none", 1024},
 		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9},
@@ -156,12 +157,12 @@ func Test_every_key_is_read(t *testing.T) {
 					"TOKEN": seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
 					"KEY":   seal(&secret{parts: []part{{source: fromFile, text: filepath.Join(dir, "key")}}}),
 				},
-				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Timeout: 5 * time.Second, IdleStop: 10 * time.Minute,
+				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Trust: "low", Timeout: 5 * time.Second, IdleStop: 10 * time.Minute,
 			},
 			{
 				ID: "z-last", Name: "z-last", Dir: dir, URL: "http://mcp.example.com/mcp", UnsafePlainHTTP: true,
 				Headers: map[string]Secret{"Authorization": seal(&secret{parts: []part{{text: "Bearer "}, {source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}})},
-				Approve: "first-use", Era: "modern", Timeout: 7 * time.Second,
+				Approve: "first-use", Era: "modern", Trust: "normal", Timeout: 7 * time.Second,
 				Tools: Filter{Allow: []string{"get_*", "search"}, Deny: []string{"*_secret*"}}, Prompts: Filter{Deny: []string{"*"}}, Resources: Filter{Allow: []string{"docs://*"}},
 			},
 		},
@@ -259,7 +260,15 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"origin twice", top(`origins: ["https://a.example", "https://a.example"]`), "origins[1]: \"https://a.example\" stands in the list twice"},
 		{"rules", top("rules: [a]"), ":1:8: rules: found a list"},
 		{"rule id", top("rules: {Hidden_Text: report}"), ":1:9: rules.Hidden_Text: expected the id of a rule"},
-		{"rule value", top("rules: {hidden-text: off}"), `:1:22: rules.hidden-text: found "off", expected enforce or report`},
+		{"rule value", top("rules: {hidden-text: off}"), `:1:22: rules.hidden-text: found "off", expected enforce or report or annotate or redact or cut or refuse`},
+		{"rule confidence", top("rules: {hidden-text: {confidence: 2}}"), "rules.hidden-text.confidence: found 2, expected a number above 0 and up to 1"},
+		{"rule severity", top("rules: {hidden-text: {severity: bad}}"), "rules.hidden-text.severity: found \"bad\", expected info or low"},
+		{"rule key", top("rules: {hidden-text: {act: cut}}"), "rules.hidden-text.act: unknown key"},
+		{"suppressions", top("suppressions: {a: b}"), "suppressions: found a mapping"},
+		{"suppression", top("suppressions: [a]"), "suppressions.0: found"},
+		{"suppression without a reason", top("suppressions: [{rule: hidden-text, digest: \"sha256:" + strings.Repeat("0", 64) + "\", until: 2026-12-01}]"), "suppressions.0: reason is missing"},
+		{"suppression of no text", top("suppressions: [{rule: hidden-text, digest: all, reason: r, until: 2026-12-01}]"), "suppressions.0.digest: found"},
+		{"suppression for ever", top("suppressions: [{rule: hidden-text, digest: \"sha256:" + strings.Repeat("0", 64) + "\", reason: r, until: 2999-12-01}]"), "suppressions.0.until: found"},
 
 		{"audit", top("audit: each"), ":1:8: audit: found text, expected a mapping with the keys sync, arguments"},
 		{"audit key", top("audit: {synch: each}"), `:1:9: audit.synch: unknown key; did you mean "sync"?`},
@@ -578,7 +587,7 @@ func Test_every_key_is_documented_with_its_default(t *testing.T) {
 	var servers *node
 	c := Default("/gatehouse.yaml")
 	check("", objectSchema("", configKeys(c, &servers)))
-	check("servers.ID.", objectSchema("", serverKeys(&Server{Approve: c.Approve, Era: Auto, Timeout: c.Limits.Timeout})))
+	check("servers.ID.", objectSchema("", serverKeys(&Server{Approve: c.Approve, Era: Auto, Trust: Normal, Timeout: c.Limits.Timeout})))
 }
 
 func FuzzLoad(f *testing.F) {
@@ -634,5 +643,29 @@ func checkValid(t *testing.T, c *Config) {
 	}
 	if !filepath.IsAbs(c.Lock) || !filepath.IsAbs(c.State) || within(c.State, c.Path) {
 		t.Errorf("lock %q, state %q", c.Lock, c.State)
+	}
+}
+
+func Test_rules_and_suppressions(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0a", 32)
+	soon := time.Now().AddDate(0, 3, 0).Format(time.DateOnly)
+	c := load(t, top("rules:\n  personal-data: {action: redact, severity: medium, confidence: 0.8}\n  hidden-text: annotate\nsuppressions:\n"+
+		"- {rule: hidden-text, server: a, digest: \""+digest+"\", reason: our handbook quotes attacks, until: "+soon+"}\n"+
+		"- {rule: hidden-text, digest: \""+digest+"\", reason: r, until: 2020-01-01}"))
+	want := map[string]RulePolicy{"personal-data": {Redact, 0.8, "medium"}, "hidden-text": {Action: Annotate}}
+	if diff := cmp.Diff(want, c.Rules); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	until, _ := time.Parse(time.DateOnly, soon)
+	suppressions := []Suppression{
+		{"hidden-text", "a", digest, "our handbook quotes attacks", until},
+		{"hidden-text", "", digest, "r", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}
+	if diff := cmp.Diff(suppressions, c.Suppressions); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	wantWarnings(t, c, "rules.hidden-text (line 3): what the rule finds passes, behind a warning", "suppressions.1 (line 6): it ended on 2020-01-01")
+	if err := c.CheckRules([]string{"personal-data"}); err == nil || !strings.Contains(err.Error(), "suppressions.0.rule") {
+		t.Errorf("a suppression of no rule: %v", err)
 	}
 }

@@ -49,7 +49,8 @@ func configKeys(c *Config, servers **node) []key {
 		path("lock", "File with the approved definitions; commit it.", "gatehouse.lock", &c.Lock),
 		path("state", "Folder for the audit log and other files that are not committed.", ".gatehouse", &c.State),
 		{"origins", schema{"type": "array", "items": schema{"type": "string"}, "description": "Browser origins that may call the gateway, scheme://host[:port]."}, func(r *reader, n *node, field string) { c.Origins = r.texts(n, field, "origin", checkOrigin) }},
-		{"rules", schema{"type": "object", "additionalProperties": schema{"enum": []string{Enforce, Report}}, "description": "What a rule does when it matches; enforce unless it is named here."}, func(r *reader, n *node, field string) { r.rules(n, field, c) }},
+		{"rules", rulesSchema(), func(r *reader, n *node, field string) { r.rules(n, field, c) }},
+		{"suppressions", suppressionsSchema(), func(r *reader, n *node, field string) { r.suppressions(n, field, c) }},
 		{"request_state_key", schema{"type": "string", "description": "Key that seals the state of calls that wait for their client's answers: env:NAME or file:PATH. Without one it changes at every start."}, func(r *reader, n *node, field string) { r.stateKey(n, field, c) }},
 		section("audit", "What the audit log keeps.",
 			oneOf("sync", "When records are forced to the disk.", &a.Sync, "interval", "each"),
@@ -394,33 +395,6 @@ func checkOrigin(origin string) string {
 		return "a browser leaves out the port that goes with the scheme; leave it out here too"
 	}
 	return ""
-}
-
-var ruleID = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-
-func (r *reader) rules(n *node, field string, c *Config) {
-	if n.kind == null {
-		return
-	}
-	if n.kind != mapping {
-		r.wrongKind(n, field, "a mapping of rule ids to enforce or report")
-		return
-	}
-	c.rulesAt = map[string]position{}
-	for _, m := range n.members {
-		at := join(field, m.name)
-		switch {
-		case !ruleID.MatchString(m.name):
-			r.refuse(m.pos, at, "expected the id of a rule, such as hidden-text")
-		case m.value.kind != text || (m.value.text != Enforce && m.value.text != Report):
-			r.wrong(m.value, at, "enforce or report")
-		default:
-			c.Rules[m.name], c.rulesAt[m.name] = m.value.text, m.pos
-			if m.value.text == Report {
-				r.warn(m.pos, at, "the rule only reports; what it finds passes")
-			}
-		}
-	}
 }
 
 // Schema is the JSON Schema of gatehouse.yaml, draft-07, for editors.

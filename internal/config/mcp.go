@@ -181,7 +181,7 @@ func (r *reader) clientServers(entries []member, field string, c *Config) []Serv
 	for _, m := range entries {
 		at := join(field, m.name)
 		e := &entry{reader: r, n: m.value, field: at, dir: workspace(r.dir)}
-		s := Server{ID: ids[m.name], Name: m.name, Dir: e.dir, Approve: c.Approve, Era: Auto, Timeout: c.Limits.Timeout}
+		s := Server{ID: ids[m.name], Name: m.name, Dir: e.dir, Approve: c.Approve, Era: Auto, Trust: Normal, Timeout: c.Limits.Timeout}
 		if err := e.read(&s); err != nil {
 			r.warn(m.pos, at, "left out: %v", err)
 			continue

@@ -40,6 +40,7 @@ func serverKeys(s *Server) []key {
 		yesNo("unsafe_plain_http", "Allow plain http to another machine: whoever is on the way reads and changes everything.", &s.UnsafePlainHTTP),
 		oneOf("approve", "Overrides approve for this server.", &s.Approve, FirstUse, Explicit),
 		oneOf("era", "Protocol era spoken with the server.", &s.Era, Auto, Legacy, Modern),
+		oneOf("trust", "Who writes what this server returns: strangers (low), or the people who use it (high).", &s.Trust, Low, Normal, High),
 		duration("timeout", "Overrides limits.timeout for this server.", &s.Timeout),
 		duration("idle_stop", "Ends the process when nobody used it for so long; the next call starts it again.", &s.IdleStop),
 		filter("tools", "Which tools are shown and may be called.", &s.Tools, checkNamePattern),
@@ -54,7 +55,7 @@ func described(s schema, doc string) schema {
 }
 
 func serversSchema() schema {
-	s := Server{Approve: FirstUse, Era: Auto}
+	s := Server{Approve: FirstUse, Era: Auto, Trust: Normal}
 	server := objectSchema("One server: command for a process, url for HTTP.", serverKeys(&s))
 	server["oneOf"] = []schema{{"required": []string{"command"}}, {"required": []string{"url"}}}
 	return schema{
@@ -86,7 +87,7 @@ func (r *reader) servers(n *node, c *Config) []Server {
 }
 
 func (r *reader) server(m member, field string, c *Config) Server {
-	s := Server{ID: m.name, Name: m.name, Dir: c.Dir, Approve: c.Approve, Era: Auto, Timeout: c.Limits.Timeout}
+	s := Server{ID: m.name, Name: m.name, Dir: c.Dir, Approve: c.Approve, Era: Auto, Trust: Normal, Timeout: c.Limits.Timeout}
 	n := m.value
 	if n.kind != mapping {
 		r.refuse(m.pos, field, "found %s, expected command: [program, argument, …] or url: https://…", n.kind)

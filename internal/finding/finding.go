@@ -20,13 +20,9 @@ type Finding struct {
 	// stands.
 	Decoded string `json:"decoded,omitempty"`
 	Excerpt string `json:"excerpt,omitempty"` // with hidden characters written as \u{…}; empty for secrets
-	// Effect says what was done: "reported", "redacted", "refused",
-	// "quarantined", "would-redact", "would-refuse".
+	// Effect says what was done: "reported", "annotated", "redacted", "cut", "refused",
+	// "objected" (to a definition), "quarantined", "suppressed", or "would-" and one of them.
 	Effect string `json:"effect,omitempty"`
-}
-
-// Acts says whether the finding is bad and sure enough to keep something from being
-// used. A finding without a confidence is certain.
-func (f *Finding) Acts() bool {
-	return f.Severity >= rule.High && (f.Confidence == 0 || f.Confidence >= rule.Hard)
+	// Digest is the SHA-256 of the whole text in which it was found, for a suppression.
+	Digest string `json:"digest,omitempty"`
 }

@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -234,7 +235,7 @@ func (s *server) judge(d approval.Definition) error {
 }
 
 func lesser(findings []finding.Finding) []finding.Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.Acts() })
+	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.Effect == inspect.Objected })
 }
 
 // inspectItems shows every string of every definition to the rules.
@@ -363,7 +364,7 @@ const maxRemembered = 10_000
 func (l *live) objections(findings []finding.Finding) []finding.Finding {
 	var list []finding.Finding
 	for _, f := range findings {
-		if f.Acts() && !l.reports(f.Rule) {
+		if f.Effect == inspect.Objected {
 			list = append(list, f)
 		}
 	}

@@ -124,8 +124,20 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 		return nil, err
 	}
 	next := &live{config: c, servers: map[string]*server{}, reporting: map[string]bool{}, tokens: g.tokens}
-	for id, mode := range c.Rules {
-		next.reporting[id] = mode == config.Report
+	policies := map[string]inspect.Policy{}
+	for id, p := range c.Rules {
+		next.reporting[id] = p.Action == config.Report
+		policy := inspect.Policy{Action: inspect.Action(p.Action), Confidence: p.Confidence}
+		if p.Severity != "" {
+			if err := policy.Severity.UnmarshalText([]byte(p.Severity)); err != nil {
+				return nil, err
+			}
+		}
+		policies[id] = policy
+	}
+	var suppressed []inspect.Suppression
+	for _, s := range c.Suppressions {
+		suppressed = append(suppressed, inspect.Suppression{Rule: s.Rule, Server: s.Server, Digest: s.Digest, Until: s.Until})
 	}
 	key, err := c.RequestStateKey.Resolve()
 	if err != nil {
@@ -137,7 +149,7 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if next.seal, err = newSealer(key); err != nil {
 		return nil, err
 	}
-	next.inspector = inspect.New(g.rules, next.reporting)
+	next.inspector = inspect.New(g.rules, policies, suppressed...)
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
 		return r.ID != inspect.SecretRule
 	}), nil)

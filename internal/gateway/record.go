@@ -301,7 +301,7 @@ func (g *Gateway) inspectHeaders(ex *exchange) error {
 func (l *live) subject(s *server, surface rule.Surface, name string) rule.Subject {
 	subject := rule.Subject{Surface: surface, Name: name, Configured: l.ownSecrets()}
 	if s != nil {
-		subject.Server, subject.Owner = s.id, s.owner
+		subject.Server, subject.Owner, subject.Trust = s.id, s.owner, s.trust
 		if surface&rule.ToServer != 0 {
 			subject.Known = s.knownSecrets()
 		}

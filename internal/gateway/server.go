@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/rule"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
@@ -31,6 +32,7 @@ type server struct {
 
 	config    config.Server
 	owner     string // who it belongs to, as lower-case words
+	trust     rule.Trust
 	admission admission
 	transport http.RoundTripper
 	lists     wire.Memo     // as they were sent
@@ -55,6 +57,8 @@ type server struct {
 	links     map[string]*link // to a server without sessions, by principal; not the local user's
 	ending    sync.WaitGroup   // the records of their ends
 }
+
+var trusts = map[string]rule.Trust{config.Low: rule.TrustLow, config.High: rule.TrustHigh}
 
 const firstBackOff, lastBackOff = 250 * time.Millisecond, 30 * time.Second
 
@@ -234,7 +238,7 @@ func (l *live) unchanged(c config.Server) *server {
 
 func (g *Gateway) newServer(c config.Server) *server {
 	s := &server{
-		id: c.ID, gateway: g, config: c, owner: ownerOf(c), log: g.log.With("server", c.ID),
+		id: c.ID, gateway: g, config: c, owner: ownerOf(c), trust: trusts[c.Trust], log: g.log.With("server", c.ID),
 		items: map[string]*item{}, pages: map[uint64]*page{}, parts: map[listKey]*part{}, children: map[upstream.Conn]*link{}, links: map[string]*link{},
 		read: make(chan struct{}),
 	}

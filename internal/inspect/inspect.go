@@ -7,6 +7,7 @@ package inspect
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -24,13 +25,20 @@ const maxFindings = 50
 
 // Inspector holds the rules in force. It is immutable.
 type Inspector struct {
-	readers map[rule.Surface]*rule.Reader
-	report  map[string]bool // rules that only report
+	readers    map[rule.Surface]*rule.Reader
+	policies   map[string]Policy // by rule
+	suppressed []Suppression
+	suppresses map[string]bool // rules that have a suppression
+	joins      bool            // some rule reads more than secrets
 }
 
-// New makes an Inspector. Rules are enforced but for those named in report.
-func New(rules []rule.Rule, report map[string]bool) *Inspector {
-	i := &Inspector{readers: map[rule.Surface]*rule.Reader{}, report: report}
+// New makes an Inspector. A rule without a policy is enforced.
+func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppression) *Inspector {
+	i := &Inspector{readers: map[rule.Surface]*rule.Reader{}, policies: policies, suppressed: suppressed, suppresses: map[string]bool{}}
+	for _, s := range suppressed {
+		i.suppresses[s.Rule] = true
+	}
+	i.joins = slices.ContainsFunc(rules, func(r rule.Rule) bool { return r.ID != SecretRule })
 	made := map[string]*rule.Reader{} // by the IDs of their rules: most surfaces are read by the same
 	for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
 		var ids string
@@ -71,6 +79,7 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 	start, end := region.Span()
 	first := sort.Search(len(doc.Strings), func(n int) bool { return int(doc.Strings[n].Start) > start })
 	keyIndex, key := int32(-1), ""
+	work.joined.begin(i, subject)
 	for n := first; n < len(doc.Strings) && int(doc.Strings[n].Start) < end; n++ {
 		s := doc.Strings[n]
 		if after := inside(s, except); after > 0 { // a long list has many strings
@@ -91,12 +100,19 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 		if err := i.show(&out, doc, s, subject, nil, work); err != nil {
 			return Outcome{}, err
 		}
+		if err := i.join(&out, doc, n, subject, work); err != nil {
+			return Outcome{}, err
+		}
 		if key == "blob" && !s.IsKey {
 			if err := i.showDecoded(&out, doc, s, subject, work); err != nil {
 				return Outcome{}, err
 			}
 		}
 	}
+	if err := i.showJoined(&out, doc, subject, work); err != nil {
+		return Outcome{}, err
+	}
+	out.settle()
 	return out, nil
 }
 
@@ -104,6 +120,7 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 type scratch struct {
 	text    []byte // of the string that is shown
 	matches []rule.Found
+	joined  joined
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -123,6 +140,7 @@ func (w *scratch) end() {
 	if cap(w.matches) > maxKeptMatches {
 		w.matches = nil
 	}
+	w.joined.end()
 	clear(w.matches[:cap(w.matches)]) // nothing of a message is kept
 	scratches.Put(w)
 }
@@ -134,11 +152,11 @@ func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subjec
 	if err != nil || len(work.matches) == 0 {
 		return err
 	}
-	redact := i.follow(out, doc, s, subject, work.matches)
-	if len(redact) == 0 {
+	change := i.follow(out, doc, s, subject, rule.Combine(work.matches))
+	if change.none() {
 		return nil
 	}
-	clean := replace(subject.Text, redact)
+	clean := change.apply(subject.Text)
 	if encoding != nil {
 		clean = encoding.EncodeToString([]byte(clean))
 	}
@@ -148,13 +166,26 @@ func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subjec
 
 // edit puts a text in the place of a string.
 func (out *Outcome) edit(s wire.String, text string) {
-	edit := wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: wire.AppendString(nil, text)}
-	if n := len(out.Edits); n > 0 && out.Edits[n-1].Start == edit.Start {
-		// Both forms of one string hold something. Mending one would bring back what was
-		// taken out of the other, so nothing of it stays.
-		out.Edits, edit.New = out.Edits[:n-1], []byte(`""`)
+	out.Edits = append(out.Edits, wire.Edit{Start: int(s.Start) - 1, End: int(s.End) + 1, New: wire.AppendString(nil, text)})
+}
+
+// settle leaves one edit for each string, in order. Where several forms of one string
+// hold something, mending one would bring back what was taken out of another, so
+// nothing of the string stays.
+func (out *Outcome) settle() {
+	if len(out.Edits) < 2 {
+		return
 	}
-	out.Edits = append(out.Edits, edit)
+	slices.SortStableFunc(out.Edits, func(a, b wire.Edit) int { return a.Start - b.Start })
+	kept := out.Edits[:1]
+	for _, edit := range out.Edits[1:] {
+		if last := &kept[len(kept)-1]; last.Start == edit.Start {
+			last.New = []byte(`""`)
+			continue
+		}
+		kept = append(kept, edit)
+	}
+	out.Edits = kept
 }
 
 // showDecoded shows the bytes of a resource ("blob: a base64-encoded string
@@ -194,85 +225,74 @@ func (i *Inspector) Text(subject rule.Subject) (string, Outcome, error) {
 		return "", out, err
 	}
 	doc := wire.Document{Raw: wire.AppendString(nil, subject.Text)}
-	redact := i.follow(&out, &doc, wire.String{Start: 1, End: int32(len(doc.Raw)) - 1, Key: -1}, subject, matches)
-	return replace(subject.Text, redact), out, nil
+	change := i.follow(&out, &doc, wire.String{Start: 1, End: int32(len(doc.Raw)) - 1, Key: -1}, subject, rule.Combine(matches))
+	return change.apply(subject.Text), out, nil
 }
 
-// follow turns the matches in one string into findings or a refusal, and returns
-// those that are to be redacted. What it keeps is no part of the string, whose memory
+// follow turns the matches in one string into findings or a refusal, and returns how
+// the string is to be changed. What it keeps is no part of the string, whose memory
 // is used again.
-func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, matches []rule.Found) (redact []rule.Found) {
+func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, matches []rule.Found) (change change) {
 	secrets := secretsAmong(matches)
 	if s.IsKey && len(secrets) > 0 {
 		out.secretNames = append(out.secretNames, strings.Clone(escapePointer.Replace(subject.Text)))
 	}
+	var digest string
 	for _, m := range matches {
 		effect := i.effect(subject, m)
+		if acting(effect) && digest == "" {
+			digest = Digest(subject.Text)
+		}
+		if acting(effect) && i.suppresses[m.Rule] && i.isSuppressed(m.Rule, subject.Server, digest) {
+			effect = Suppressed
+		}
 		switch effect {
-		case "redacted":
-			redact = append(redact, m)
-		case "refused":
+		case Redacted, Annotated, Cut:
+			change.add(effect, m)
+		case Refused:
 			if out.Refusal == nil {
 				out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.Rule, Detail: strings.Clone(m.Detail)}
 			}
 		}
-		if place := out.place(m.Severity); place != nil {
+		if place := out.place(effect, m.Severity); place != nil {
 			*place = finding.Finding{
 				Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
 				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: strings.Clone(m.Detail),
 				Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
 			}
+			if acting(effect) || effect == Suppressed {
+				place.Digest = digest
+			}
 		}
 	}
-	return redact
+	return change
 }
 
-// place is where a finding of this severity is kept: a new one, or that of the
-// mildest if it is milder; nil if there is none.
-func (out *Outcome) place(severity rule.Severity) *finding.Finding {
+// place is where a finding of this effect and severity is kept: a new one, or that of
+// the least if it is less; nil if there is none. What acts comes before what is only
+// reported, so that no number of unsure findings hides a sure one.
+func (out *Outcome) place(effect string, severity rule.Severity) *finding.Finding {
 	if len(out.Findings) < maxFindings {
 		out.Findings = append(out.Findings, finding.Finding{})
 		return &out.Findings[len(out.Findings)-1]
 	}
-	mildest := &out.Findings[0]
+	least := &out.Findings[0]
 	for i := range out.Findings {
-		if out.Findings[i].Severity < mildest.Severity {
-			mildest = &out.Findings[i]
+		if rank(out.Findings[i].Effect, out.Findings[i].Severity) < rank(least.Effect, least.Severity) {
+			least = &out.Findings[i]
 		}
 	}
-	if mildest.Severity >= severity {
+	if rank(least.Effect, least.Severity) >= rank(effect, severity) {
 		return nil
 	}
-	return mildest
+	return least
 }
 
-// effect says what a match leads to. Definitions are judged as a whole by
-// admission; what leaves towards a server cannot be mended, because the server
-// would then get something that nobody asked for.
-func (i *Inspector) effect(subject rule.Subject, m rule.Found) string {
-	action := m.Action
-	switch {
-	case subject.Surface&rule.Definitions != 0, m.Confidence < rule.Hard:
-		return "reported"
-	case subject.Surface&rule.ToServer != 0:
-		if action == rule.Redact {
-			action = rule.Refuse
-		}
-	case subject.IsKey && action == rule.Redact:
-		action = rule.Refuse // a replaced member name could become a twin of another
+func rank(effect string, severity rule.Severity) int {
+	if acting(effect) {
+		return int(rule.Critical) + 1 + int(severity)
 	}
-	would := i.report[m.Rule]
-	switch {
-	case action == rule.Redact && would:
-		return "would-redact"
-	case action == rule.Redact:
-		return "redacted"
-	case action == rule.Refuse && would:
-		return "would-refuse"
-	case action == rule.Refuse:
-		return "refused"
-	}
-	return "reported"
+	return int(severity)
 }
 
 // replace puts the replacements in place of the matches. Where matches overlap,

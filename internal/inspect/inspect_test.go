@@ -37,6 +37,16 @@ func word(id, text string, proposal rule.Match) rule.Rule {
 		}}
 }
 
+func reporting(report bool, ids ...string) map[string]Policy {
+	policies := map[string]Policy{}
+	for _, id := range ids {
+		if report {
+			policies[id] = Policy{Action: Report}
+		}
+	}
+	return policies
+}
+
 func scan(t testing.TB, text string) *wire.Document {
 	t.Helper()
 	doc, err := wire.Scan([]byte(text), wire.Limits{})
@@ -109,6 +119,9 @@ func walk(t testing.TB, d *json.Decoder, key string) (all []seen) {
 // gather is an inspector that notes everything it is shown.
 func gather(into *[]seen) *Inspector {
 	return New([]rule.Rule{{ID: "gather", Surfaces: rule.ToolResult, Detect: func(s rule.Subject) ([]rule.Match, error) {
+		if s.Joined {
+			return nil, nil
+		}
 		*into = append(*into, seen{strings.Clone(s.Text), s.Key, s.IsKey})
 		return nil, nil
 	}}}, nil)
@@ -311,7 +324,11 @@ func Test_what_a_match_leads_to(t *testing.T) {
 		{"arguments are never mended", rule.Arguments, rule.Match{Severity: rule.Low, Action: rule.Redact}, false, false, "refused"},
 		{"names of arguments are never mended", rule.Arguments, rule.Match{Action: rule.Redact}, true, false, "refused"},
 		{"answers of a client", rule.ClientAnswer, rule.Match{Action: rule.Redact}, false, false, "refused"},
-		{"definitions are judged by admission", rule.ToolDefinition, rule.Match{Severity: rule.Critical, Action: rule.Refuse}, false, false, "reported"},
+		{"definitions are judged by admission", rule.ToolDefinition, rule.Match{Severity: rule.Critical, Action: rule.Refuse}, false, false, "objected"},
+		{"definitions, report mode", rule.ToolDefinition, rule.Match{Severity: rule.Critical}, false, true, "would-object"},
+		{"mild words of a definition", rule.ToolDefinition, rule.Match{Severity: rule.Medium}, false, false, "reported"},
+		{"unsure", rule.ToolResult, rule.Match{Confidence: 0.89, Action: rule.Redact}, false, false, "reported"},
+		{"sure enough", rule.ToolResult, rule.Match{Confidence: 0.9, Action: rule.Redact}, false, false, "redacted"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -319,7 +336,7 @@ func Test_what_a_match_leads_to(t *testing.T) {
 			if tt.inKey {
 				text, plain = `{"danger":1}`, `{"":1}`
 			}
-			out, got := message(t, New([]rule.Rule{word("w", "danger", tt.proposal)}, map[string]bool{"w": tt.report, "other": true}), text, tt.surface)
+			out, got := message(t, New([]rule.Rule{word("w", "danger", tt.proposal)}, reporting(tt.report, "w", "other")), text, tt.surface)
 			if len(out.Findings) != 1 || out.Findings[0].Effect != tt.effect {
 				t.Fatalf("findings %+v, want effect %s", out.Findings, tt.effect)
 			}
@@ -342,7 +359,7 @@ func Test_what_a_match_leads_to(t *testing.T) {
 
 // The other rules stay in force when one only reports.
 func Test_report_mode_is_per_rule(t *testing.T) {
-	i := New([]rule.Rule{word("a", "one", rule.Match{Action: rule.Refuse}), word("b", "two", rule.Match{Action: rule.Refuse})}, map[string]bool{"a": true})
+	i := New([]rule.Rule{word("a", "one", rule.Match{Action: rule.Refuse}), word("b", "two", rule.Match{Action: rule.Refuse})}, reporting(true, "a"))
 	if out, _ := message(t, i, `["one"]`, rule.ToolResult); out.Refusal != nil {
 		t.Errorf("the reporting rule refuses: %v", out.Refusal)
 	}
@@ -363,7 +380,7 @@ func Test_a_rule_that_cannot_judge_is_an_error(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules := []rule.Rule{word("fine", "zzz", rule.Match{}), {ID: "broken", Surfaces: rule.ToolResult, Detect: answer}}
-			for _, report := range []map[string]bool{nil, {"broken": true}} {
+			for _, report := range []map[string]Policy{nil, reporting(true, "broken")} {
 				doc := scan(t, `["some text"]`)
 				out, err := New(rules, report).Message(doc, doc.Root, rule.Subject{Surface: rule.ToolResult})
 				if err == nil || !strings.Contains(err.Error(), "broken") {

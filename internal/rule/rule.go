@@ -9,6 +9,8 @@ import (
 	"strings"
 )
 
+//go:generate go run gatehouse/internal/rule/gen
+
 // Severity says how bad a match is if it is right.
 type Severity uint8
 
@@ -96,6 +98,27 @@ type Neighbour struct {
 	Name   string // tool name as that server lists it
 }
 
+// Trust says who writes what a server returns. It moves the confidence from which a
+// match acts.
+type Trust int8
+
+const (
+	TrustNormal Trust = iota
+	TrustLow          // strangers: web pages, mail, issues, reviews
+	TrustHigh         // the people who use the gateway
+)
+
+// Factor is what a bar of confidence is multiplied by.
+func (t Trust) Factor() float64 {
+	switch t {
+	case TrustLow:
+		return 0.85
+	case TrustHigh:
+		return 1.1
+	}
+	return 1
+}
+
 // Subject is one text and where it stood.
 type Subject struct {
 	Surface Surface
@@ -110,9 +133,16 @@ type Subject struct {
 	// true and Key is the name of the member around it.
 	Key   string
 	IsKey bool
+	// Joined says that the text is several strings of one message one after another, in
+	// which only what reaches over more than one is asked for.
+	Joined bool
+	Trust  Trust // in what the server returns
 	// Text is decoded, valid UTF-8. Its memory is used again: who keeps a part of it
 	// beyond Detect keeps a copy.
 	Text string
+	// Depth is how many encodings were undone to get the text: 0 for a text as it was
+	// sent, else it is a part of such a text in which what was encoded is plain.
+	Depth int
 	// Neighbours are the tools of the other servers, and of this one under its own
 	// id; only for Definitions.
 	Neighbours []Neighbour
@@ -171,9 +201,17 @@ type Rule struct {
 	// Confidence of a match that states none; 0 means certain, so that a rule that
 	// says nothing of it is enforced.
 	Confidence float64
-	Surfaces   Surface  // what it wants to be shown
-	Refs       []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
-	Doc        string   // doc.md of the rule's folder
+	// Exposure says that the rule finds data that must not be seen, such as a secret,
+	// and not an attack: it is measured apart.
+	Exposure bool
+	Surfaces Surface  // what it wants to be shown
+	Refs     []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
+	Doc      string   // doc.md of the rule's folder
+	// AsWritten is for rules that judge how a text is written. They are not shown what
+	// its encoded parts say.
+	AsWritten bool
+	// Secret says that no match of another rule may repeat what this one matches.
+	Secret bool
 	// Literals are those that Detect asks its Subject for.
 	Literals []*Literals
 	// Detect reads one text. It must be deterministic, linear in the length of

@@ -4,9 +4,21 @@ package rules
 
 import (
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rules/argumentcommand"
+	"gatehouse/internal/rules/argumentpath"
+	"gatehouse/internal/rules/argumentsql"
+	"gatehouse/internal/rules/argumenturl"
+	"gatehouse/internal/rules/concealment"
+	"gatehouse/internal/rules/contextflooding"
+	"gatehouse/internal/rules/credentialharvest"
+	"gatehouse/internal/rules/encodedpayload"
+	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
 	"gatehouse/internal/rules/likelyinjection"
+	"gatehouse/internal/rules/memorypoisoning"
+	"gatehouse/internal/rules/nameimitation"
+	"gatehouse/internal/rules/personaldata"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -15,9 +27,21 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
+		argumentcommand.Rule,
+		argumentpath.Rule,
+		argumentsql.Rule,
+		argumenturl.Rule,
+		concealment.Rule,
+		contextflooding.Rule,
+		credentialharvest.Rule,
+		encodedpayload.Rule,
+		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
 		likelyinjection.Rule,
+		memorypoisoning.Rule,
+		nameimitation.Rule,
+		personaldata.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,

@@ -26,10 +26,22 @@ var Rule = rule.Rule{
 	Detect:   detect,
 }
 
+// forModels are the surfaces on which text is meant for a model. An order is what
+// stands there; which orders are none of the server's business only other rules can say.
+const forModels = rule.Instructions | rule.PromptDefinition | rule.PromptMessages | rule.ClientRequest
+
+// bound is how sure the rule can be on a surface.
+func bound(surface rule.Surface) float64 {
+	if surface&forModels != 0 {
+		return 0.7
+	}
+	return 1
+}
+
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	var matches []rule.Match
 	for _, s := range learned.Find(&subject) {
-		m := rule.Match{Confidence: s.Confidence, Detail: "reads like an order to the model"}
+		m := rule.Match{Confidence: min(s.Confidence, bound(subject.Surface)), Detail: "reads like an order to the model"}
 		m.Start, m.End = place(&subject, s.From, s.To)
 		if m.Start >= m.End || len(matches) > 0 && m.Start < matches[len(matches)-1].End {
 			continue

@@ -43,8 +43,15 @@ var literals, finders = func() (*rule.Literals, []finder) {
 	add(findTelegram, ":AA")
 	add(findURL, "://")
 	add(findAWSKey, "AKIA", "ASIA")
+	add(findBasic, "basic ")
+	add(findSignedURL, "sig=")
+	add(findTerraform, ".atlasv1.")
+	add(findPuTTY, "PuTTY-User-Key-File-")
+	add(findExtendedKey, "xprv")
+	add(findWalletKey, "private key", "wallet key", "eth_key")
+	add(findSeed, "seed phrase", "recovery phrase", "mnemonic", "secret phrase", "backup phrase", "seed words", "recovery words")
 	add(findAssignment, "password", "passwd", "passphrase", "pwd", "secret", "api_key", "apikey", "api-key", "api key", "access_key", "accesskey", "access-key", "private_key", "privatekey",
-		"auth_token", "authtoken", "access_token", "accesstoken", "refresh_token", "refreshtoken", "client_secret", "clientsecret", "bearer", "accountkey", "_token")
+		"auth_token", "authtoken", "access_token", "accesstoken", "refresh_token", "refreshtoken", "client_secret", "clientsecret", "bearer", "accountkey", "_token", "auth-token", "access-token", "refresh-token", "signing_key", "encryption_key", "master_key", "credential")
 	return rule.NewLiterals(rule.Written, all...), list
 }()
 

@@ -15,69 +15,14 @@ const (
 	upper   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	letters = upper + "abcdefghijklmnopqrstuvwxyz"
 	base62  = digits + letters
+	base32  = digits + upper
+	base58  = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	lower36 = digits + "abcdefghijklmnopqrstuvwxyz"
 	urlsafe = base62 + "-_"
 	hexa    = digits + "abcdef"
+	anyHex  = hexa + "ABCDEF"
+	base64s = base62 + "+/="
 )
-
-// token is a format that is known by its first characters.
-type token struct {
-	kind, vendor string
-	prefix       string
-	alphabet     string
-	min, max     int // characters after the prefix
-	check        func(body string) bool
-}
-
-// tokens are the formats that services document for their credentials.
-var tokens = []token{
-	{kind: "GitHub token", vendor: "github", prefix: "ghp_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "gho_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "ghu_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "ghs_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "ghr_", alphabet: base62, min: 36, max: 76},
-	{kind: "GitHub fine-grained token", vendor: "github", prefix: "github_pat_", alphabet: base62 + "_", min: 82, max: 82},
-	{kind: "GitLab token", vendor: "gitlab", prefix: "glpat-", alphabet: urlsafe + ".", min: 20, max: 64},
-	{kind: "GitLab token", vendor: "gitlab", prefix: "gldt-", alphabet: urlsafe, min: 20, max: 64},
-	{kind: "GitLab token", vendor: "gitlab", prefix: "glrt-", alphabet: urlsafe, min: 20, max: 64},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxb-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxp-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxa-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxe-", alphabet: urlsafe, min: 24, max: 400, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xapp-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack webhook", vendor: "slack", prefix: "hooks.slack.com/services/", alphabet: base62 + "/", min: 40, max: 80},
-	{kind: "Stripe key", vendor: "stripe", prefix: "sk_live_", alphabet: base62, min: 20, max: 247},
-	{kind: "Stripe key", vendor: "stripe", prefix: "rk_live_", alphabet: base62, min: 20, max: 247},
-	{kind: "Stripe test key", vendor: "stripe", prefix: "sk_test_", alphabet: base62, min: 24, max: 247},
-	{kind: "Stripe webhook secret", vendor: "stripe", prefix: "whsec_", alphabet: base62 + "+/=", min: 32, max: 64},
-	{kind: "Google API key", vendor: "google", prefix: "AIza", alphabet: urlsafe, min: 35, max: 35},
-	{kind: "Google OAuth token", vendor: "google", prefix: "ya29.", alphabet: urlsafe, min: 40, max: 1024},
-	{kind: "Google OAuth client secret", vendor: "google", prefix: "GOCSPX-", alphabet: urlsafe, min: 28, max: 28},
-	{kind: "Anthropic key", vendor: "anthropic", prefix: "sk-ant-", alphabet: urlsafe, min: 40, max: 200},
-	{kind: "OpenAI key", vendor: "openai", prefix: "sk-proj-", alphabet: urlsafe, min: 40, max: 200},
-	{kind: "OpenAI key", vendor: "openai", prefix: "sk-svcacct-", alphabet: urlsafe, min: 40, max: 200},
-	{kind: "OpenRouter key", vendor: "openrouter", prefix: "sk-or-v1-", alphabet: hexa, min: 64, max: 64},
-	{kind: "API key", vendor: "openai", prefix: "sk-", alphabet: base62, min: 32, max: 64},
-	{kind: "npm token", vendor: "npm", prefix: "npm_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "PyPI token", vendor: "pypi", prefix: "pypi-AgEIcHlwaS5vcmc", alphabet: urlsafe, min: 50, max: 400},
-	{kind: "SendGrid key", vendor: "sendgrid", prefix: "SG.", alphabet: urlsafe + ".", min: 66, max: 66},
-	{kind: "Hugging Face token", vendor: "huggingface", prefix: "hf_", alphabet: letters, min: 34, max: 34},
-	{kind: "DigitalOcean token", vendor: "digitalocean", prefix: "dop_v1_", alphabet: hexa, min: 64, max: 64},
-	{kind: "DigitalOcean token", vendor: "digitalocean", prefix: "doo_v1_", alphabet: hexa, min: 64, max: 64},
-	{kind: "DigitalOcean token", vendor: "digitalocean", prefix: "dor_v1_", alphabet: hexa, min: 64, max: 64},
-	{kind: "Shopify token", vendor: "shopify", prefix: "shpat_", alphabet: hexa + "ABCDEF", min: 32, max: 32},
-	{kind: "Shopify token", vendor: "shopify", prefix: "shpss_", alphabet: hexa + "ABCDEF", min: 32, max: 32},
-	{kind: "Shopify token", vendor: "shopify", prefix: "shpca_", alphabet: hexa + "ABCDEF", min: 32, max: 32},
-	{kind: "Notion token", vendor: "notion", prefix: "ntn_", alphabet: base62, min: 40, max: 60},
-	{kind: "Linear key", vendor: "linear", prefix: "lin_api_", alphabet: base62, min: 40, max: 40},
-	{kind: "Atlassian token", vendor: "atlassian", prefix: "ATATT3xFf", alphabet: urlsafe + "=", min: 100, max: 300},
-	{kind: "Databricks token", vendor: "databricks", prefix: "dapi", alphabet: hexa, min: 32, max: 32},
-	{kind: "Grafana token", vendor: "grafana", prefix: "glsa_", alphabet: base62 + "_", min: 41, max: 41},
-	{kind: "Vault token", vendor: "vault", prefix: "hvs.", alphabet: urlsafe, min: 24, max: 200},
-	{kind: "Supabase token", vendor: "supabase", prefix: "sbp_", alphabet: hexa, min: 40, max: 40},
-	{kind: "Groq key", vendor: "groq", prefix: "gsk_", alphabet: base62, min: 48, max: 56},
-	{kind: "Twilio key", vendor: "twilio", prefix: "SK", alphabet: hexa, min: 32, max: 32},
-	{kind: "age secret key", prefix: "AGE-SECRET-KEY-1", alphabet: upper + digits, min: 58, max: 58},
-}
 
 func (t token) find(text string, start, end int) (secret, bool) {
 	if text[start:end] != t.prefix || start > 0 && within(base62+"_", text[start-1]) {
@@ -86,7 +31,7 @@ func (t token) find(text string, start, end int) (secret, bool) {
 	stop := run(text, end, t.alphabet, t.max+1)
 	// A full stop or a hyphen at the end belongs to the sentence.
 	body := strings.TrimRight(text[end:stop], ".-")
-	if len(body) < t.min || len(body) > t.max || placeholder(body) || entropy(body) < 2.8 {
+	if len(body) < t.min || len(body) > t.max || placeholder(body) || entropy(body) < 2.8 || t.shape != nil && !t.shape().MatchString(body) {
 		return secret{}, false
 	}
 	found := secret{start: start, end: end + len(body), kind: t.kind, vendor: t.vendor}

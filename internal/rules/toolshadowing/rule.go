@@ -6,10 +6,9 @@ import (
 	_ "embed"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rule/names"
 )
 
 //go:embed doc.md
@@ -160,9 +159,6 @@ func imitation(subject rule.Subject) []rule.Match {
 			worst = m
 		}
 	}
-	if mixedScripts(subject.Text) && worst.Severity < rule.High {
-		worst = rule.Match{Severity: rule.High, Detail: "a name that mixes scripts"}
-	}
 	if worst.Severity == rule.Unrated {
 		return nil
 	}
@@ -178,49 +174,10 @@ func alike(name string, n rule.Neighbour) rule.Match {
 	switch {
 	case name == n.Name:
 		return rule.Match{Severity: rule.Low, Detail: "the same name as " + who}
-	case skeleton(name) == skeleton(n.Name):
+	case names.Skeleton(name) == names.Skeleton(n.Name):
 		return rule.Match{Severity: rule.High, Detail: "a name that looks like " + who}
-	case len(name) >= minNear && len(n.Name) >= minNear && oneEdit(name, n.Name):
+	case len(name) >= minNear && len(n.Name) >= minNear && names.OneEdit(name, n.Name):
 		return rule.Match{Severity: rule.Medium, Detail: "a name one letter away from " + who}
 	}
 	return rule.Match{}
-}
-
-// skeleton is what is left of a name without case, separators and disguise.
-func skeleton(name string) string {
-	folded := string(rule.Fold(name).Text)
-	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "\n", "", "0", "o", "1", "l").Replace(folded)
-}
-
-// oneEdit says whether one insertion, deletion or replacement leads from a to b.
-func oneEdit(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	if len(b)-len(a) > 1 {
-		return false
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	if len(a) == len(b) {
-		return i < len(a) && a[i+1:] == b[i+1:]
-	}
-	return a[i:] == b[i+1:]
-}
-
-// mixedScripts says whether a name has ASCII letters together with Cyrillic or
-// Greek ones, or characters that nobody sees.
-func mixedScripts(name string) bool {
-	ascii, foreign := false, false
-	for _, r := range name {
-		switch {
-		case r < utf8.RuneSelf:
-			ascii = ascii || unicode.IsLetter(r)
-		case unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Cherokee, unicode.Armenian) || rule.Invisible(r):
-			foreign = true
-		}
-	}
-	return ascii && foreign
 }

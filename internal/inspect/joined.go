@@ -1,0 +1,182 @@
+package inspect
+
+import (
+	"slices"
+	"strings"
+	"unsafe"
+
+	"gatehouse/internal/decision"
+	"gatehouse/internal/finding"
+	"gatehouse/internal/rule"
+	"gatehouse/internal/wire"
+)
+
+const (
+	// edge is how much of the beginning and of the end of a long string is joined with
+	// its neighbours, in bytes: as far as one wording reaches.
+	edge = 320
+	// joinedMost is how much joined text is shown at once, in bytes.
+	joinedMost = 8 << 10
+)
+
+// joined is the text of the strings of a message one after another, as a model reads
+// them: a sentence can be spread over several.
+type joined struct {
+	active bool
+	text   []byte
+	parts  []part
+	shown  int // how much of text has been shown before
+}
+
+// part is a string, or a piece of one, in a joined text.
+type part struct {
+	index int // in Document.Strings
+	start int // in the joined text
+	from  int // in the string
+	size  int
+}
+
+func (j *joined) begin(i *Inspector, subject rule.Subject) {
+	j.empty()
+	j.active = i.joins && subject.Surface&rule.FromServer != 0
+}
+
+func (j *joined) empty() { j.text, j.parts, j.shown = j.text[:0], j.parts[:0], 0 }
+
+func (j *joined) end() {
+	if cap(j.text) > 2*joinedMost {
+		j.text = nil
+	}
+	clear(j.text[:cap(j.text)]) // nothing of a message is kept
+	j.empty()
+}
+
+func (j *joined) add(index, from int, text string) {
+	if len(j.text) > 0 {
+		j.text = append(j.text, ' ')
+	}
+	j.parts = append(j.parts, part{index, len(j.text), from, len(text)})
+	j.text = append(j.text, text...)
+}
+
+// isSaid says whether the string under a key is read as part of what is said. The names
+// of kinds and of schemas are not: they would stand between every two strings, and the
+// address of a schema would be the place to which the sentence before it sends something.
+func isSaid(key string) bool {
+	switch key {
+	case "type", "mimeType", "blob", "data", "$schema", "$id", "$ref":
+		return false
+	}
+	return true
+}
+
+// join enters a string.
+func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
+	j := &work.joined
+	if !j.active || subject.IsKey || !isSaid(subject.Key) {
+		return nil
+	}
+	text := subject.Text
+	if len(text) <= 2*edge {
+		j.add(n, 0, text)
+		if len(j.text) < joinedMost {
+			return nil
+		}
+		return i.showJoined(out, doc, subject, work)
+	}
+	j.add(n, 0, text[:boundary(text, edge)])
+	if err := i.showJoined(out, doc, subject, work); err != nil {
+		return err
+	}
+	j.empty()
+	from := boundary(text, len(text)-edge)
+	j.add(n, from, text[from:])
+	return nil
+}
+
+// boundary is the start of the rune at an offset.
+func boundary(text string, at int) int {
+	for at > 0 && at < len(text) && text[at]&0xc0 == 0x80 {
+		at--
+	}
+	return at
+}
+
+// showJoined shows the joined text, follows what reaches over more than one string,
+// and keeps the end of it for what comes.
+func (i *Inspector) showJoined(out *Outcome, doc *wire.Document, subject rule.Subject, work *scratch) (err error) {
+	j := &work.joined
+	if !j.active || len(j.parts) < 2 {
+		return nil
+	}
+	subject.Text, subject.Key, subject.IsKey, subject.Joined = unsafe.String(unsafe.SliceData(j.text), len(j.text)), "", false, true
+	if work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0]); err != nil {
+		return err
+	}
+	secrets := secretsAmong(work.matches)
+	for _, m := range rule.Combine(work.matches) {
+		if m.Severity >= rule.High && m.Rule != SecretRule && m.End > j.shown {
+			i.followJoined(out, doc, subject, j, m, secrets)
+		}
+	}
+	keep := len(j.parts) - 1
+	for keep > 0 && len(j.text)-j.parts[keep].start < edge {
+		keep--
+	}
+	kept := j.parts[keep].start
+	j.text = append(j.text[:0], j.text[kept:]...)
+	j.parts = slices.Delete(j.parts, 0, keep)
+	for n := range j.parts {
+		j.parts[n].start -= kept
+	}
+	j.shown = len(j.text)
+	return nil
+}
+
+// followJoined follows a match that reaches over several strings.
+func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.Subject, j *joined, m rule.Found, secrets []rule.Found) {
+	var touched []part
+	for _, p := range j.parts {
+		if start, end := max(m.Start, p.start), min(m.End, p.start+p.size); start < end {
+			p.from, p.size = p.from+start-p.start, end-start
+			touched = append(touched, p)
+		}
+	}
+	if len(touched) < 2 {
+		return // it was found where it stands
+	}
+	effect := i.effect(subject, m)
+	if acting(effect) && i.suppresses[m.Rule] && i.isSuppressed(m.Rule, subject.Server, Digest(subject.Text[m.Start:m.End])) {
+		effect = Suppressed
+	}
+	first := doc.Strings[touched[0].index]
+	if place := out.place(effect, m.Severity); place != nil {
+		*place = finding.Finding{
+			Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
+			Name: subject.Name, Field: out.field(doc.Pointer(int(first.Start))), Detail: strings.Clone(m.Detail) + ", spread over several strings",
+			Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
+		}
+		if acting(effect) || effect == Suppressed {
+			place.Digest = Digest(subject.Text[m.Start:m.End])
+		}
+	}
+	switch effect {
+	case Refused:
+		if out.Refusal == nil {
+			out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.Rule, Detail: strings.Clone(m.Detail)}
+		}
+	case Redacted, Annotated, Cut:
+		for n, p := range touched {
+			s := doc.Strings[p.index]
+			text := strings.Clone(doc.Text(p.index))
+			var change change
+			spread := m
+			spread.Start, spread.End = p.from, p.from+p.size
+			if n > 0 {
+				spread.Replacement = " " // one note is enough
+			}
+			change.add(effect, spread)
+			out.edit(s, change.apply(text))
+		}
+	}
+}

@@ -1,0 +1,106 @@
+// Package argument says what an argument of a tool is meant to be, by the names of
+// the argument and of the tool. What is an attack in a host name is ordinary in a
+// command, and a text about attacks is a text. Rules about arguments share it.
+package argument
+
+import (
+	"slices"
+	"strings"
+
+	"gatehouse/internal/rule"
+)
+
+// Meaning is what an argument can be meant to be. It is a set.
+type Meaning uint16
+
+const (
+	Command Meaning = 1 << iota // for a shell or an interpreter
+	SQL                         // a statement or a part of one
+	Path                        // of a file or a folder
+	Address                     // a URL, or a host
+	Atom                        // an identifier, a name, a number: nothing with a grammar
+	Prose                       // text or data that somebody reads or stores
+	Search                      // what somebody looks for, in words
+)
+
+// byKey are words of argument names; the last one that is known decides, because
+// names end in what they are: file_content, url_list, path_to_script.
+var byKey = table(map[Meaning]string{
+	Command: "command commands cmd cmdline shell script exec bash powershell program args argv arguments code snippet expression formula pipeline",
+	SQL:     "sql query statement statements where having predicate soql cypher",
+	Path:    "path paths file files filename filenames filepath pathname dir directory folder cwd root workdir workspace location src dst attachment template",
+	Address: "url urls uri uris href link links endpoint webhook callback website site host hostname domain ip server address origin baseurl proxy redirect feed",
+	Atom:    "id ids name username user login email port number limit offset page count branch ref tag commit sha repo repository owner package version sort order column table database schema currency date time lang language locale format host hostname domain ip key slug uuid account timezone",
+	Prose:   "content contents text body message messages description title comment comments prompt note notes summary data markdown html json yaml xml csv diff patch instructions reason context details input subject caption bio question answer document entry string value values example payload thought observation observations old new replacement",
+	Search:  "search keyword keywords q term terms pattern regex filter topic",
+})
+
+// byTool are words of tool names that say what all their arguments are for.
+var byTool = table(map[Meaning]string{
+	Command: "bash shell terminal exec execute command commands cmd powershell script ssh python repl eval interpreter sandbox process javascript node console code run",
+	SQL:     "sql query database db postgres postgresql mysql sqlite mariadb mssql oracle bigquery snowflake clickhouse duckdb redshift cypher neo4j explain psql",
+	Address: "fetch request http curl browse browser navigate goto download scrape crawl screenshot webpage open webhook",
+	Search:  "search find lookup google ask",
+})
+
+func table(words map[Meaning]string) map[string]Meaning {
+	of := map[string]Meaning{}
+	for meaning, list := range words {
+		for _, word := range strings.Fields(list) {
+			of[word] |= meaning
+		}
+	}
+	return of
+}
+
+// Of says what the subject's text is meant to be; 0 if its names say nothing. A
+// command that is given in parts stands under names of its own, and a statement in
+// the arguments of a tool for statements, so the name of the tool counts as well.
+func Of(subject rule.Subject) Meaning {
+	meaning := ofName(subject.Key, byKey)
+	for _, word := range Words(subject.Name) {
+		switch tool := byTool[word]; {
+		case tool&(Command|SQL|Address) != 0 && meaning&(Prose|Search) != 0 && meaning&SQL == 0:
+		default:
+			meaning |= tool
+		}
+	}
+	return meaning
+}
+
+func ofName(name string, table map[string]Meaning) Meaning {
+	words := Words(name)
+	for _, word := range slices.Backward(words) {
+		if meaning, known := table[word]; known {
+			return meaning
+		}
+	}
+	return 0
+}
+
+// maxName bounds the names that are looked at, in bytes. They come from outside.
+const maxName = 200
+
+// Words splits a name as programmers write it: search_files, searchFiles, search-files.
+func Words(name string) []string {
+	var words []string
+	start := 0
+	name = name[:min(len(name), maxName)]
+	end := func(i int) {
+		if i > start {
+			words = append(words, strings.ToLower(name[start:i]))
+		}
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'A' && c <= 'Z' && i > start && name[i-1] >= 'a' && name[i-1] <= 'z':
+			end(i)
+			start = i
+		case c == '_' || c == '-' || c == '.' || c == '/' || c == ' ' || c == ':':
+			end(i)
+			start = i + 1
+		}
+	}
+	end(len(name))
+	return words
+}

@@ -1,0 +1,39 @@
+package names
+
+import "testing"
+
+func Test_skeletons_are_equal_where_names_look_alike(t *testing.T) {
+	f := func(a, b string, want bool) {
+		t.Helper()
+		if got := Skeleton(a) == Skeleton(b); got != want {
+			t.Errorf("%q and %q look alike: %v, want %v", a, b, got, want)
+		}
+	}
+	f("send_mail", "sendMail", true)
+	f("send_mail", "send-m\u0430il", true)
+	f("read_file", "read_fi1e", true)
+	f("read_file", "read_\u200bfile", true)
+	f("read_file", "read_files", false)
+}
+
+func Test_one_edit(t *testing.T) {
+	f := func(a, b string, want bool) {
+		t.Helper()
+		if OneEdit(a, b) != want || OneEdit(b, a) != want {
+			t.Errorf("%q and %q are one edit apart: want %v", a, b, want)
+		}
+	}
+	f("github", "githib", true)
+	f("github", "githubs", true)
+	f("github", "gthub", true)
+	f("github", "github", false)
+	f("github", "gihtub", false)
+}
+
+func Test_mixed_scripts(t *testing.T) {
+	for name, want := range map[string]bool{"send_mail": false, "send_m\u0430il": true, "\u043f\u043e\u0447\u0442\u0430": false, "read\u200b": true, "na\u00efve": false, "\u65e5\u672c_tool": false} {
+		if MixesScripts(name) != want {
+			t.Errorf("%q: want %v", name, want)
+		}
+	}
+}
