@@ -71,7 +71,7 @@ func (r *reader) next() bool {
 
 // Kinds of features, in the highest bits of a feature.
 const (
-	kindWord = iota << kindShift
+	kindWord = iota << KindShift
 	kindPair
 	kindTriple
 	kindSkip
@@ -79,11 +79,12 @@ const (
 	kindClass
 	kindMixed
 
-	kindShift = 28
+	// KindShift is where the kind begins.
+	KindShift = 28
 )
 
 func (r *reader) add(kind, h uint32) {
-	r.features[r.count] = mix(h)&(1<<kindShift-1) | kind
+	r.features[r.count] = mix(h)&(1<<KindShift-1) | kind
 	r.count++
 }
 
@@ -173,6 +174,7 @@ type Features struct {
 	All    []uint32 // those of word i are All[Ends[i-1]:Ends[i]]
 	Ends   []int32
 	Starts []int32 // where each word begins, in folded bytes
+	Stops  []int32 // and where it ends
 }
 
 // Extract reads a folded text for training, by the same code that the product runs.
@@ -183,6 +185,7 @@ func Extract(text []byte) Features {
 		f.All = append(f.All, r.features[:r.count]...)
 		f.Ends = append(f.Ends, int32(len(f.All)))
 		f.Starts = append(f.Starts, int32(r.words[0].start))
+		f.Stops = append(f.Stops, int32(r.words[0].end))
 	}
 	return f
 }
