@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/credentialharvest"
 	"gatehouse/internal/rules/encodedpayload"
+	"gatehouse/internal/rules/exhaustionloop"
 	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
@@ -35,6 +36,7 @@ func All() []rule.Rule {
 		contextflooding.Rule,
 		credentialharvest.Rule,
 		encodedpayload.Rule,
+		exhaustionloop.Rule,
 		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,

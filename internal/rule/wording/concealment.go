@@ -34,10 +34,8 @@ var Concealing = []rule.Phrase{
 	},
 	{
 		Kind: Concealment, Detail: "asks to keep a secret from the user", Weight: 3,
-		Triggers: []string{"between us", "between you and me", "from the user", "from the human", "from your user", "from users", "nothing happened", "nothing has happened", "nothing is wrong", "nothing had", "nothing unusual", "nothing was", "user must not", "user should not", "user must never", "user should never", "user shall not", "user does not need to know", "user doesn't need to know", "user need not know"},
-		Pattern: `\b(?:keep|leave|stay\w*|remain\w*)\b(?: \S+){0,4}? (?:strictly |just |only )?between (?:us|you and me)\b` +
-			`|\b(?:keep|hide|hiding|conceal|withhold|mask)\w*\b (?:this|these|it|that|the (?:instruction|call|transfer|request|fact|copy|order|step|message|upload|action|tool|following|real|true|actual)\w*|what you (?:do|did|read|sent|send))\b` + Within(4) + `\bfrom (?:the |your |all |any )?(?:users?|humans?|owner|operator)\b` +
-			`|\b(?:act|behave|continue|respond|reply|proceed|carry on|go on|pretend|answer)\b(?: \S+){0,2}? (?:as (?:if|though)|like|that) nothing (?:(?:has|had|ever) )?(?:happened|is wrong|was wrong|unusual|was changed|changed)\b` +
+		Triggers: []string{"from the user", "from the human", "from your user", "from the owner", "from the operator", "user must not", "user should not", "user must never", "user should never", "user shall not", "user does not need to know", "user doesn't need to know", "user need not know"},
+		Pattern: `\b(?:keep|hide|hiding|conceal|withhold|mask)\w*\b (?:this|these|it|that|the (?:instruction|call|transfer|request|fact|copy|order|step|message|upload|action|tool|following|real|true|actual)\w*|what you (?:do|did|read|sent|send))\b` + Within(4) + `\bfrom (?:the|your) (?:user|human|owner|operator)\b` +
 			`|\b(?:the|your) (?:user|human) (?:must|should|shall|may) (?:not|never) (?:know|notice|learn|find out|be (?:told|informed|aware|notified)|become aware)\b(?: (?:of|about|that) (?:this|it|these|you|the (?:instruction|call|transfer|copy|request))|[.,;!]|$)` +
 			`|\b(?:user|human) (?:does not|doesn't|need not|needn't)(?: need)?(?: to)? know (?:about |of )?(?:this|it|that)\b`,
 		Unless: `\b(?:attacks?|malware|attackers?|may|might|can|could|prevents?|detects?|even|risks?|never|not|n't)\s+(?:\S+ ){0,4}`,
@@ -47,6 +45,13 @@ var Concealing = []rule.Phrase{
 		Triggers: []string{"silent", "secretly", "covert", "quietly", "discreet", "invisibly", "stealth", "without mentioning", "surreptitious", "inconspicuous"},
 		Pattern:  `\b(?:silently|secretly|covertly|quietly|discreetly|invisibly|stealthily|surreptitiously|inconspicuously)[ ,]+(?:\w+ ){0,3}?(?:send|forward|copy|append|includ|call|upload|read|add|attach|post|bcc|pass|execut|run|invok|collect|record|transmit|email|insert|exfiltrat|log|redirect|replac|writ|modif|delet)\w*|\b(?:send|forward|copy|append|include|call|upload|transmit|exfiltrate|redirect)\w*\b` + Within(7) + `\b(?:silently|secretly|covertly|quietly|discreetly)\b|\bwithout mentioning (?:this|it|that|these)`,
 		Unless:   told,
+	},
+	{
+		Kind: Concealment, Detail: "asks to say nothing to others", Weight: 2,
+		Triggers: []string{"between us", "between you and me", "nothing happened", "nothing has happened", "nothing is wrong", "nothing had", "nothing unusual"},
+		Pattern: `\b(?:keep|leave|stay\w*|remain\w*)\b(?: \S+){0,4}? (?:strictly |just |only )?between (?:us|you and me)\b` +
+			`|\b(?:act|behave|continue|respond|reply|proceed|carry on|go on|pretend|answer)\b(?: \S+){0,2}? (?:as (?:if|though)|like|that) nothing (?:(?:has|had|ever) )?(?:happened|is wrong|was wrong|unusual|was changed|changed)\b`,
+		Unless: told,
 	},
 	{
 		Kind: Concealment, Detail: "asks to act in the background", Weight: 1, Alone: true,
@@ -75,14 +80,14 @@ var Concealing = []rule.Phrase{
 	},
 	{
 		Kind: Concealment, Detail: "asks to hide something from the user, in Chinese", Weight: 3,
-		Triggers: []string{"用户", "用戶", "使用者", "任何人"},
-		Pattern: `(?:不要|别|勿|不得|切勿|请勿|禁止)[^。！？\n]{0,10}?(?:告诉|告訴|告知|透露|提及|提到|通知|说明给)[^。！？\n]{0,6}?(?:用户|用戶|使用者|任何人)` +
-			`|(?:不要|别|勿|切勿)(?:向|对|跟|和|让)(?:用户|用戶|使用者|任何人)[^。！？\n]{0,6}?(?:提及|提到|透露|说起|知道|察觉|发现|告知)|(?:瞒着|瞞著|背着)(?:用户|用戶|使用者)|(?:在)?(?:用户|用戶|使用者)(?:毫)?不知情`,
+		Triggers: []string{"用户", "用戶", "使用者"},
+		Pattern: `(?:不要|别|勿|不得|切勿|请勿|禁止)[^。！？\n]{0,10}?(?:告诉|告訴|告知|透露|提及|提到|通知|说明给)[^。！？\n]{0,6}?(?:用户|用戶|使用者)` +
+			`|(?:不要|别|勿|切勿)(?:向|对|跟|和|让)(?:用户|用戶|使用者)[^。！？\n]{0,6}?(?:提及|提到|透露|说起|知道|察觉|发现|告知)|(?:瞒着|瞞著|背着)(?:用户|用戶|使用者)|(?:在)?(?:用户|用戶|使用者)(?:毫)?不知情`,
 	},
 	{
 		Kind: Concealment, Detail: "asks to hide something from the user, in Russian", Weight: 3,
-		Triggers: []string{"пользовател", "никому"},
-		Pattern: `не (?:говори|сообщай|упоминай|рассказывай|раскрывай|уведомляй|информируй)\S*[^.!?\n]{0,60}?(?:пользовател|никому)` +
-			`|никому[^.!?\n]{0,20}?не (?:говори|сообщай|рассказывай)|(?:без ведома|втайне от|незаметно для|тайком от|скрой от|скрывай от|утаи от)[^.!?\n]{0,24}?пользовател|пользовател\S* не (?:долж\S+|нужно) (?:знать|узнать|заметить)`,
+		Triggers: []string{"пользовател"},
+		Pattern: `не (?:говори|сообщай|упоминай|рассказывай|раскрывай|уведомляй|информируй)\S*[^.!?\n]{0,40}?пользовател` +
+			`|(?:без ведома|втайне от|незаметно для|тайком от|скрой от|скрывай от|утаи от)[^.!?\n]{0,24}?пользовател|пользовател\S* не (?:долж\S+|нужно) (?:знать|узнать|заметить)`,
 	},
 }

@@ -73,9 +73,16 @@ var Harvesting = []rule.Phrase{
 	},
 	{
 		Kind: Secrets, Detail: "asks to answer with a secret", Weight: 3,
-		Triggers: []string{"reply with", "respond with", "answer with", "write back", "send me", "send us", "give me", "give us", "tell me", "tell us", "show me", "hand over", "message me", "dm me", "post your", "paste your"},
+		Triggers: []string{"reply with", "respond with", "answer with", "write back"},
 		Needs:    []string{"passw", "passcode", "passphrase", "credential", "api key", "api-key", "api_key", "apikey", "token", "secret key", "private key", "client secret", "ssh key"},
-		Pattern:  `\b(?:(?:reply|respond|answer|write back)\b` + Within(2) + `\bwith|(?:send|give|tell|show|message|dm) (?:me|us)|hand over|(?:post|paste)(?: in this chat| in the chat| here)?)\b` + Within(3) + `\b(?:your|the user's|user's|all|every|any|stored|saved|current|full)\b` + Within(4) + `\b` + secret + `\b(?:[ .,:;!?]|$)(?:(?:now|here|in this|in the chat|so that|so i|so we|to (?:verify|confirm|continue|proceed|prove|unlock|me|us|complete)|and|for)\b|$|.{0,2}$|[^.]{0,1}\n)?`,
+		Pattern:  `\b(?:reply|respond|answer|write back)\b` + Within(2) + `\bwith\b` + Within(3) + `\b(?:your|the user's|user's|all|every|any|stored|saved|current|full)\b` + Within(4) + `\b` + secret + `\b`,
+		Unless:   notSaid,
+	},
+	{
+		Kind: Secrets, Detail: "asks to be given a secret", Weight: 2,
+		Triggers: []string{"send me", "send us", "give me", "give us", "tell me", "tell us", "show me", "hand over", "message me", "dm me", "post your", "paste your"},
+		Needs:    []string{"passw", "passcode", "passphrase", "credential", "api key", "api-key", "api_key", "apikey", "token", "secret key", "private key", "client secret", "ssh key"},
+		Pattern:  `\b(?:(?:send|give|tell|show|message|dm) (?:me|us)|hand over|(?:post|paste))\b` + Within(3) + `\b(?:your|the user's|user's|all|every|any|stored|saved|current|full)\b` + Within(4) + `\b` + secret + `\b`,
 		Unless:   notSaid,
 	},
 	{
@@ -113,7 +120,7 @@ var Harvesting = []rule.Phrase{
 	{
 		Kind: Secrets, Detail: "asks for a secret, in Spanish", Weight: 3,
 		Triggers: []string{"contrasena", "clave api", "clave de api", "clave privada", "credenciales", "frase semilla", "frase de recuperacion", "codigo de verificacion", "codigo de un solo uso", "token de acceso"},
-		Pattern:  `\b(?:pide|pidele|pida|solicita|solicite|pregunta)\b` + Within(3) + `\b(?:usuari|client)\w+\b` + Within(6) + `\b` + secretSpain + `|\b(?:enviame|envianos|dame|danos|dime|mandame|facilitame)\b` + Within(5) + `\b` + secretSpain + `|\b(?:responde|responda|contesta)\b` + Within(2) + `\bcon\b` + Within(4) + `\b` + secretSpain,
+		Pattern:  `\b(?:pide|pidele|pida|solicita|solicite|pregunta|preguntale)\b` + Within(1) + `\b(?:al|a la|del) (?:usuari|client)\w+\b` + Within(6) + `\b` + secretSpain + `|\b(?:enviame|envianos|dame|danos|dime|mandame|facilitame)\b` + Within(5) + `\b` + secretSpain + `|\b(?:responde|responda|contesta)\b` + Within(2) + `\bcon\b` + Within(4) + `\b` + secretSpain,
 		Unless:   `\b(?:no|nunca)\s+`,
 	},
 	{

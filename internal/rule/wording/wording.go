@@ -154,8 +154,8 @@ var Orders = []rule.Phrase{
 	},
 	{
 		Kind: "transfer", Detail: "sends something to an outsider", Weight: 2,
-		Triggers: []string{"external ", "attacker", "remote server", "third-party ", "third party "},
-		Pattern:  `\b` + sending + `\b` + Within(14) + `\b(?:to|at|via|with)\b(?: \S+){0,3}? (?:external|remote|third[- ]party|attacker\S*|unknown)(?: \w+)? (?:server|endpoint|host|service|url|webhook|address|domain|site|collector)s?\b`,
+		Triggers: []string{"external ", "remote server", "third-party ", "third party "},
+		Pattern:  `\b` + sending + `\b` + Within(14) + `\b(?:to|at|via|with)\b(?: \S+){0,3}? (?:external|remote|third[- ]party|unknown)(?: \w+)? (?:server|endpoint|host|service|url|webhook|address|domain|site|collector)s?\b`,
 		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+`,
 	},
 	{

@@ -39,7 +39,9 @@ const (
 	maxPeriod = 512
 	// A unit counts where it fills this much of a text, in bytes: more in results,
 	// because tables and logs repeat themselves.
-	fillsDefinition, fillsResult = 1 << 10, 8 << 10
+	fillsDefinition, fillsResult = 1 << 10, 16 << 10
+	// manyTimes is how often it must follow itself: a document has a few like paragraphs.
+	manyTimes = 30
 	// tail is how much text behind a repetition makes it a cover for something, in
 	// bytes.
 	tail = 40
@@ -97,7 +99,7 @@ func repetitions(text string, fills int, definition bool) []rule.Match {
 		for start > 0 && i-start < fills && text[start-1] == text[start-1+period] {
 			start--
 		}
-		if unit := text[start : start+period]; end-start >= fills && words(unit) {
+		if unit := text[start : start+period]; end-start >= fills && (end-start)/period >= manyTimes && words(unit) {
 			for !utf8.RuneStart(text[start]) {
 				start++
 			}
@@ -132,7 +134,7 @@ func words(unit string) bool {
 			letters++
 		}
 	}
-	return letters >= 3 && (spaces > 0 || letters*10 >= len(unit)*6) && letters*2 >= len(unit) && different(unit) >= 3
+	return spaces > 0 && letters >= 3 && letters*2 >= len(unit) && different(unit) >= 3
 }
 
 // different counts the characters of a unit, up to eight.
@@ -156,23 +158,40 @@ func covers(text string, end int) bool {
 // maxLines bounds the lines that are counted.
 const maxLines = 20_000
 
-// repeatedLine is the line of a definition that stands there most often. Short lines
-// and lines without words are structure.
-func repeatedLine(text string) (string, int) {
-	counts := map[string]int{}
-	most, n := "", 0
+// repeatedLine is a line of a definition that stands there most often, and how often.
+// Short lines and lines without words are structure. Lines are counted by a hash, of
+// which several may share one; what is said of a line is counted again.
+func repeatedLine(text string) (most string, times int) {
+	var counts [512]uint16
+	slot, n := uint32(0), 0
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimSpace(line)
-		if len(line) < 20 || !words(line) {
+		if line = strings.TrimSpace(line); len(line) < 20 || !words(line) {
 			continue
 		}
-		counts[line]++
-		if counts[line] > counts[most] {
-			most = line
+		h := hash(line) % uint32(len(counts))
+		if counts[h]++; counts[h] > counts[slot] || slot == h && most == "" {
+			slot, most = h, line
 		}
 		if n++; n > maxLines {
 			break
 		}
 	}
-	return most, counts[most]
+	if counts[slot] < manyLines {
+		return most, 0
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimSpace(line) == most {
+			times++
+		}
+	}
+	return most, times
+}
+
+// hash is FNV-1a.
+func hash(line string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(line) {
+		h = (h ^ uint32(line[i])) * 16777619
+	}
+	return h
 }

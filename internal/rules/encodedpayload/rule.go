@@ -147,9 +147,12 @@ func runs(text string, found func(start, end int)) {
 func innocent(text string, start, end int) bool {
 	before := text[max(0, start-40):start]
 	run := text[start:end]
-	return strings.Contains(before, "base64,") || strings.HasSuffix(before, "-") || strings.HasPrefix(run, "eyJ") || strings.Contains(before, "eyJ") ||
+	return slices.ContainsFunc(pictures, func(head string) bool { return strings.HasPrefix(run, head) }) || strings.Contains(before, "base64,") || strings.HasSuffix(before, "-") || strings.HasPrefix(run, "eyJ") || strings.Contains(before, "eyJ") ||
 		strings.HasPrefix(run, "//") || strings.Count(run, "/")+strings.Count(run, "-")+strings.Count(run, "_") > len(run)/12
 }
+
+// pictures are what the first bytes of images and documents look like in Base64.
+var pictures = []string{"iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "PHN2Zy", "JVBERi0"}
 
 // decode decodes what it can of a run.
 func decode(run string) []byte {
