@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const (
@@ -135,7 +136,14 @@ var loads = []string{"<img", "<image", "<iframe", "<frame", "<script", "<link", 
 
 // useOf looks at what stands before an address.
 func useOf(text string, start int) use {
-	before := strings.ToLower(text[max(0, start-maxBefore):start])
+	var memory [maxBefore]byte
+	lower := memory[:copy(memory[:], text[max(0, start-maxBefore):start])]
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c | 0x20
+		}
+	}
+	before := unsafe.String(unsafe.SliceData(lower), len(lower))
 	trimmed := strings.TrimRight(before, " \"'<")
 	if strings.HasSuffix(trimmed, "url(") {
 		return loaded
