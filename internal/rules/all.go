@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/rules/concealment"
 	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/credentialharvest"
+	"gatehouse/internal/rules/databeacon"
 	"gatehouse/internal/rules/encodedpayload"
 	"gatehouse/internal/rules/exhaustionloop"
 	"gatehouse/internal/rules/fakemarkup"
@@ -21,6 +22,7 @@ import (
 	"gatehouse/internal/rules/memorypoisoning"
 	"gatehouse/internal/rules/nameimitation"
 	"gatehouse/internal/rules/personaldata"
+	"gatehouse/internal/rules/questionabuse"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -37,6 +39,7 @@ func All() []rule.Rule {
 		concealment.Rule,
 		contextflooding.Rule,
 		credentialharvest.Rule,
+		databeacon.Rule,
 		encodedpayload.Rule,
 		exhaustionloop.Rule,
 		fakemarkup.Rule,
@@ -46,6 +49,7 @@ func All() []rule.Rule {
 		memorypoisoning.Rule,
 		nameimitation.Rule,
 		personaldata.Rule,
+		questionabuse.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,
