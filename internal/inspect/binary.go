@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/media"
@@ -169,6 +170,9 @@ func (c *content) showText(file *media.File, where shape) error {
 	if where == inBlob || file.Type.Textual() {
 		// Bytes that are no UTF-8 do not make it less of a text: readers replace them.
 		subject.Text = strings.ToValidUTF8(string(c.raw), "\uFFFD")
+		if !file.Type.Textual() {
+			subject.Text = strings.Map(withoutControl, subject.Text)
+		}
 		if where == inBlob && file.Type.Textual() && file.Type != media.SVG && c.encoding != nil {
 			if err := c.inspector.show(c.out, c.doc, c.s, subject, c.encoding, c.work); err != nil {
 				return err
@@ -182,6 +186,15 @@ func (c *content) showText(file *media.File, where shape) error {
 	}
 	subject.Text = file.Text
 	return c.detect(subject, ", in the text beside the content")
+}
+
+// withoutControl leaves out characters that mean nothing between bytes that are no text:
+// every picture has some.
+func withoutControl(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		return -1
+	}
+	return r
 }
 
 // detect shows the rules a text of which nothing can be mended.

@@ -60,6 +60,7 @@ func Test_text_beside_pixels(t *testing.T) {
 		"sound":                {block("audio", "audio/mpeg", "ID3\x03\x00\x00\x00\x00\x00\x11TIT2\x00\x00\x00\x07\x00\x00\x00danger"), withheld},
 		"text in a blob":       {`{"uri":"a:","blob":"` + encode("so danger ous") + `"}`, `{"uri":"a:","blob":"` + encode("so  ous") + `"}`},
 		"bytes in a blob":      {`{"uri":"a:","blob":"` + encode("\x00\x01so danger ous\x00") + `"}`, `{"uri":"a:","text":"` + Withheld("w") + `"}`},
+		"control characters":   {`{"uri":"a:","blob":"` + encode("\x00\xff so dan\x08\x00ger ous") + `"}`, `{"uri":"a:","text":"` + Withheld("w") + `"}`},
 		"no type named":        {`{"uri":"a:","blob":"` + encode(picture(1, "danger", true)) + `"}`, `{"uri":"a:","text":"` + Withheld("w") + `"}`},
 		"an icon":              {`{"src":"data:image/png;base64,` + encode(picture(1, "danger", true)) + `"}`, `{"src":"` + Withheld("w") + `"}`},
 		"first member":         {`{"data":"` + encode(picture(1, "danger", false)) + `","annotations":{"x":"danger"},"type":"image"}`, `{"text":"` + Withheld("w") + `","annotations":{"x":""},"type":"text"}`},
@@ -137,6 +138,15 @@ func Test_what_binary_content_is(t *testing.T) {
 	}
 	if out, _ := message(t, New([]rule.Rule{binarycontent.Rule}, nil), `{"src":"data:image/png;base64,`+encode(program)+`"}`, rule.ToolDefinition); len(out.Findings) == 0 || out.Findings[0].Effect != Objected {
 		t.Errorf("in a definition: %+v", out.Findings)
+	}
+}
+
+// Bytes of a picture are no hidden characters.
+func Test_control_characters_in_a_picture(t *testing.T) {
+	i := New([]rule.Rule{word("w", "\x08", rule.Match{Action: rule.Redact})}, nil)
+	text := `{"uri":"a:","blob":"` + encode(picture(1, "", false)+"\x08\x1b[8m") + `"}`
+	if out, got := message(t, i, text, rule.ResourceContents); got != text || len(out.Findings) > 0 {
+		t.Errorf("%+v, %s", out.Findings, got)
 	}
 }
 

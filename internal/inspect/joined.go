@@ -61,6 +61,9 @@ type part struct {
 	start int // in the joined text
 	from  int // in the string
 	size  int
+	// mended says that the string was changed before, so that the places in it are those of
+	// what is left.
+	mended bool
 }
 
 // earlier is the index of what stands in no string of the message.
@@ -70,7 +73,7 @@ func (j *joined) begin(i *Inspector, subject rule.Subject, window *Window) {
 	j.empty()
 	j.active, j.glued, j.crossed = i.joins && subject.Surface&rule.FromServer != 0, nil, false
 	if j.pieces = window != nil; j.active && j.pieces && len(window.text) > 0 {
-		j.add(earlier, 0, string(window.text))
+		j.add(earlier, 0, string(window.text), false)
 		j.shown = len(j.text)
 	}
 }
@@ -85,11 +88,11 @@ func (j *joined) end() {
 	j.empty()
 }
 
-func (j *joined) add(index, from int, text string) {
+func (j *joined) add(index, from int, text string, mended bool) {
 	if len(j.text) > 0 {
 		j.text = append(j.text, ' ')
 	}
-	j.parts = append(j.parts, part{index, len(j.text), from, len(text)})
+	j.parts = append(j.parts, part{index: index, start: len(j.text), from: from, size: len(text), mended: mended})
 	j.text = append(j.text, text...)
 }
 
@@ -117,30 +120,30 @@ func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.S
 	if !j.active || subject.IsKey || !j.isSaid(subject.Key, subject.Text) {
 		return nil
 	}
-	text := subject.Text
+	text, mended := subject.Text, work.clean != ""
 	if len(j.parts) == 1 && j.parts[0].index == earlier {
-		j.glue(n, text)
+		j.glue(n, text, mended)
 	}
 	if len(text) <= 2*edge {
-		j.add(n, 0, text)
+		j.add(n, 0, text, mended)
 		if len(j.text) < joinedMost {
 			return nil
 		}
 		return i.showJoined(out, doc, subject, work)
 	}
-	j.add(n, 0, text[:boundary(text, edge)])
+	j.add(n, 0, text[:boundary(text, edge)], mended)
 	if err := i.showJoined(out, doc, subject, work); err != nil {
 		return err
 	}
 	j.empty()
 	from := boundary(text, len(text)-edge)
-	j.add(n, from, text[from:])
+	j.add(n, from, text[from:], mended)
 	return nil
 }
 
 // glue puts the first string of a message right behind the message before, for those
 // who put pieces together as they come: the border may lie inside of a word.
-func (j *joined) glue(n int, text string) {
+func (j *joined) glue(n int, text string, mended bool) {
 	last, _ := utf8.DecodeLastRune(j.text)
 	first, _ := utf8.DecodeRuneInString(text)
 	if !unicode.IsLetter(last) || !unicode.IsLetter(first) {
@@ -149,7 +152,7 @@ func (j *joined) glue(n int, text string) {
 	head := text[:boundary(text, min(edge, len(text)))]
 	j.glued = &joined{
 		text:  slices.Concat(j.text, []byte(head)),
-		parts: []part{{earlier, 0, 0, len(j.text)}, {n, len(j.text), 0, len(head)}},
+		parts: []part{{index: earlier, size: len(j.text)}, {index: n, start: len(j.text), size: len(head), mended: mended}},
 		shown: len(j.text),
 	}
 }
@@ -248,6 +251,10 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 	case Redacted, Annotated, Cut:
 		for n, p := range touched {
 			s := doc.Strings[p.index]
+			if p.mended { // what is joined is what was left of it
+				out.edit(s, "")
+				continue
+			}
 			text := strings.Clone(doc.Text(p.index))
 			var change change
 			spread := m

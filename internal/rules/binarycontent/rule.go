@@ -53,11 +53,10 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		if end < done {
 			return // inside of the one before
 		}
-		start := strings.LastIndex(strings.ToLower(text[max(done, end-longestHead):end]), "data:")
+		start := scheme(text, max(done, end-longestHead), end)
 		if start < 0 {
 			return
 		}
-		start += max(done, end-longestHead)
 		done = end + payload(text[end:])
 		uri, ok := media.ParseURI(text[start:done])
 		if !ok {
@@ -71,6 +70,17 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		matches = judge(matches, subject.Surface, &f, limits, start, done)
 	})
 	return matches, nil
+}
+
+// scheme is where the last data: between two places begins; -1 if there is none.
+func scheme(text string, from, to int) int {
+	const word = "data:"
+	for at := to - len(word); at >= from; at-- {
+		if strings.EqualFold(text[at:at+len(word)], word) {
+			return at
+		}
+	}
+	return -1
 }
 
 // payload is how long the Base64 is that a text begins with.

@@ -46,3 +46,21 @@ func Test_what_is_said_of_content(t *testing.T) {
 		}
 	}
 }
+
+// Fuzz_rule holds the rule to matches that lie inside of the text, in order.
+func Fuzz_rule(f *testing.F) {
+	f.Add("x data:image/png;base64,f0VMRgIBAQA= y", "data:image/png;base64,")
+	f.Add("\u2c62\u0130\xff data:;base64,AAAA", ";base64,;base64,")
+	f.Fuzz(func(t *testing.T, text, more string) {
+		text += ";base64," + more
+		matches, err := Rule.Detect(rule.Subject{Surface: rule.ToolResult, Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range matches {
+			if m.Start < 0 || m.Start >= m.End || m.End > len(text) || !strings.EqualFold(text[m.Start:min(m.Start+5, m.End)], "data:") {
+				t.Errorf("%q: %+v", text, m)
+			}
+		}
+	})
+}
