@@ -147,6 +147,7 @@ var exemptions = []exemption{
 		"no client takes it for the name of a tool"},
 	{"data-beacon", isAddress, [][]string{otherLetters, insideWords},
 		"an address with other letters leads nowhere"},
+	{"binary-content", nil, [][]string{otherLetters, insideWords, encodings}, "with other letters the Base64 stands for other bytes, and no client opens what is no data: URI"},
 	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup},
 		"no client takes it for an address, or for the name or the format of a field"},
 }
