@@ -43,7 +43,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		return nil, nil
 	}
 	meaning := argument.Of(subject)
-	if meaning&argument.Command != 0 {
+	if meaning&argument.Command != 0 && !value(subject, meaning) {
 		return harmful(&subject), nil
 	}
 	if meaning&(argument.Prose|argument.Search|argument.SQL) != 0 && meaning&(argument.Atom|argument.Path|argument.Address) == 0 || len(subject.Text) > maxAtom {
@@ -57,6 +57,13 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		confidence = min(confidence, reported)
 	}
 	return []rule.Match{{Start: 0, End: len(subject.Text), Confidence: confidence, Detail: detail, Action: rule.Refuse}}, nil
+}
+
+// value says whether an argument of a tool that runs commands is a value beside the
+// command, such as the host or the container.
+func value(subject rule.Subject, meaning argument.Meaning) bool {
+	subject.Name = ""
+	return meaning&argument.Atom != 0 && argument.Of(subject)&(argument.Command|argument.Prose) == 0
 }
 
 func lazy(expression string) func() *regexp.Regexp {
