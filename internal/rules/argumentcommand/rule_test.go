@@ -81,6 +81,13 @@ func Test_what_gives_the_machine_away_is_refused(t *testing.T) {
 	}
 }
 
+func Test_what_was_not_read_is_reported(t *testing.T) {
+	text := strings.Repeat("curl x\n"+strings.Repeat("x", 2*maxWindow)+"\n", 2*maxLooks)
+	if m := judged(t, "bash", "command", text); m.Confidence != reported {
+		t.Errorf("got %+v", m)
+	}
+}
+
 func Test_ordinary_values_are_silent(t *testing.T) {
 	for _, text := range []string{
 		"example.com", "Dogs & Cats", "AT&T", "a;b", "Tom; Jerry", "feature/cat-ls", "$100", "https://x.example/?a=1&id=5&ls=2", "report (final).pdf", "`code`", "a|b|c", "100% | echoes", "key: value", "--", "-5", "--verbose", "x && y", "user;name=cat", "$(date)", "C:\\x;D:\\y", "node.js | python.org", "id", "\n", "${HOME}/x",

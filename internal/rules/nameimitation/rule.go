@@ -176,7 +176,7 @@ var claim = sync.OnceValue(func() *regexp.Regexp {
 })
 
 var unasked = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\b(?:no|without|skip|not? need(?:ed)?|unnecessary|never|do not|don't)\b[^.\n]{0,60}\b(?:confirm\w*|approval|review|permission|consent|ask(?:ing)?|check\w*|warn\w*|verif\w+|scan\w*)\b`)
+	return regexp.MustCompile(`\b(?:no|without|skip|not? need(?:ed)?|unnecessary|never|do not|don't)\b[^.\n]*\b(?:confirm\w*|approval|review|permission|consent|ask(?:ing)?|check\w*|warn\w*|verif\w+|scan\w*)\b`)
 })
 
 // claimed finds claims to be confirmed by somebody who is trusted. A claim that also
