@@ -25,6 +25,12 @@ SERVER_SOURCES := $(wildcard test/servers/go.* test/servers/*/*.go test/servers/
 CLIENT_STAMP := test/.tools/client.stamp
 CLIENT_SOURCES := $(wildcard test/matrix/clients/go/*)
 VENV := test/.tools/python
+
+WIDE := test/.tools/wide
+WIDE_STAMP := test/.tools/wide.stamp
+
+# Labelled texts that lie beside the checkout; "make eval" measures on them.
+CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
 
 # Every file in the checkout that is source, whether git knows it already or not.
@@ -32,7 +38,7 @@ FIND_SOURCE := find . \( -name .git -o -name node_modules -o -path ./test/.tools
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/gatehouse, one static binary
@@ -60,9 +66,20 @@ conformance: tools ## run the official MCP suite directly and through the gatewa
 matrix: tools ## run real clients against real servers and write docs/COMPATIBILITY.md
 	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v ./test/matrix -update
 
+.PHONY: test-wide
+test-wide: $(WIDE_STAMP) ## list and call the servers of others, and write docs/NOISE.md
+	GATEHOUSE_WIDE=required $(GO) test -count=1 -v -timeout 20m ./test/wide -update
+
 .PHONY: bench
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
 	$(GO) run ./test/bench
+
+.PHONY: eval
+eval: build ## measure the rules on their own examples and, where it is, on $(CORPORA)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		$(GO) run ./tools/examples > "$$folder/examples.jsonl" && \
+		bin/gatehouse rules eval --corpus "$$folder/examples.jsonl" --min-recall 1 --max-false-positive-rate 0
+	@if [ -d $(CORPORA) ]; then echo && bin/gatehouse rules eval --corpus $(CORPORA); fi
 
 .PHONY: chaos
 chaos: tools ## kill a thousand servers under load, and open and end a thousand sessions
@@ -136,6 +153,16 @@ $(PYTHON_STAMP): test/python/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r test/python/requirements.txt
+	@touch $@
+
+# A gigabyte, which only "make test-wide" needs.
+$(WIDE_STAMP): test/wide/package.json test/wide/package-lock.json test/wide/requirements.txt $(PYTHON_STAMP)
+	@mkdir -p $(WIDE)
+	cp test/wide/package.json test/wide/package-lock.json $(WIDE)
+	cd $(WIDE) && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	rm -rf $(WIDE)/python
+	$(PYTHON) -m venv $(WIDE)/python
+	$(WIDE)/python/bin/python -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r test/wide/requirements.txt
 	@touch $@
 
 workspace/welcome.txt: examples/welcome.txt

@@ -16,7 +16,7 @@ import (
 func newRulesCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rules",
-		Short: "List and explain what Gatehouse looks for",
+		Short: "List, explain and measure what Gatehouse looks for",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, args []string) error { return c.Help() },
 	}
@@ -49,6 +49,7 @@ func newRulesCommand() *cobra.Command {
 				return printRule(c.OutOrStdout(), r)
 			},
 		},
+		newRulesEvalCommand(&asJSON),
 	)
 	return command
 }

@@ -254,7 +254,7 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 				out.Refusal = &decision.Refusal{Reason: decision.RuleMatched, Rule: m.Rule, Detail: strings.Clone(m.Detail)}
 			}
 		}
-		if place := out.place(m.Severity); place != nil {
+		if place := out.place(effect, m.Severity); place != nil {
 			*place = finding.Finding{
 				Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
 				Name: subject.Name, Field: out.field(doc.Pointer(int(s.Start))), Detail: strings.Clone(m.Detail),
@@ -268,23 +268,31 @@ func (i *Inspector) follow(out *Outcome, doc *wire.Document, s wire.String, subj
 	return change
 }
 
-// place is where a finding of this severity is kept: a new one, or that of the
-// mildest if it is milder; nil if there is none.
-func (out *Outcome) place(severity rule.Severity) *finding.Finding {
+// place is where a finding of this effect and severity is kept: a new one, or that of
+// the least if it is less; nil if there is none. What acts comes before what is only
+// reported, so that no number of unsure findings hides a sure one.
+func (out *Outcome) place(effect string, severity rule.Severity) *finding.Finding {
 	if len(out.Findings) < maxFindings {
 		out.Findings = append(out.Findings, finding.Finding{})
 		return &out.Findings[len(out.Findings)-1]
 	}
-	mildest := &out.Findings[0]
+	least := &out.Findings[0]
 	for i := range out.Findings {
-		if out.Findings[i].Severity < mildest.Severity {
-			mildest = &out.Findings[i]
+		if rank(out.Findings[i].Effect, out.Findings[i].Severity) < rank(least.Effect, least.Severity) {
+			least = &out.Findings[i]
 		}
 	}
-	if mildest.Severity >= severity {
+	if rank(least.Effect, least.Severity) >= rank(effect, severity) {
 		return nil
 	}
-	return mildest
+	return least
+}
+
+func rank(effect string, severity rule.Severity) int {
+	if acting(effect) {
+		return int(rule.Critical) + 1 + int(severity)
+	}
+	return int(severity)
 }
 
 // replace puts the replacements in place of the matches. Where matches overlap,

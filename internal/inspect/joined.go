@@ -59,11 +59,21 @@ func (j *joined) add(index, from int, text string) {
 	j.text = append(j.text, text...)
 }
 
-// join enters a string. Strings that name the kind of a content block say nothing and
-// would stand between every two.
+// isSaid says whether the string under a key is read as part of what is said. The names
+// of kinds and of schemas are not: they would stand between every two strings, and the
+// address of a schema would be the place to which the sentence before it sends something.
+func isSaid(key string) bool {
+	switch key {
+	case "type", "mimeType", "blob", "data", "$schema", "$id", "$ref":
+		return false
+	}
+	return true
+}
+
+// join enters a string.
 func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
 	j := &work.joined
-	if !j.active || subject.IsKey || subject.Key == "type" || subject.Key == "mimeType" || subject.Key == "blob" || subject.Key == "data" {
+	if !j.active || subject.IsKey || !isSaid(subject.Key) {
 		return nil
 	}
 	text := subject.Text
@@ -140,7 +150,7 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 		effect = Suppressed
 	}
 	first := doc.Strings[touched[0].index]
-	if place := out.place(m.Severity); place != nil {
+	if place := out.place(effect, m.Severity); place != nil {
 		*place = finding.Finding{
 			Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
 			Name: subject.Name, Field: out.field(doc.Pointer(int(first.Start))), Detail: strings.Clone(m.Detail) + ", spread over several strings",

@@ -2,10 +2,12 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"gatehouse/internal/finding"
 	"gatehouse/internal/rule"
 )
 
@@ -118,6 +120,7 @@ func Test_a_text_spread_over_strings(t *testing.T) {
 		`["` + long + `very","dangerous` + long + `"]`:             `["` + long + `-"," ` + long + `"]`,
 		`["very","` + long + `","dangerous"]`:                      `["very","` + long + `","dangerous"]`,
 		`{"very":"dangerous"}`:                                     `{"very":"dangerous"}`,
+		`{"a":"very","$schema":"dangerous"}`:                       `{"a":"very","$schema":"dangerous"}`,
 		`["very dangerous x very","dangerous"]`:                    `[""," "]`,
 		`[` + strings.Repeat(`"q",`, 5000) + `"very","dangerous"]`: `[` + strings.Repeat(`"q",`, 5000) + `"-"," "]`,
 	} {
@@ -131,5 +134,14 @@ func Test_a_text_spread_over_strings(t *testing.T) {
 	}
 	if out, _ := message(t, i, `["a very","dangerous b"]`, rule.ToolDefinition); len(out.Findings) != 1 || out.Findings[0].Effect != Objected {
 		t.Errorf("in a definition: %+v", out.Findings)
+	}
+}
+
+// Any number of unsure findings leaves room for one that acts.
+func Test_what_acts_is_kept_among_many_findings(t *testing.T) {
+	unsure, sure := word("unsure", "x", rule.Match{Severity: rule.Critical, Confidence: 0.5}), word("sure", "danger", rule.Match{Severity: rule.High})
+	out, _ := message(t, New([]rule.Rule{unsure, sure}, nil), `["`+strings.Repeat("x ", 5*maxFindings)+strings.Repeat("z", 1000)+` danger"]`, rule.ToolDefinition)
+	if !slices.ContainsFunc(out.Findings, func(f finding.Finding) bool { return f.Rule == "sure" && f.Effect == Objected }) {
+		t.Errorf("the finding that acts is not among %d", len(out.Findings))
 	}
 }

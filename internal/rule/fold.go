@@ -19,9 +19,9 @@ const (
 
 // Folded is a text reduced to what a model reads: lower case, look-alike letters
 // written as the ASCII letters they imitate, invisible characters gone, Unicode
-// tag characters written as the ASCII they carry, formatting markup gone, runs
-// of white space written as one space, or as one line feed where they hold a
-// blank line.
+// tag characters written as the ASCII they carry, formatting markup and control
+// sequences of terminals gone, characters that are compatible written as one, runs of
+// white space written as one space, or as one line feed where they hold a blank line.
 type Folded struct {
 	Text []byte
 	src  string
@@ -55,6 +55,11 @@ type folder struct {
 	out    []byte
 	from   []uint32
 	mapped bool
+
+	word    int  // up to where it is known whether letters imitate those of ASCII
+	imitate bool // they do
+	row     int  // up to where it is known whether regional letters make flags
+	flags   bool // they do
 }
 
 func (f *folder) emit(b byte, at int) {
@@ -216,12 +221,17 @@ func (f *folder) special(i int) int {
 		return f.escape(i)
 	case asciiSpace(c):
 		return f.space(i)
+	case c == 0x1b:
+		return terminal(f.src, i+1)
 	case c < utf8.RuneSelf:
 		return i + 1 // control characters
 	}
 	r, size := utf8.DecodeRuneInString(f.src[i:])
 	if unicodeSpace(r) {
 		return f.space(i)
+	}
+	if r == 0x9b {
+		return controlSequence(f.src, i+size)
 	}
 	f.rune(r, i, i+size)
 	return i + size
@@ -365,14 +375,50 @@ func (f *folder) escape(i int) int {
 		return i + 1
 	case 'u':
 		if i+6 <= len(f.src) {
-			if r := number(f.src[i+2:i+6], 16); r != 0 {
+			if r := number(f.src[i+2:i+6], 16); r == 0x1b {
+				return terminal(f.src, i+6)
+			} else if r != 0 {
 				f.decoded(r, i, i+6)
 				return i + 6
 			}
 		}
 	}
+	for _, escape := range [...]string{`\x1b[`, `\x1B[`, `\033[`, `\e[`} {
+		if strings.HasPrefix(f.src[i:], escape) {
+			return controlSequence(f.src, i+len(escape))
+		}
+	}
 	f.emit('\\', i)
 	return i + 1
+}
+
+// maxSequence bounds a control sequence of a terminal, in bytes.
+const maxSequence = 64
+
+// terminal passes over what stands behind an escape character and controls a terminal
+// (ECMA-48). The text in command strings is kept, because a model reads it.
+func terminal(text string, i int) int {
+	switch {
+	case i == len(text):
+	case text[i] == '[':
+		return controlSequence(text, i+1)
+	case strings.IndexByte(`]P_^X\\`, text[i]) >= 0:
+		return i + 1
+	}
+	return i
+}
+
+// controlSequence passes over parameters, intermediates and the final byte that stand
+// behind "CSI", if they do.
+func controlSequence(text string, start int) int {
+	i := start
+	for i < len(text) && i-start < maxSequence && text[i] >= 0x20 && text[i] <= 0x3f {
+		i++
+	}
+	if i < len(text) && text[i] >= 0x40 && text[i] <= 0x7e {
+		return i + 1
+	}
+	return start
 }
 
 // decoded folds a rune that was written as an escape or a reference.
@@ -428,54 +474,152 @@ func (f *folder) space(start int) int {
 }
 
 func (f *folder) rune(r rune, at, next int) {
-	if Invisible(r) {
+	if !plainLetter(r) && (Invisible(r) || decorates(r)) {
 		if r >= 0xe0020 && r <= 0xe007e {
 			f.decoded(r-0xe0000, at, next)
+		} else {
+			f.compose(r)
 		}
 		return
 	}
 	form := formOf(r)
-	if form.latin != 0 {
+	switch {
+	case form.latin != 0:
 		f.emit(form.latin, at)
-		return
-	}
-	if form.lookalike != 0 && f.besideASCII(next) {
+	case form.lookalike != 0 && f.imitates(next):
 		f.emit(form.lookalike, at)
+	case form.lower >= several:
+		for _, c := range severals[form.lower-several] {
+			if one := formOf(c); one.latin != 0 {
+				c = rune(one.latin)
+			}
+			f.folded(c, at)
+		}
+	case r >= firstRegional && r <= lastRegional:
+		f.regional(r, at)
+	default:
+		f.folded(form.lower, at)
+	}
+}
+
+// folded writes a rune that needs no more than to be put together with what stands
+// before it.
+func (f *folder) folded(r rune, at int) {
+	if (r >= firstVowel && r <= lastTail || r == 0x3099 || r == 0x309a) && f.compose(r) {
 		return
 	}
-	f.emitRune(form.lower, at)
+	f.emitRune(r, at)
 }
 
-// form is what a rune can fold to; a zero byte stands for none.
-type form struct {
-	latin     byte // wherever it stands
-	lookalike byte // beside an ASCII letter
-	lower     rune
+// compose puts a mark, or a part of a Korean syllable, together with the character that
+// was written last, if both are one character.
+func (f *folder) compose(mark rune) bool {
+	base, size := utf8.DecodeLastRune(f.out)
+	if size < 2 {
+		return false
+	}
+	both := oneOfTwo(base, mark)
+	if both == 0 {
+		return false
+	}
+	at, n := 0, len(f.out)-size
+	if f.mapped {
+		at = int(f.from[n])
+		f.from = f.from[:n]
+	}
+	f.out = f.out[:n]
+	f.emitRune(both, at)
+	return true
 }
 
-func formOf(r rune) form {
-	if int(r) < len(alphabets) {
-		return alphabets[r]
+// regional writes letters that make flags as flags, and those that do not as letters.
+func (f *folder) regional(r rune, at int) {
+	if at >= f.row {
+		f.row, f.flags = regionals(f.src, at)
 	}
-	return form{latin(r), lookalikes[r], unicode.ToLower(r)}
+	if f.flags && at < f.row {
+		f.emitRune(r, at)
+		return
+	}
+	f.emit('a'+byte(r-firstRegional), at)
 }
 
-// alphabets are the forms of the runes of two bytes, which hold the letters of
-// most alphabets, so that these need no look into a map.
-var alphabets = func() (table [0x800]form) {
-	for r := range table {
-		table[r] = form{latin(rune(r)), lookalikes[rune(r)], unicode.ToLower(rune(r))}
-	}
-	return table
-}()
+const (
+	// maxWord bounds how far a word is looked at, in bytes.
+	maxWord = 128
+	// fewestLookalikes is how many letters a word of nothing but lookalikes has to be
+	// taken for one of other letters.
+	fewestLookalikes = 3
+	// nearWord is how far away the word before or behind may be, in bytes.
+	nearWord = 4
+)
 
-// besideASCII says whether an ASCII letter stands directly before or after. A
-// Cyrillic a in a Latin word is a disguise; in a Cyrillic word it is a letter.
-func (f *folder) besideASCII(next int) bool {
-	if n := len(f.out); n > 0 && letter(f.out[n-1]) {
-		return true
+// imitates says whether the letters of a word imitate those of ASCII: a Cyrillic a
+// among Latin letters is a disguise, in a Cyrillic word it is a letter. A word of
+// nothing but letters that could be others is a disguise if the words around it are
+// Latin.
+func (f *folder) imitates(next int) bool {
+	if next <= f.word {
+		return f.imitate
 	}
-	return next < len(f.src) && letter(f.src[next])
+	before := f.out
+	f.imitate = len(before) > 0 && letter(before[len(before)-1])
+	foreign, letters, end := false, 1, next
+	for end < len(f.src) && end-next < maxWord {
+		r, size := rune(f.src[end]), 1
+		form := form{latin: byte(r)}
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(f.src[end:])
+			form = formOf(r)
+		}
+		if !plainLetter(r) && (Invisible(r) || decorates(r)) {
+			end += size
+			continue
+		}
+		switch {
+		case letter(form.latin):
+			f.imitate = true
+		case form.lookalike != 0:
+			letters++
+		case plainLetter(r) || r >= utf8.RuneSelf && unicode.IsLetter(r):
+			foreign = true
+		default:
+			size = 0
+		}
+		if size == 0 {
+			break
+		}
+		end += size
+	}
+	f.word = end
+	if !f.imitate && !foreign && letters >= fewestLookalikes {
+		f.imitate = latinBefore(before) && latinBehind(f.src[end:])
+	}
+	return f.imitate
+}
+
+// plainLetter says whether a rune is one of Greek or Cyrillic that needs no closer look.
+// The few there that are no letters count as such.
+func plainLetter(r rune) bool { return r >= 0x370 && r < 0x483 }
+
+// latinBefore says whether the word before is one of ASCII letters, or there is none.
+func latinBefore(out []byte) bool {
+	for i := len(out) - 1; i >= max(0, len(out)-nearWord); i-- {
+		if letter(out[i]) || out[i] >= utf8.RuneSelf {
+			return letter(out[i])
+		}
+	}
+	return len(out) == 0
+}
+
+// latinBehind says whether the next word is one of ASCII letters, or there is none.
+func latinBehind(rest string) bool {
+	for i := range min(len(rest), nearWord) {
+		if letter(rest[i]) || rest[i] >= utf8.RuneSelf {
+			return letter(rest[i])
+		}
+	}
+	return len(rest) == 0
 }
 
 func letter(b byte) bool   { return b|0x20 >= 'a' && b|0x20 <= 'z' }
@@ -511,68 +655,9 @@ func Invisible(r rune) bool {
 	return r >= 0xe0000 && r <= 0xe0fff
 }
 
-// latin is the lower-case ASCII letter or digit that a Latin letter with a mark,
-// or a letter in another typeface, stands for; 0 if there is none.
-func latin(r rune) byte {
-	switch {
-	case r >= 0xc0 && r < 0x180:
-		return accented[r-0xc0]
-	case r >= 0x2018 && r <= 0x201f:
-		return "''''\"\"\"\""[r-0x2018]
-	case r >= 0x2010 && r <= 0x2015, r == 0x2212:
-		return '-'
-	case r >= 0x249c && r <= 0x24b5:
-		return 'a' + byte(r-0x249c)
-	case r >= 0x24b6 && r <= 0x24e9:
-		return 'a' + byte(r-0x24b6)%26
-	case r >= 0xff01 && r <= 0xff5e:
-		return lower(byte(r - 0xff01 + '!'))
-	case r >= 0x1d400 && r < 0x1d6a4: // thirteen mathematical alphabets of 52 letters
-		return 'a' + byte((r-0x1d400)%26)
-	case r >= 0x1d7ce && r <= 0x1d7ff:
-		return '0' + byte((r-0x1d7ce)%10)
-	case r >= 0x1f110 && r <= 0x1f129:
-		return 'a' + byte(r-0x1f110)
-	case r >= 0x1f130 && r <= 0x1f189:
-		if n := (r - 0x1f130) % 32; n < 26 {
-			return 'a' + byte(n)
-		}
-		return 0
-	}
-	return typefaces[r]
-}
-
 func lower(b byte) byte {
 	if b >= 'A' && b <= 'Z' {
 		return b | 0x20
 	}
 	return b
 }
-
-// accented covers U+00C0 to U+017F; a zero byte stands for no ASCII letter.
-var accented = func() (table [0x180 - 0xc0]byte) {
-	const letters = "aaaaaa\x00ceeeeiiii\x00nooooo\x00ouuuuy\x00saaaaaa\x00ceeeeiiii\x00nooooo\x00ouuuuy\x00y" +
-		"aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiii\x00\x00jjkkklllllllllln" +
-		"nnnnn\x00\x00\x00oooooo\x00\x00rrrrrrsssssssstttttt" + "uuuuuuuuuuuuwwyyyzzzzzzs"
-	copy(table[:], letters)
-	return table
-}()
-
-func pairs(list ...string) map[rune]byte {
-	table := map[rune]byte{}
-	for _, item := range list {
-		for _, r := range item[1:] {
-			table[r] = item[0]
-		}
-	}
-	return table
-}
-
-// typefaces are letters that are Latin whatever stands beside them: small
-// capitals, raised and letterlike forms.
-var typefaces = pairs("aᴀᵃₐ", "bʙᵇℬ", "cᴄᶜℂℭ", "dᴅᵈⅆ", "eᴇᵉₑℯℰⅇ", "fꜰᶠℱ", "gɢᵍℊɡ", "hʜʰₕℋℌℍℎ", "iɪⁱᵢℐℑⅈ", "jᴊʲⱼⅉ", "kᴋᵏₖ", "lʟˡₗℒℓ", "mᴍᵐₘℳ", "nɴⁿₙℕ",
-	"oᴏᵒₒℴ", "pᴘᵖₚℙ", "qꞯℚ", "rʀʳᵣℛℜℝ", "sꜱˢₛ", "tᴛᵗₜ", "uᴜᵘᵤ", "vᴠᵛᵥ", "wᴡʷ", "xˣₓ", "yʏʸ", "zᴢᶻℤ")
-
-// lookalikes are letters of other scripts that are drawn like a Latin one.
-var lookalikes = pairs("aаαАΑɑ", "bЬВвΒ", "cсСϲᴄ", "dԁⅾ", "eеЕΕєҽ", "gԍɡ", "hһНнΗ", "iіІΙιӏⅰ", "jјЈϳ", "kкКΚκ", "lⅼӀ", "mмМΜⅿ", "nпΝηո", "oоОοΟσօ", "pрРρΡ",
-	"qԛ", "rгᴦ", "sѕЅ", "tтТτΤ", "uυսцμ", "vνѵⅴ", "wшωԝѡ", "xхХχΧⅹ", "yуУγΥү", "zΖᴢ")

@@ -33,7 +33,17 @@ func TestFold(t *testing.T) {
 	f("e\u0301\u0302x", "ex")
 	f("“quoted” ‘it’s’ – dash", `"quoted" 'it's' - dash`)
 	f("中文 テスト हिन्दी", "中文 テスト हिन्दी")
-	f("\x1b[31mred\x07", "[31mred")
+	f("\x1b[31mred\x07 ig\x1b[1;4mnore\u009b0m", "red ignore")
+	f(`ig\u001b[1mnore ig\x1b[0mnore ig\033[0mnore ig\e[1mnore`, "ignore ignore ignore ignore")
+	f("\x1b]8;;https://x.y/\x07link\x1b\\", "8;;https://x.y/link")
+	f("ﬁle № ① ½ ㏒ … ⁱⁿ ℝ ｶﾞ ﷲ", "file no 1 1/2 log ... in r ガ الله")
+	f("e\u0489x\u0336a\u20d2m\u1dc4p\ufe20l\u0334e", "example")
+	f("и\u0306 й е\u0308 α\u0301 か\u3099 \u1112\u1161\u11ab \u1100\u1161", "й й ё ά が 한 가") // composed
+	f("ѕуѕtеm ѕуѕ сору the сору of", "system ѕуѕ сору the copy of")
+	f("это рост и сон", "это рост и сон")
+	f("Ꭵgnоrе ꓲgnore іցnore ignօre", "ignore ignore ignore ignore")
+	f("🇩🇪🇫🇷 ignore🇩🇪 🇮🇬🇳🇴🇷🇪", "🇩🇪🇫🇷 ignore🇩🇪 ignore")
+	f("🅘🅖🅝🅞🅡🅔 ⒾⒼⓃ øłđħ ıɠŋ ɐʌ", "ignore ign oldh ign av")
 	f("a\u3000b\u2003c\u2028d", "a b c d")
 }
 
@@ -90,7 +100,7 @@ func Test_Fold_blocks(t *testing.T) {
 
 // FuzzFold holds folding to its promises on any text.
 func FuzzFold(f *testing.F) {
-	for _, seed := range []string{"", "Ignore", "a\n\n> b", "<b>x</b><!-- -->", "&#x69;&lt;", `\u0069\n`, "\U000e0041é漢\u200b", "<", "&", "\\", "_a_", "🅰"} {
+	for _, seed := range []string{"", "Ignore", "a\n\n> b", "<b>x</b><!-- -->", "&#x69;&lt;", `\u0069\n`, "\U000e0041é漢\u200b", "<", "&", "\\", "_a_", "🅰", "🇮🇬🇳", "ѕуѕtеm", "и\u0306", "\x1b[1m", `\x1b[`, "ﬁ½", "сору"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

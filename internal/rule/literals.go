@@ -70,10 +70,7 @@ func (s *Subject) alone(l *Literals, found func(literal, start, end int)) {
 
 // Folded is the folded text. It must not be kept or changed.
 func (s *Subject) Folded() *Folded {
-	if s.read() == nil {
-		s.reading = &reading{text: s.Text}
-	}
-	return s.reading.fold()
+	return s.known().fold()
 }
 
 // Classes are kinds of characters that stand in a text.

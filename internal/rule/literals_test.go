@@ -49,7 +49,7 @@ func FuzzClasses(f *testing.F) {
 
 // noted is a rule that notes what its Subject tells of its literals.
 func noted(l *Literals, into *[]occurrence, holds *bool) Rule {
-	return Rule{ID: "noted", Literals: []*Literals{l}, Detect: func(s Subject) ([]Match, error) {
+	return Rule{ID: "noted", AsWritten: true, Literals: []*Literals{l}, Detect: func(s Subject) ([]Match, error) {
 		*holds = s.Holds(l)
 		s.Each(l, func(literal, start, end int) { *into = append(*into, occurrence{literal, start, end}) })
 		return nil, nil

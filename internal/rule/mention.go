@@ -1,39 +1,67 @@
 package rule
 
-import "bytes"
+import "strings"
 
-// A quotation opens at most opensWithin before what it quotes and closes at most
-// closesWithin after it; the words that tell a mention from an order stand within
-// contextReach. All in folded bytes.
 const (
-	opensWithin  = 24
-	closesWithin = 80
-	contextReach = 160
+	// opensWithin is how far before its end a quotation may begin that is looked at,
+	// closesWithin how far behind it may end: about a sentence each.
+	opensWithin  = 160
+	closesWithin = 160
+	// contextReach is how far around a quotation the words stand that tell a mention from
+	// an order.
+	contextReach = 240
 )
 
 // aboutAttacks are words of texts that speak about attacks.
 var aboutAttacks = NewScanner([]string{
-	"detect", "block", "flag", "such as", "e.g.", "for example", "phrases", "phrase", "pattern", "attack", "injection", "jailbreak", "malicious", "scan", "filter", "attempt", "adversar", "sanitiz",
+	"detect", "block", "flag", "such as", "e.g.", "for example", "phrase", "pattern", "attack", "injection", "jailbreak", "malicious", "scan", "filter", "attempt", "adversar", "sanitiz", "sanitis",
+	"poison", "phish", "scam", "suspicious", "test case", "recogni", "payload",
+	"angriff", "attaque", "ataque", "inyeccion", "атак", "инъекц", "攻击", "攻擊", "注入",
 })
 
 // Mentioned says whether text[start:end], a part of a folded text, is quoted in
 // a sentence that speaks about attacks, as security documentation does. A text
 // that says so of itself can lie, so a mention is worth a report, never silence.
 func Mentioned(text []byte, start, end int) bool {
-	before := text[max(0, start-opensWithin):start]
-	after := text[end:min(len(text), end+closesWithin)]
-	open := bytes.LastIndexAny(before, `"'`)
-	if open < 0 || bytes.IndexByte(after, before[open]) < 0 {
+	open := opening(text, start)
+	if open < 0 || !closes(text[open], string(text[end:min(len(text), end+closesWithin)])) {
 		return false
 	}
 	// A string of JSON or of code is no quotation.
-	lead := bytes.TrimRight(text[max(0, start-opensWithin-contextReach):start-len(before)+open], " ")
-	if len(lead) == 0 || bytes.IndexByte([]byte(":,=[{("), lead[len(lead)-1]) >= 0 {
+	lead := strings.TrimRight(string(text[max(0, open-contextReach):open]), " ")
+	if lead == "" || strings.IndexByte(":,=[{(", lead[len(lead)-1]) >= 0 && !strings.HasSuffix(lead, ": ") {
 		return false
 	}
 	about := false
 	look := func(literal, start, end int) { about = true }
-	aboutAttacks.Scan(string(text[max(0, start-contextReach):start]), look)
+	aboutAttacks.Scan(lead, look)
 	aboutAttacks.Scan(string(text[end:min(len(text), end+contextReach)]), look)
 	return about
+}
+
+// opening is where the quotation begins in which a place lies, -1 if it lies in none. A
+// quotation mark opens where white space or a bracket stands before it.
+func opening(text []byte, at int) int {
+	for i := at - 1; i >= max(0, at-opensWithin); i-- {
+		if c := text[i]; c != '"' && c != '\'' || i > 0 && i+1 < len(text) && wordByte(text[i-1]) && wordByte(text[i+1]) {
+			continue
+		}
+		if i == 0 || strings.IndexByte(" \n([{/", text[i-1]) >= 0 {
+			return i
+		}
+		if text[i] == '"' {
+			return -1 // one ends here
+		}
+	}
+	return -1
+}
+
+// closes says whether the mark stands in the rest where no word goes on.
+func closes(mark byte, rest string) bool {
+	for i := range len(rest) {
+		if rest[i] == mark && (i+1 == len(rest) || !wordByte(rest[i+1])) {
+			return true
+		}
+	}
+	return false
 }

@@ -35,6 +35,9 @@ type Phrase struct {
 	Needs   []string
 	Pattern string // regular expression over folded text
 	Before  int    // how far before a trigger the pattern may begin; 0 means reachBefore
+	// Alone says of a phrase of weight 1 that it is worth a report where no other stands
+	// near. Heavier ones always are.
+	Alone bool
 	// Unless is tried on the reach before the match and silences it.
 	Unless string
 }
@@ -161,24 +164,55 @@ func parse(pattern string) *syntax.Regexp {
 	return parsed
 }
 
+// Said is one phrase that was found.
+type Said struct {
+	Start, End int // in folded bytes
+	Phrase     *Phrase
+}
+
 // Evidence is one phrase that was found, or several that stand together.
 type Evidence struct {
-	Start, End int // in folded bytes
-	Weight     int
+	Start, End int            // in folded bytes
+	Weight     int            // of its kinds together
+	Kinds      map[string]int // the weight of each
 	Details    []string
-	kinds      map[string]int
 }
 
 // Find returns the phrases in the folded text of a subject, joined where they stand
 // together, in order.
-func (p *Phrases) Find(s *Subject) []Evidence {
+func (p *Phrases) Find(s *Subject) []Evidence { return Join(p.Said(s)) }
+
+// Said returns the phrases in the folded text of a subject, in order. Rules that share
+// phrases share the looking for them: the list must not be changed.
+func (p *Phrases) Said(s *Subject) []Said {
 	if !s.Holds(p.Literals) {
 		return nil
+	}
+	reading := s.known()
+	if said, known := reading.saidBy(p); known {
+		return said
 	}
 	work := scratches.Get().(*scratch)
 	defer work.end()
 	work.look(p, s)
-	return join(p.single(s.Folded().Text, work))
+	said := p.single(reading.fold().Text, work)
+	reading.said = append(reading.said, saying{p, said})
+	return said
+}
+
+// saying is what was found of some phrases in one text.
+type saying struct {
+	phrases *Phrases
+	said    []Said
+}
+
+func (r *reading) saidBy(p *Phrases) (said []Said, known bool) {
+	for _, s := range r.said {
+		if s.phrases == p {
+			return s.said, true
+		}
+	}
+	return nil, false
 }
 
 // window is a stretch of text around triggers of one phrase.
@@ -193,11 +227,17 @@ type window struct {
 // mention is a place of a literal that some phrase needs. There can be many.
 type mention struct{ literal, start, end uint32 }
 
-func (p *Phrases) single(text []byte, work *scratch) []Evidence {
+// maxAlone bounds how many patterns of one text are run for the sake of evidence that
+// is not enough. It is more than an ordinary text of some pages asks for.
+const maxAlone = 48
+
+func (p *Phrases) single(text []byte, work *scratch) []Said {
 	windows, mentions := work.windows, work.mentions
-	var all []Evidence
+	var all []Said
+	alone := 0
 	// A phrase of weight 3 is enough by itself. Lighter ones are tried, the heavier
-	// first, only where those around could still add up, which is rare.
+	// first, where those around could still add up, and, up to a bound, where they are
+	// worth a report.
 	for weight := Enough; weight > 0; weight-- {
 		for i := range windows {
 			w := &windows[i]
@@ -205,18 +245,28 @@ func (p *Phrases) single(text []byte, work *scratch) []Evidence {
 			if c.Weight != weight {
 				continue
 			}
-			if weight < Enough && p.potential(windows, i) < Enough {
-				w.failed = true
+			start, end := w.bounds(text)
+			w.failed = !p.needed(c, mentions, text, start, end)
+			if w.failed {
 				continue
 			}
+			if weight < Enough && p.potential(windows, i) < Enough {
+				if weight == 1 && !c.Alone || alone == maxAlone {
+					w.failed = true
+					continue
+				}
+				alone++
+			}
 			before := len(all)
-			all = p.confirm(text, w, mentions, all)
+			all = c.confirm(text, start, end, all)
 			w.failed = len(all) == before
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Evidence) int { return a.Start - b.Start })
+	slices.SortStableFunc(all, byStart)
 	return all
 }
+
+func byStart(a, b Said) int { return a.Start - b.Start }
 
 // scratch is the memory for looking at one text.
 type scratch struct {
@@ -288,11 +338,10 @@ func (p *Phrases) potential(windows []window, i int) int {
 	return sum
 }
 
-// confirm runs the pattern over one window. No pattern crosses a blank line, so
-// the window ends at one.
-func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evidence) []Evidence {
-	c := &p.list[w.owner]
-	start, end := max(w.start, 0), min(w.end, len(text))
+// bounds are what a pattern sees of a window. No pattern crosses a blank line, so the
+// window ends at one.
+func (w *window) bounds(text []byte) (start, end int) {
+	start, end = max(w.start, 0), min(w.end, len(text))
 	for limit := max(start-reachWord, 0); start > limit && text[start-1] != ' '; {
 		start--
 	}
@@ -305,15 +354,17 @@ func (p *Phrases) confirm(text []byte, w *window, mentions []mention, all []Evid
 	if n := bytes.IndexByte(text[w.last:end], '\n'); n >= 0 {
 		end = w.last + n
 	}
-	if !p.needed(c, mentions, text, start, end) {
-		return all
-	}
+	return start, end
+}
+
+// confirm runs the pattern over text[start:end].
+func (c *compiled) confirm(text []byte, start, end int, all []Said) []Said {
 	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
 		from, to := start+at[0], start+at[1]
 		if from == to || c.unless != nil && c.unless.Match(text[max(from-reachBefore, 0):from]) {
 			continue
 		}
-		all = append(all, Evidence{Start: from, End: to, Weight: c.Weight, Details: []string{c.Detail}, kinds: map[string]int{c.Kind: c.Weight}})
+		all = append(all, Said{from, to, &c.Phrase})
 	}
 	return all
 }
@@ -337,25 +388,28 @@ func (p *Phrases) needed(c *compiled, mentions []mention, text []byte, start, en
 	return anyHeldBy(window, c.sequences)
 }
 
-// join adds up evidence that stands together, each kind once.
-func join(all []Evidence) []Evidence {
+// Join adds up phrases that stand together, each kind once.
+func Join(lists ...[]Said) []Evidence {
+	said := lists[0]
+	if len(lists) > 1 {
+		said = slices.Concat(lists...)
+		slices.SortStableFunc(said, byStart)
+	}
 	var joined []Evidence
-	for _, e := range all {
+	for _, one := range said {
 		n := len(joined)
-		if n == 0 || e.Start-joined[n-1].End > together || e.Start-joined[n-1].Start > wholeReach {
-			joined = append(joined, e)
+		if n == 0 || one.Start-joined[n-1].End > together || one.Start-joined[n-1].Start > wholeReach {
+			joined = append(joined, Evidence{one.Start, one.End, one.Phrase.Weight, map[string]int{one.Phrase.Kind: one.Phrase.Weight}, []string{one.Phrase.Detail}})
 			continue
 		}
 		last := &joined[n-1]
-		last.End = max(last.End, e.End)
-		for kind, weight := range e.kinds {
-			if weight > last.kinds[kind] {
-				last.Weight += weight - last.kinds[kind]
-				last.kinds[kind] = weight
-			}
+		last.End = max(last.End, one.End)
+		if more := one.Phrase.Weight - last.Kinds[one.Phrase.Kind]; more > 0 {
+			last.Weight += more
+			last.Kinds[one.Phrase.Kind] = one.Phrase.Weight
 		}
-		if !slices.Contains(last.Details, e.Details[0]) {
-			last.Details = append(last.Details, e.Details[0])
+		if !slices.Contains(last.Details, one.Phrase.Detail) {
+			last.Details = append(last.Details, one.Phrase.Detail)
 		}
 	}
 	return joined

@@ -2,9 +2,10 @@ package rule
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
+
+	"gatehouse/internal/rule/undo"
 )
 
 // Reader shows texts to rules and does once for all of them what each would have to
@@ -35,6 +36,9 @@ func NewReader(rules []Rule) *Reader {
 				r.literals = append(r.literals, l)
 			}
 		}
+	}
+	if slices.ContainsFunc(rules, func(r Rule) bool { return !r.AsWritten }) {
+		r.literals = append(r.literals, disguises)
 	}
 	for form := range forms {
 		r.passes[form] = r.newPass(form)
@@ -76,29 +80,39 @@ func (r *Rule) Rated(m Match) Match {
 	return m
 }
 
-// Detect shows a text to each rule and appends what they find, rated. It fails where
-// a rule fails, or says something about a text that cannot be.
+// Detect shows a text to each rule, and what its encoded parts say, and appends what
+// they find, rated. A long text is read in windows, as a Stream does. It fails where a
+// rule fails, or says something about a text that cannot be.
 func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
-	if len(r.rules) == 0 {
+	switch {
+	case len(r.rules) == 0:
 		return all, nil
+	case len(subject.Text) <= maxWindow:
+		return r.whole(subject, all)
 	}
+	s := r.Stream(subject)
+	s.found = all
+	feed(s, subject.Text)
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return s.found, nil
+}
+
+// whole shows a text to each rule at once.
+func (r *Reader) whole(subject Subject, all []Found) ([]Found, error) {
+	l := look{reader: r, found: all, left: maxUndone*len(subject.Text) + maxUndoneShort}
+	if err := l.show(subject); err != nil {
+		return nil, err
+	}
+	return l.all(), nil
+}
+
+// begin is a reading of the text of a subject.
+func (r *Reader) begin(subject *Subject) *reading {
 	subject.reading = r.readings.Get().(*reading)
 	subject.reading.text = subject.Text
-	defer subject.reading.end()
-	for i := range r.rules {
-		one := &r.rules[i]
-		matches, err := one.Detect(subject)
-		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", one.ID, err)
-		}
-		for _, m := range matches {
-			if m.Start < 0 || m.End > len(subject.Text) || m.Start >= m.End {
-				return nil, fmt.Errorf("rule %s: a match outside its text", one.ID)
-			}
-			all = append(all, Found{one.ID, one.Rated(m)})
-		}
-	}
-	return all, nil
+	return subject.reading
 }
 
 const (
@@ -120,6 +134,13 @@ type reading struct {
 	passed   [forms]bool
 	tooMany  [forms]bool
 	found    [][]hit // by the index of the Literals
+	said     []saying
+	above    *layer // the text in which this one was encoded; nil if it is as sent
+	views    []*undo.View
+	isViewed bool
+	hidden   []HiddenPart
+	covered  []int // how far the hidden parts up to that index reach
+	isHiding bool
 }
 
 // end makes the reading ready for the next text.
@@ -130,7 +151,11 @@ func (r *reading) end() {
 	for i := range r.found {
 		r.found[i] = r.found[i][:0]
 	}
-	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found}
+	if cap(r.hidden) > maxFound {
+		r.hidden, r.covered = nil, nil
+	}
+	clear(r.said) // nothing of a text is kept
+	*r = reading{reader: r.reader, folded: Folded{Text: r.folded.Text[:0]}, found: r.found, said: r.said[:0], hidden: r.hidden[:0], covered: r.covered[:0]}
 	r.reader.readings.Put(r)
 }
 

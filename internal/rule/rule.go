@@ -9,6 +9,8 @@ import (
 	"strings"
 )
 
+//go:generate go run gatehouse/internal/rule/gen
+
 // Severity says how bad a match is if it is right.
 type Severity uint8
 
@@ -138,6 +140,9 @@ type Subject struct {
 	// Text is decoded, valid UTF-8. Its memory is used again: who keeps a part of it
 	// beyond Detect keeps a copy.
 	Text string
+	// Depth is how many encodings were undone to get the text: 0 for a text as it was
+	// sent, else it is a part of such a text in which what was encoded is plain.
+	Depth int
 	// Neighbours are the tools of the other servers, and of this one under its own
 	// id; only for Definitions.
 	Neighbours []Neighbour
@@ -196,9 +201,17 @@ type Rule struct {
 	// Confidence of a match that states none; 0 means certain, so that a rule that
 	// says nothing of it is enforced.
 	Confidence float64
-	Surfaces   Surface  // what it wants to be shown
-	Refs       []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
-	Doc        string   // doc.md of the rule's folder
+	// Exposure says that the rule finds data that must not be seen, such as a secret,
+	// and not an attack: it is measured apart.
+	Exposure bool
+	Surfaces Surface  // what it wants to be shown
+	Refs     []string // OWASP-MCP03:2025, SAFE-T1001, CWE-…
+	Doc      string   // doc.md of the rule's folder
+	// AsWritten is for rules that judge how a text is written. They are not shown what
+	// its encoded parts say.
+	AsWritten bool
+	// Secret says that no match of another rule may repeat what this one matches.
+	Secret bool
 	// Literals are those that Detect asks its Subject for.
 	Literals []*Literals
 	// Detect reads one text. It must be deterministic, linear in the length of

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func found(id string, start int, severity Severity, confidence float64) Found {
+func made(id string, start int, severity Severity, confidence float64) Found {
 	return Found{id, Match{Start: start, End: start + 10, Severity: severity, Confidence: confidence, Detail: id}}
 }
 
@@ -18,16 +18,16 @@ func TestCombine(t *testing.T) {
 		found []Found
 		acts  []bool
 	}{
-		"hard evidence stands alone":           {[]Found{found("a", 0, High, 0.95)}, []bool{true}},
-		"soft evidence alone does not act":     {[]Found{found("a", 0, High, 0.8)}, []bool{false}},
-		"two rules together act":               {[]Found{found("a", 0, High, 0.7), found("b", 100, High, 0.7)}, []bool{true, true}},
-		"the same rule twice is no company":    {[]Found{found("a", 0, High, 0.7), found("a", 100, High, 0.7)}, []bool{false, false}},
-		"far away is no company":               {[]Found{found("a", 0, High, 0.7), found("b", 1000, High, 0.7)}, []bool{false, false}},
-		"what is mild is no company":           {[]Found{found("a", 0, High, 0.7), found("b", 5, Low, 1)}, []bool{false, false}},
-		"medium evidence is company, not more": {[]Found{found("a", 0, High, 0.7), found("b", 5, Medium, 0.8)}, []bool{true, false}},
-		"weak company is not enough":           {[]Found{found("a", 0, High, 0.5), found("b", 5, High, 0.5)}, []bool{false, false}},
-		"three weak ones are":                  {[]Found{found("a", 0, High, 0.6), found("b", 5, High, 0.6), found("c", 9, High, 0.6)}, []bool{true, true, true}},
-		"the certainty of one is not lent":     {[]Found{found("a", 0, High, 0.3), found("b", 5, High, 1)}, []bool{false, true}},
+		"hard evidence stands alone":           {[]Found{made("a", 0, High, 0.95)}, []bool{true}},
+		"soft evidence alone does not act":     {[]Found{made("a", 0, High, 0.8)}, []bool{false}},
+		"two rules together act":               {[]Found{made("a", 0, High, 0.7), made("b", 100, High, 0.7)}, []bool{true, true}},
+		"the same rule twice is no company":    {[]Found{made("a", 0, High, 0.7), made("a", 100, High, 0.7)}, []bool{false, false}},
+		"far away is no company":               {[]Found{made("a", 0, High, 0.7), made("b", 1000, High, 0.7)}, []bool{false, false}},
+		"what is mild is no company":           {[]Found{made("a", 0, High, 0.7), made("b", 5, Low, 1)}, []bool{false, false}},
+		"medium evidence is company, not more": {[]Found{made("a", 0, High, 0.7), made("b", 5, Medium, 0.8)}, []bool{true, false}},
+		"weak company is not enough":           {[]Found{made("a", 0, High, 0.5), made("b", 5, High, 0.5)}, []bool{false, false}},
+		"three weak ones are":                  {[]Found{made("a", 0, High, 0.6), made("b", 5, High, 0.6), made("c", 9, High, 0.6)}, []bool{true, true, true}},
+		"the certainty of one is not lent":     {[]Found{made("a", 0, High, 0.3), made("b", 5, High, 1)}, []bool{false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var acts []bool
@@ -47,7 +47,7 @@ func TestCombine_does_not_depend_on_order(t *testing.T) {
 	for range 500 {
 		var all []Found
 		for i := range source.IntN(8) {
-			all = append(all, found(string(rune('a'+source.IntN(4))), i*source.IntN(200), Severity(1+source.IntN(5)), 0.1+0.9*source.Float64()))
+			all = append(all, made(string(rune('a'+source.IntN(4))), i*source.IntN(200), Severity(1+source.IntN(5)), 0.1+0.9*source.Float64()))
 		}
 		want := Combine(all)
 		for i := range want {
@@ -72,7 +72,7 @@ func TestCombine_does_not_depend_on_order(t *testing.T) {
 func TestCombine_is_linear(t *testing.T) {
 	var all []Found
 	for i := range 200_000 {
-		all = append(all, found([]string{"a", "b"}[i%2], i, High, 0.5))
+		all = append(all, made([]string{"a", "b"}[i%2], i, High, 0.5))
 	}
 	start := time.Now()
 	got := Combine(all)
@@ -80,7 +80,7 @@ func TestCombine_is_linear(t *testing.T) {
 	if len(got) != len(all) || time.Since(start) > 20*time.Second {
 		t.Errorf("%d matches took %v", len(got), time.Since(start))
 	}
-	if !slices.EqualFunc(all[:1], []Found{found("a", 0, High, 0.5)}, func(a, b Found) bool { return a == b }) {
+	if !slices.EqualFunc(all[:1], []Found{made("a", 0, High, 0.5)}, func(a, b Found) bool { return a == b }) {
 		t.Error("what was given is changed")
 	}
 }

@@ -8,11 +8,16 @@ import (
 	"gatehouse/internal/rules/argumentpath"
 	"gatehouse/internal/rules/argumentsql"
 	"gatehouse/internal/rules/argumenturl"
+	"gatehouse/internal/rules/concealment"
 	"gatehouse/internal/rules/contextflooding"
+	"gatehouse/internal/rules/credentialharvest"
 	"gatehouse/internal/rules/encodedpayload"
 	"gatehouse/internal/rules/exhaustionloop"
+	"gatehouse/internal/rules/fakemarkup"
 	"gatehouse/internal/rules/hiddentext"
 	"gatehouse/internal/rules/injectedinstructions"
+	"gatehouse/internal/rules/likelyinjection"
+	"gatehouse/internal/rules/memorypoisoning"
 	"gatehouse/internal/rules/nameimitation"
 	"gatehouse/internal/rules/personaldata"
 	"gatehouse/internal/rules/secretexposed"
@@ -27,11 +32,16 @@ func All() []rule.Rule {
 		argumentpath.Rule,
 		argumentsql.Rule,
 		argumenturl.Rule,
+		concealment.Rule,
 		contextflooding.Rule,
+		credentialharvest.Rule,
 		encodedpayload.Rule,
 		exhaustionloop.Rule,
+		fakemarkup.Rule,
 		hiddentext.Rule,
 		injectedinstructions.Rule,
+		likelyinjection.Rule,
+		memorypoisoning.Rule,
 		nameimitation.Rule,
 		personaldata.Rule,
 		secretexposed.Rule,

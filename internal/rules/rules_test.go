@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"encoding/base64"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,13 +68,36 @@ func TestByID(t *testing.T) {
 	}
 }
 
+// What a person asks a model stands in prompts and in questions to it, and in results
+// that hold such; there no rule acts upon it.
+func Test_prompts_are_no_attacks(t *testing.T) {
+	texts := []string{"You are a helpful assistant that reviews code.", "Please summarise the following text for the user.", "Translate the text between the marks into French and answer with the translation only."}
+	for _, r := range All() {
+		for bit := rule.Surface(1); bit <= rule.Other; bit <<= 1 {
+			if r.Surfaces&bit == 0 || bit == rule.ToolDefinition || bit == rule.ResourceDefinition {
+				continue
+			}
+			for _, text := range texts {
+				matches, err := r.Detect(rule.Subject{Surface: bit, Server: "s", Name: "t", Key: "text", Text: text})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range matches {
+					if m = r.Rated(m); m.Confidence >= rule.Hard {
+						t.Errorf("%s on %v acts, %+v: %q", r.ID, bit, m, text)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Test_ordinary_texts_stay_silent holds all rules to texts that every server has.
 func Test_ordinary_texts_stay_silent(t *testing.T) {
 	texts := []string{
 		"", "ok", clean, "SELECT * FROM users WHERE id = 1", "Error: ENOENT: no such file or directory, open '/tmp/x'",
-		strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk", 200),
+		picture(9000),
 		"Résumé: naïve façade, 日本語, हिन्दी, עברית, Ελληνικά, кириллица 🎉👨‍👩‍👧❤️",
-		"You are a helpful assistant that reviews code.", "Please summarise the following text for the user.",
 	}
 	for _, r := range All() {
 		for bit := rule.Surface(1); bit <= rule.Other; bit <<= 1 {
@@ -87,4 +112,12 @@ func Test_ordinary_texts_stay_silent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// picture is Base64 of bytes as those of a compressed picture are.
+func picture(size int) string {
+	source := rand.NewChaCha8([32]byte{1})
+	raw := make([]byte, size)
+	source.Read(raw) //nolint:errcheck // it has no errors
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(append([]byte("\x89PNG\r\n\x1a\n"), raw...))
 }

@@ -1,6 +1,9 @@
 package rules
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,29 +11,72 @@ import (
 )
 
 // clean is ordinary text of about ten kilobytes, in words, numbers and code.
-var clean = strings.Repeat(`The service answered 42 requests in the last hour; the slowest took 310 ms.
+var clean = func() string {
+	var all strings.Builder
+	for part := range 21 {
+		fmt.Fprintf(&all, page, part)
+	}
+	return all.String()
+}()
+
+const page = `The service answered %[1]d requests in the last hour; the slowest took 31%[1]d ms.
 Open the settings page, choose "Reports" and press Export. The file is sent to the
-printer on floor 3. A user may hold several roles, and each role lists its own rules.
+printer on floor %[1]d. A user may hold several roles, and each role lists its own rules.
 
     func total(items []int) (sum int) {
         for _, n := range items { sum += n }
         return sum
     }
 
-See https://docs.example.org/reports for the format (tokens, limits, previous versions).
-`, 21)
+See https://docs.example.org/reports/%[1]d for the format (tokens, limits, previous versions).
+`
 
-// Benchmark_clean is all rules on a result in which nothing is wrong.
-func Benchmark_clean(b *testing.B) {
-	for _, surface := range []rule.Surface{rule.ToolResult, rule.ToolDefinition} {
-		b.Run(surface.String(), func(b *testing.B) { detectAll(b, surface, clean) })
+// documents are the pages of this repository, as a server of files would return them.
+func documents(tb testing.TB) string {
+	tb.Helper()
+	var all strings.Builder
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/rules/*.md"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			tb.Fatalf("%s: %v", pattern, err)
+		}
+		for _, path := range paths {
+			page, err := os.ReadFile(path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			all.Write(page)
+		}
 	}
-	b.Run("base64", func(b *testing.B) {
-		detectAll(b, rule.ToolResult, strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg", 105))
-	})
-	b.Run("cyrillic", func(b *testing.B) {
-		detectAll(b, rule.ToolResult, strings.Repeat("Сервис ответил на сорок два запроса за последний час. ", 105))
-	})
+	return all.String()
+}
+
+// sized is a text of about so many bytes.
+func sized(text string, bytes int) string {
+	return strings.ToValidUTF8(strings.Repeat(text, bytes/len(text)+1)[:bytes], "")
+}
+
+// BenchmarkText is all rules together on texts in which nothing is wrong, and on the
+// pages of this repository, which speak of attacks.
+func BenchmarkText(b *testing.B) {
+	for _, kind := range []struct {
+		name    string
+		surface rule.Surface
+		text    string
+	}{
+		{"clean result", rule.ToolResult, clean},
+		{"clean definition", rule.ToolDefinition, clean},
+		{"documents", rule.ToolResult, documents(b)},
+		{"base64", rule.ToolResult, "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg"},
+		{"cyrillic", rule.ToolResult, "Сервис ответил на сорок два запроса за последний час. "},
+	} {
+		for _, size := range []struct {
+			name  string
+			bytes int
+		}{{"1KB", 1e3}, {"10KB", 1e4}, {"100KB", 1e5}, {"1MB", 1e6}, {"10MB", 1e7}} {
+			b.Run(kind.name+"/"+size.name, func(b *testing.B) { detectAll(b, kind.surface, sized(kind.text, size.bytes)) })
+		}
+	}
 }
 
 // Benchmark_hostile is what a server can make the rules do.

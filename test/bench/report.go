@@ -56,8 +56,19 @@ func (o outcome) print(w io.Writer) {
 	}
 }
 
-// sizes are the columns of the table of steps, as the benchmarks name them.
-var sizes = []string{"200B", "10KB", "100KB"}
+// sizes are the columns of the tables of steps, as the benchmarks name them.
+var sizes = map[string][]string{
+	"":     {"200B", "10KB", "100KB"},
+	"Text": {"1KB", "10KB", "100KB", "1MB", "10MB"},
+}
+
+// columns are those of one table.
+func columns(title string) []string {
+	if own := sizes[title]; own != nil {
+		return own
+	}
+	return sizes[""]
+}
 
 // printSteps prints what the benchmarks measured: one row for each step, one
 // column for each size of the answer.
@@ -69,13 +80,14 @@ func (r report) printSteps(w io.Writer) {
 		"Step":   "Each step of the pipeline on a tools/call of the legacy era, 200 B of text in",
 		"Handle": "All steps together, without a network",
 		"Rule":   "Inspecting the answer: all rules, and each by itself",
+		"Text":   "All rules on texts of growing size, nothing else",
 	}
 	flush := func() {
 		if row == "" {
 			return
 		}
 		fmt.Fprintf(w, "%s\t", row)
-		for _, size := range sizes {
+		for _, size := range columns(title) {
 			if s, ok := cells[size]; ok {
 				fmt.Fprintf(w, "%.1f\t%d\t", s.Micros, s.Allocs)
 			} else {
@@ -93,8 +105,8 @@ func (r report) printSteps(w io.Writer) {
 		if group := parts[0]; group != title {
 			flush()
 			title, row = group, ""
-			fmt.Fprintf(w, "\n%s\nsize of the answer%s\t\n", titles[title], "\t"+strings.Join(sizes, "\t\t"))
-			fmt.Fprintln(w, strings.Repeat("\tµs\tallocations", len(sizes))+"\t")
+			fmt.Fprintf(w, "\n%s\nsize of the answer%s\t\n", titles[title], "\t"+strings.Join(columns(title), "\t\t"))
+			fmt.Fprintln(w, strings.Repeat("\tµs\tallocations", len(columns(title)))+"\t")
 		}
 		if parts[1] != row {
 			flush()

@@ -29,8 +29,8 @@ const repeats = "3"
 
 func measureSteps(ctx context.Context) ([]step, error) {
 	var out []step
-	for _, name := range []string{"gateway", "inspect"} {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", ".", "-benchtime", "50ms", "-count", repeats, "-benchmem", "./internal/"+name)
+	for _, name := range []string{"gateway", "inspect", "rules"} {
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark[A-Z]", "-benchtime", "50ms", "-count", repeats, "-benchmem", "./internal/"+name)
 		text, err := cmd.CombinedOutput()
 		if err != nil {
 			return out, fmt.Errorf("running the benchmarks of %s: %w\n%s", name, err, bytes.TrimSpace(text))

@@ -16,7 +16,6 @@
 package ruletest
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -32,6 +31,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rule/sample"
 )
 
 var update = flag.Bool("update", false, "write the want sections of the cases anew")
@@ -85,51 +85,6 @@ func metadata(t *testing.T, r rule.Rule) {
 	}
 }
 
-// sample is a Subject as it is written in a case or in documentation.
-type sample struct {
-	Surface    string           `json:"surface"`
-	Server     string           `json:"server"`
-	Owner      string           `json:"owner"`
-	Name       string           `json:"name"`
-	Key        string           `json:"key"`
-	IsKey      bool             `json:"isKey"`
-	Text       string           `json:"text"`
-	Neighbours []rule.Neighbour `json:"neighbours"`
-	Known      []string         `json:"known"`
-}
-
-func (s sample) subject(r rule.Rule) (rule.Subject, error) {
-	surface := defaultSurface(r)
-	if s.Surface != "" {
-		surface = 0
-		for bit := rule.Surface(1); bit <= rule.Other; bit <<= 1 {
-			if bit.String() == s.Surface {
-				surface = bit
-			}
-		}
-	}
-	if surface&r.Surfaces == 0 {
-		return rule.Subject{}, fmt.Errorf("surface %q is none of the rule's", s.Surface)
-	}
-	return rule.Subject{Surface: surface, Server: s.Server, Owner: s.Owner, Name: s.Name, Key: s.Key, IsKey: s.IsKey, Text: s.Text, Neighbours: s.Neighbours, Known: s.Known}, nil
-}
-
-// defaultSurface is the one that a sample without a surface stands on.
-func defaultSurface(r rule.Rule) rule.Surface {
-	for _, surface := range []rule.Surface{rule.ToolResult, rule.ToolDefinition, rule.Arguments} {
-		if r.Surfaces&surface != 0 {
-			return surface
-		}
-	}
-	return r.Surfaces & -r.Surfaces
-}
-
-func decode(data []byte, s *sample) error {
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(s)
-}
-
 func cases(t *testing.T, r rule.Rule) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -139,7 +94,7 @@ func cases(t *testing.T, r rule.Rule) {
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			matches := one(t, r, path)
-			fires = fires || worst(r, matches) >= bad(r)
+			fires = fires || worst(r, matches) >= least(r)
 			quiet = quiet || len(matches) == 0
 		})
 	}
@@ -152,7 +107,11 @@ func cases(t *testing.T, r rule.Rule) {
 }
 
 func one(t *testing.T, r rule.Rule, path string) []rule.Match {
-	subject, archive := read(t, r, path)
+	s, err := sample.Case(path, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, archive := s.Subject, s.Archive
 	matches := detect(t, r, subject)
 	got := format(r, matches)
 	for i, file := range archive.Files {
@@ -171,35 +130,6 @@ func one(t *testing.T, r rule.Rule, path string) []rule.Match {
 	}
 	t.Fatal("the case has no want section")
 	return nil
-}
-
-func read(t *testing.T, r rule.Rule, path string) (rule.Subject, *txtar.Archive) {
-	archive, err := txtar.ParseFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s sample
-	for _, file := range archive.Files {
-		switch file.Name {
-		case "subject":
-			err = decode(file.Data, &s)
-		case "text":
-			s.Text = strings.TrimSuffix(string(file.Data), "\n")
-		case "text.json":
-			err = json.Unmarshal(file.Data, &s.Text)
-		case "want":
-		default:
-			err = fmt.Errorf("unknown section %q", file.Name)
-		}
-		if err != nil {
-			t.Fatalf("%s, section %s: %v", path, file.Name, err)
-		}
-	}
-	subject, err := s.subject(r)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	return subject, archive
 }
 
 func format(r rule.Rule, matches []rule.Match) string {
@@ -226,9 +156,9 @@ func worst(r rule.Rule, matches []rule.Match) rule.Severity {
 	return most
 }
 
-// bad is the severity that a bad sample raises: high, or the rule's own where it finds
+// least is the severity that a bad sample raises: high, or the rule's own where it finds
 // nothing so bad.
-func bad(r rule.Rule) rule.Severity { return min(r.Severity, rule.High) }
+func least(r rule.Rule) rule.Severity { return min(r.Severity, rule.High) }
 
 // detect runs the rule twice and checks what holds for every answer.
 func detect(t *testing.T, r rule.Rule, subject rule.Subject) []rule.Match {
@@ -263,73 +193,55 @@ func detect(t *testing.T, r rule.Rule, subject rule.Subject) []rule.Match {
 	return matches
 }
 
-// inReader holds a rule that shares its search with others to what it finds alone.
-func inReader(t *testing.T, r rule.Rule, subject rule.Subject, alone []rule.Match) {
+// inReader holds a rule to the same answers in a reader: those that it gives when it is
+// asked directly come first, those about what is encoded follow, and another rule
+// beside it changes nothing.
+func inReader(t *testing.T, r rule.Rule, subject rule.Subject, direct []rule.Match) {
 	t.Helper()
 	other := rule.Rule{ID: "other", Literals: []*rule.Literals{rule.NewLiterals(rule.Written, "e", "the", "send"), rule.NewLiterals(rule.Lowercase, "e", "ignore", "key")}, Detect: func(rule.Subject) ([]rule.Match, error) { return nil, nil }}
-	found, err := rule.NewReader([]rule.Rule{other, r}).Detect(subject, nil)
+	alone, err := rule.NewReader([]rule.Rule{r}).Detect(subject, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	beside, err := rule.NewReader([]rule.Rule{other, r}).Detect(subject, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(alone, beside); diff != "" {
+		t.Errorf("beside another rule it answers differently (-alone +beside):\n%s", diff)
+	}
 	var want []rule.Found
-	for _, m := range alone {
+	for _, m := range direct {
 		want = append(want, rule.Found{Rule: r.ID, Match: r.Rated(m)})
 	}
-	if diff := cmp.Diff(want, found); diff != "" {
-		t.Errorf("in a reader it answers differently (-alone +reader):\n%s", diff)
+	if diff := cmp.Diff(want, alone[:min(len(want), len(alone))]); diff != "" {
+		t.Errorf("in a reader it answers differently (-direct +reader):\n%s", diff)
 	}
 }
 
-// headings are the parts of a rule's documentation, in order.
-var headings = []string{"## What it is", "## Why it matters", "## Bad", "## Good", "## What it cannot see", "## What to do"}
-
 func documentation(t *testing.T, r rule.Rule) {
 	rest := r.Doc
-	for _, heading := range headings {
+	for _, heading := range sample.Headings {
 		_, after, found := strings.Cut(rest, heading+"\n")
 		if !found {
 			t.Fatalf("doc.md has no heading %q, or not in this place", heading)
 		}
 		rest = after
 	}
-	for _, s := range samples(t, r, "## Bad", "## Good") {
-		if got := worst(r, detect(t, r, s)); got < bad(r) {
-			t.Errorf("a Bad sample of doc.md raises %v: %q", got, s.Text)
+	bad, good, err := sample.Documented(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range bad {
+		if got := worst(r, detect(t, r, s.Subject)); got < least(r) {
+			t.Errorf("a Bad sample of doc.md raises %v: %q", got, s.Subject.Text)
 		}
 	}
-	for _, s := range samples(t, r, "## Good", "## What it cannot see") {
-		if matches := detect(t, r, s); len(matches) > 0 {
-			t.Errorf("a Good sample of doc.md raises %s: %q", format(r, matches), s.Text)
+	for _, s := range good {
+		if matches := detect(t, r, s.Subject); len(matches) > 0 {
+			t.Errorf("a Good sample of doc.md raises %s: %q", format(r, matches), s.Subject.Text)
 		}
 	}
-}
-
-// samples reads the fenced blocks between two headings: a subject in a block
-// that is marked json, a text on the default surface in any other.
-func samples(t *testing.T, r rule.Rule, from, to string) []rule.Subject {
-	_, part, _ := strings.Cut(r.Doc, from+"\n")
-	part, _, _ = strings.Cut(part, to+"\n")
-	var subjects []rule.Subject
-	blocks := strings.Split(part, "```")
-	for i := 1; i < len(blocks); i += 2 {
-		kind, body, _ := strings.Cut(blocks[i], "\n")
-		s := sample{Text: strings.TrimSuffix(body, "\n")}
-		if kind == "json" {
-			s = sample{}
-			if err := decode([]byte(body), &s); err != nil {
-				t.Fatalf("a sample of doc.md: %v", err)
-			}
-		}
-		subject, err := s.subject(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		subjects = append(subjects, subject)
-	}
-	if len(subjects) == 0 {
-		t.Errorf("doc.md has no sample under %q", from)
-	}
-	return subjects
 }
 
 func empty(t *testing.T, r rule.Rule) {
@@ -407,7 +319,7 @@ var pieces = []string{
 // hostile makes texts of about size bytes from the pieces and from the rule's
 // own cases.
 func hostile(t *testing.T, r rule.Rule, size int) []rule.Subject {
-	base := rule.Subject{Surface: defaultSurface(r), Server: "here", Name: "tool"}
+	base := rule.Subject{Surface: sample.DefaultSurface(r), Server: "here", Name: "tool"}
 	for i := range 50 {
 		base.Neighbours = append(base.Neighbours, rule.Neighbour{Server: "there", Name: fmt.Sprintf("a_tool_%d", i)})
 	}
@@ -419,13 +331,13 @@ func hostile(t *testing.T, r rule.Rule, size int) []rule.Subject {
 	for _, piece := range pieces {
 		add(base, piece)
 	}
-	paths, err := filepath.Glob("testdata/*.txtar")
+	cases, err := sample.Cases(".", r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range paths {
-		if s, _ := read(t, r, path); s.Text != "" {
-			add(s, s.Text)
+	for _, s := range cases {
+		if s.Subject.Text != "" {
+			add(s.Subject, s.Subject.Text)
 		}
 	}
 	return subjects

@@ -53,7 +53,7 @@ var Orders = []rule.Phrase{
 		Pattern: `\b(?:ignor\w{0,4}|disreg\w{1,6}|forget\w{0,4}|forgot|neglect\w{0,3}|discard|pay no attention to|set aside)\b` + gap +
 			`\b(?:previ\w+|prior|above|earlier|preced\w+|foregoing|before|past|initial|original|existing|current|all|any|every\w*|your|system|these|those|what)\b` + gap +
 			`\b(?:instr\w{2,12}|guidelines?|prompts?|directi?v?e?s?|orders|commands?|constraints|(?:safety|system|security|your|previous|prior|all) (?:\w+ )?(?:rules|restrictions|polic(?:y|ies)|protocols?)|programming|training|safeguards|(?:you(?:'ve| have|r)? (?:\w+ )?(?:been )?(?:told|said|given|learned|taught)))\b`,
-		Unless: `\b(?:never|not|n't|cannot|to avoid|that|which|or|may|might|can|will|would|could|attempts?|try|tries|trying)\s+(?:to\s+)?`,
+		Unless: `\b(?:never|not|n't|cannot|to avoid|that|which|or|may|might|can|will|would|could|attempts?|try|tries|trying)\s+(?:to\s+)?|` + told,
 	},
 	{
 		Kind: "override", Detail: "sets everything before aside", Weight: 3,
@@ -64,9 +64,9 @@ var Orders = []rule.Phrase{
 	{
 		Kind: "override", Detail: "overrides rules or safety of the model", Weight: 3,
 		Triggers: []string{"overrid", "bypass", "disabl", "circumvent", "supersed", "turn off", "deactivat", "remove all", "lift all", "stop following", "not follow", "n't follow", "be set aside"},
-		Pattern: `\b(?:overrid(?:e|ing)|bypass(?:ing)?|disabl(?:e|ing)|circumvent(?:ing)?|supersed(?:e|ing)|turn off|deactivat(?:e|ing)|remove|lift|(?:do not|don't|stop) follow(?:ing)?)\b` + gap +
+		Pattern: `\b(?:override|bypass|disable|circumvent|supersede|turn off|deactivate|remove|lift|(?:do not|don't|stop) follow(?:ing)?)\b` + gap +
 			`\b(?:(?:previous|prior|your|user|system|safety|earlier)\b` + gap + `\b(?:instructions?|(?:system )prompts?|directives|guidelines|guardrails|safety (?:polic\w+|filters?|rules|guidelines|protocols?|settings))|(?:safety|content|ethical|ethics) (?:filter\w*|guideline\w*|polic\w+|constraint\w*|restriction\w*)|(?:all|any|your) safety (?:filter\w*|polic\w+|rules|guidelines|protocols?))\b|\b(?:previous|prior|earlier) instructions? (?:should|must|can|are)(?: now)? (?:be )?(?:set aside|ignored|disregarded|void|cancel\w+)`,
-		Unless: `\b(?:never|not|n't|or|to|may|might|can|could|will|would|cannot|that)\s+`,
+		Unless: `\b(?:never|not|n't|or|to|may|might|can|could|will|would|cannot|that)\s+|` + told,
 	},
 	{
 		Kind: "new-task", Detail: "announces new instructions", Weight: 2,
@@ -79,25 +79,6 @@ var Orders = []rule.Phrase{
 		Pattern:  `\b(?:strictly|instead|only|exactly|must|immediately)\b` + Within(3) + `\b(?:adher\w+ to|follow|obey|comply with|execute)\b` + Within(2) + `\b(?:following|these|my|this)\b` + Within(2) + `\b(?:instructions?|orders?|commands?|directives?)|\byou must (?:obey|comply)\b`,
 	},
 	{
-		Kind: "role-markup", Detail: "imitates the markup of a conversation", Weight: 2,
-		Triggers: []string{"<|", "[inst]", "[/inst]", "<<sys", "<system", "</system", "<assistant", "</assistant", "[system", "<im_start", "</instructions", "<secret>", "<hidden>", "<important", "system override", "system message", "system alert", "system notice", "system instruction", "system update", "</user", "<user_", "<admin", "<tool_call", "<function_call", "end of document", "begin system", "system]", "<override", "[assistant", "[ai ", "[admin", "system note", "system prompt:", "developer message", "<sys", "[[system", "[instruction", "<instruction", "{{system", "<tool_", "<context_", "### system", "[note to", "hidden instruction", "hidden directive", "secret instruction"},
-		Pattern: `\b(?:hidden|secret) (?:instruction|directive)s?\b ?[\[:(]|<\|(?:im_start|im_end|system|user|assistant|start_header_id|end_header_id|eot_id|endofprompt|endoftext)\|>|\[/?inst\]|<</?sys>>|</?(?:system|assistant|important|secret|hidden|admin|override|sys|developer)(?:[ _-]?(?:prompt|message|override|instructions?|note|directive|reminder|command|update))?(?: [^<>\n]{0,60})?>|</(?:user_?(?:message|input|query)?|instructions?|tool_(?:result|response|output)|function_results?|document|context)>|<(?:tool_call|function_calls?|tool_use)>` +
-			`|\[+(?:system|assistant|ai|admin|hidden)(?: (?:system|instructions?|message|override|note|prompt|directive|command|update|alert|notice|assistant)){0,2}\s?(?:\]|:)|\[note to (?:the )?(?:ai|assistant|llm|model|agent)s?\b|\bsystem (?:override|alert|notice|instructions?|directive|command)\b` + Across(2) + `:|(?:^|[.!?\n] ?)(?:end )?system (?:instructions?|override)[ #\n]|-{2,}\s?(?:begin|end|critical)?\s?(?:of )?(?:new )?(?:system|admin) (?:override|message|prompt|instructions?)`,
-	},
-	{
-		Kind: "secrecy", Detail: "asks to hide something from the user", Weight: 2,
-		Triggers: []string{"the user", "tell the", "tell any", "inform", "mention", "notify", "alert the", "disclos", "reveal", "user's knowledge", "user knowing", "keep this", "secret from", "user must not", "user should not", "user know", "without telling", "without asking", "acknowledg", "without notif", "aware of", "show to user", "show to the user"},
-		Pattern: `\b(?:do not|don't|never|must not|should not|shouldn't|without|avoid|refrain from|not to|no need to)\b` + Within(3) + `\b(?:tell|telling|inform\w*|mention\w*|reveal\w*|notify\w*|alert\w*|disclos\w*|letting|let|acknowledg\w*|warn\w*|asking|report\w*|say\w*|describ\w*|explain\w*)\b` + Within(7) + `\b(?:users?|human|operator|customer|victim|anyone|him|her|them)\b` +
-			`|\b(?:do not|don't|never) (?:show|display)(?: (?:this|it|that|these|them))?(?: text| message| instructions?)? to (?:the )?users?\b` +
-			`|\bwithout\b` + Within(3) + `\b(?:user|human|owner)(?:'s)?\b` + Within(2) + `\b(?:know\w*|consent|notic\w+|approval|permission|aware\w*|confirm\w+)` +
-			`|\b(?:keep|hide|conceal)\b` + Within(6) + `\b(?:secret|hidden|from)\b` + Within(1) + `\b(?:the |your )?(?:user|human)\b|\b(?:user|human) (?:must|should|does|need|will|shall) ?(?:not|never|n't)\b` + Within(2) + `\b(?:know|see|notice|learn|be (?:told|informed|aware|notified)|find out)`,
-	},
-	{
-		Kind: "secrecy", Detail: "asks to act unnoticed", Weight: 2,
-		Triggers: []string{"silent", "secretly", "covert", "quietly", "discreet", "invisibly", "stealth", "without mentioning"},
-		Pattern:  `\b(?:silently|secretly|covertly|quietly|discreetly|invisibly|stealthily)[ ,]+(?:\w+ ){0,3}?(?:send|forward|copy|append|includ|call|upload|read|add|attach|post|bcc|pass|execut|run|invok|collect|record|transmit|email|insert|exfiltrat|log|redirect|replac|writ|modif|delet)\w*|\b(?:send|forward|copy|append|include|call|upload|transmit|exfiltrate|redirect)\w*\b` + Within(7) + `\b(?:silently|secretly|covertly|quietly|discreetly)\b|\bwithout mentioning (?:this|it|that|these)`,
-	},
-	{
 		Kind: "exfiltration", Detail: "asks to fetch private data and send it to an address", Weight: 3,
 		Triggers: []string{"@", "http://", "https://"}, Before: farBefore, Needs: sends,
 		Pattern: `\b` + taking + `\b` + Across(9) + `\b(?:my|the user'?s?|all|their|confidential|private|personal|saved|stored|credentials?|passwords?|secrets?|api[ _]keys?)\b` + Across(23) + `\b(?:sen[dt]|e-?mail|forward|mail|share|transmit|upload|post|exfiltrate|copy|submit|deliver)(?:ing|s)?\b` + Across(11) + `\b(?:to|with|at)\b` + Across(9) + address +
@@ -108,17 +89,6 @@ var Orders = []rule.Phrase{
 		Triggers: []string{"@", "http://", "https://"}, Before: farBefore, Needs: sends,
 		Pattern: `\b` + sending + `\b` + Across(11) + `\b(?:conversation|chat (?:history|log)|message history|chat messages|user'?s? (?:\w+ )?(?:data|files?|messages?|input|credentials|secrets|quer(?:y|ies)|info\w*|emails?)|every message|all (?:user )?(?:messages|emails|files|data)|api[ _-]keys?|credentials|passwords?|secrets|environment variables|env vars|private keys?|access tokens|ssh keys?|system prompt|sensitive (?:data|info\w*|files?))\b` + Across(11) + `\b(?:to|at|via)\b` + Across(9) + address,
 		Unless:  `\b(?:never|not|n't|avoid|cannot)\s+`,
-	},
-	{
-		Kind: "sensitive", Detail: "names files that hold credentials", Weight: 2,
-		Triggers: []string{"~/.", "id_rsa", "id_ed25519", "id_ecdsa", ".ssh", ".aws/", ".env", "/etc/passwd", "/etc/shadow", ".netrc", ".npmrc", ".kube/config", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "seed phrase"},
-		Pattern:  `\b(?:reads?|access|call|fetch|get|retriev\w*|cat|cop\w+|send|includ\w*|append|pass|attach|upload|return|contents? of|provide|put|reveal|extract|collect|dump|steal|forward|print|output|scan)\b` + Across(11) + sensitive,
-		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+`,
-	},
-	{
-		Kind: "sensitive", Detail: "asks for secrets", Weight: 1,
-		Triggers: []string{"api key", "api_key", "credential", "password", "environment variable", "env var", "private key", "system prompt", "access token", "conversation history", "chat history", "secret", "sensitive", "previous messages", "full conversation", "entire conversation", "session token", "auth token", "bearer token", "conversation"},
-		Pattern:  `\b(?:read|access|fetch|get|retriev\w*|send|includ\w*|append\w*|pass|attach|upload|reveal|extract|collect|dump|steal|forward|print|output|exfiltrat\w*|list|harvest|share|transmit|submit|leak|expos\w+|cop\w+)\b` + Across(11) + `\b(?:api[ _-]?keys?|credentials?|passwords?|environment variables?|env vars?|private keys?|system prompt|access tokens?|(?:conversation|chat|message)s?(?: history| log| context| so far)|secrets?|sensitive|previous messages|(?:full|entire|whole) conversation|session tokens?|auth tokens?|bearer tokens?)`,
 	},
 	{
 		Kind: "prompt-leak", Detail: "asks for the system prompt", Weight: 3,
@@ -184,8 +154,8 @@ var Orders = []rule.Phrase{
 	},
 	{
 		Kind: "transfer", Detail: "sends something to an outsider", Weight: 2,
-		Triggers: []string{"external ", "attacker", "remote server", "third-party ", "third party "},
-		Pattern:  `\b` + sending + `\b` + Within(14) + `\b(?:to|at|via|with)\b(?: \S+){0,3}? (?:external|remote|third[- ]party|attacker\S*|unknown)(?: \w+)? (?:server|endpoint|host|service|url|webhook|address|domain|site|collector)s?\b`,
+		Triggers: []string{"external ", "remote server", "third-party ", "third party "},
+		Pattern:  `\b` + sending + `\b` + Within(14) + `\b(?:to|at|via|with)\b(?: \S+){0,3}? (?:external|remote|third[- ]party|unknown)(?: \w+)? (?:server|endpoint|host|service|url|webhook|address|domain|site|collector)s?\b`,
 		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+`,
 	},
 	{
@@ -193,30 +163,4 @@ var Orders = []rule.Phrase{
 		Triggers: []string{"important!!", "urgent", "mandatory", "authorized instruction", "you must comply", "failure to comply", "this is an emergency", "critical instruction", "top priority", "highest priority", "do not question", "without question", "without validation", "without verif", "without confirm", "will crash", "will fail", "will not work", "immediately", "skip all", "skip confirmation", "get upset", "be upset", "otherwise"},
 		Pattern:  `\bimportant ?!{2,}|\burgent\b[^.\n]{0,12}[:!]|\bauthorized (?:instruction|system admin\w*)|\byou must comply|\bfailure to comply|\bthis is an emergency|\bcritical (?:system )?instructions?\b|\b(?:top|highest|maximum) priority\b|\b(?:do not|without) question|\bwithout (?:validation|verif\w+|confirm\w+|asking|approval)|\b(?:tool|application|system|request|server) will (?:crash|not work|fail|be shut)|\bskip (?:all|confirmation|any)\b|\b(?:get|be|become) (?:very )?(?:upset|offended|scared|confused)`,
 	},
-}
-
-// Foreign are the words that set earlier instructions aside in other languages.
-var Foreign = []rule.Phrase{
-	foreign("German", []string{"ignorier", "vergiss", "vergesse", "missacht"}, `\b(?:ignorier\w*|vergiss|vergess\w*|missacht\w*)\b`+gap+`\b(?:vorherig|bisherig|obig|all|vorangegangen|vorstehend|vorig|fruher|deine|ihre)\w*`+gap+`\b\w*(?:anweisung|befehl|instruktion|regel|vorgabe|aufgabe|auftrag|richtlinie)`),
-	foreign("French", []string{"ignore", "oubli", "ne tenez pas compte", "ne tiens pas compte"}, `\b(?:ignor\w+|oubli\w+|ne t\w+ pas compte)\b`+gap+`\b(?:instruction|consigne|directive|regle|ordre)s?\b`+gap+`\b(?:precedent|anterieur|ci-dessus|initial|avant|recu)\w*|\b(?:ignor\w+|oubli\w+)\b`+gap+`\b(?:toutes?|tous|vos|tes)\b`+gap+`\b(?:instructions|consignes|directives)\b`),
-	foreign("Spanish", []string{"ignor", "olvid", "descart", "omit", "haz caso omiso"}, `\b(?:ignor\w+|olvid\w+|descart\w+|omit\w+|haz caso omiso)\b`+gap+`\b(?:instruccion|orden|indicacion|regla|directriz|directric)\w*`+gap+`\b(?:anterior|previ|de arriba|original|inicial)\w*|\b(?:ignor\w+|olvid\w+)\b`+gap+`\b(?:tod[oa]s|tus|sus)\b`+gap+`\b(?:instrucciones|ordenes|indicaciones)\b`),
-	foreign("Portuguese", []string{"ignor", "esquec", "desconsider"}, `\b(?:ignor\w+|esquec\w+|desconsider\w+)\b`+gap+`\b(?:instruc|orden|orientac|regra|comando|diretriz)\w*`+gap+`\b(?:anterior|previ|acima|inicia|original)\w*`),
-	foreign("Italian", []string{"ignor", "dimentic"}, `\b(?:ignor\w+|dimentic\w+)\b`+gap+`\b(?:istruzion|ordin|regol|direttiv|comand)\w*`+gap+`\b(?:precedent|sopra|iniziali|original)\w*`),
-	foreign("Dutch", []string{"negeer", "vergeet"}, `\b(?:negeer|vergeet)\b`+gap+`\b(?:eerdere|vorige|voorgaande|alle|bovenstaande)\b`+gap+`\b(?:instructies|opdrachten|regels|aanwijzingen)`),
-	foreign("Polish", []string{"zignoruj", "ignoruj", "zapomnij"}, `\b(?:z?ignoruj|zapomnij)\b`+gap+`\b(?:poprzedni|wczesniejsz|wszystki|powyzsz)\w*`+gap+`\b(?:instrukcj|polecen|zasad)`),
-	foreign("Russian", []string{"игнорир", "забуд", "не обращай"}, `(?:игнорир|забуд|не обращай)[^.!?\n]{0,80}?(?:предыдущ|прежн|выше|все|ранее)[^.!?\n]{0,60}?(?:инструкц|указан|команд|правил|задан)`),
-	foreign("Turkish", []string{"yok say", "gormezden gel", "unut", "dikkate alma"}, `\b(?:onceki|yukaridaki|tum|bundan once)\w*`+gap+`\b(?:talimat|komut|yonerge|kural)\w*`+gap+`\b(?:yok say|gormezden gel|unut|dikkate alma)`),
-	foreign("Indonesian", []string{"abaikan", "lupakan"}, `\b(?:abaikan|lupakan)\b`+gap+`\b(?:instruksi|perintah|petunjuk|arahan)\b`+gap+`\b(?:sebelum|di atas|awal)\w*`),
-	foreign("Vietnamese", []string{"bỏ qua", "quen", "quên"}, `(?:bỏ qua|qu[eê]n)[^.!?\n]{0,50}?(?:hướng d|chỉ d|lệnh|chi thi|chỉ thị|yêu cầu|yeu cau)`),
-	foreign("Chinese", []string{"忽略", "忘记", "忘記", "无视", "無視", "不要理会", "忽視"}, `(?:忽略|忘记|忘記|无视|無視|不要理会|忽視)[^。！？\n]{0,16}?(?:之前|以上|先前|上面|前面|所有|此前|以前|系统)[^。！？\n]{0,16}?(?:指示|指令|说明|說明|提示|命令|规则|要求|对话)`),
-	foreign("Japanese", []string{"無視", "忘れて", "忘れろ"}, `(?:以前|前の|上記|これまで|すべて|全て|先の|先ほど|今まで)[^。！？\n]{0,20}?(?:指示|命令|指令|説明|プロンプト|ルール)[^。！？\n]{0,12}?(?:無視|忘れ)`),
-	foreign("Korean", []string{"무시", "잊어", "잊고"}, `(?:이전|앞|위의|모든|기존)[^.!?\n]{0,16}?(?:지시|지침|명령|안내|프롬프트|규칙|설명)[^.!?\n]{0,12}?(?:무시|잊)`),
-	foreign("Hindi", []string{"अनदेखा", "नज", "इग्नोर", "भूल", "उपेक्षा", "ध्यान न"}, `(?:पिछल|पूर्व|पहल|उपरोक्त|सभी)[^।!?\n]{0,60}?(?:निर्देश|आदेश|सूचना|अनुदेश)[^।!?\n]{0,40}?(?:अनदेख|नज|इग्नोर|भूल|उपेक्षा|ध्यान न)|इग्नोर[^।!?\n]{0,20}?(?:निर्देश|आदेश|सूचना)`),
-	foreign("Bengali", []string{"উপেক্ষা", "ভুলে"}, `(?:পূর্ব|আগের|সব|পূর্ববর্তী)[^।!?\n]{0,50}?(?:নির্দেশ|আদেশ)[^।!?\n]{0,40}?(?:উপেক্ষা|ভুলে)`),
-	foreign("Arabic", []string{"تجاهل", "انس"}, `(?:تجاهل|انس)[^.!?؟\n]{0,40}?(?:التعليمات|الأوامر|الاوامر|الإرشادات|التوجيهات)`),
-	foreign("Thai", []string{"ละเว้น", "เพิกเฉย", "ไม่สนใจ", "ลืม"}, `(?:ละเว้น|เพิกเฉย|ไม่สนใจ|ลืม)[^\n]{0,60}?(?:คำสั่ง|คำแนะนำ|คําสั่ง|คําแนะนํา)`),
-}
-
-func foreign(language string, triggers []string, pattern string) rule.Phrase {
-	return rule.Phrase{Kind: "override", Detail: "sets earlier instructions aside, in " + language, Weight: 3, Triggers: triggers, Pattern: pattern}
 }

@@ -22,6 +22,7 @@ var Rule = rule.Rule{
 	Surfaces:   rule.ToServer,
 	Refs:       []string{"OWASP-MCP05:2025", "SAFE-T1506", "SAFE-T1913", "CWE-918", "CWE-601", "CWE-1007"},
 	Doc:        doc,
+	AsWritten:  true,
 	Detect:     detect,
 }
 

@@ -23,6 +23,7 @@ var Rule = rule.Rule{
 	Surfaces:   rule.FromServer,
 	Refs:       []string{"OWASP-MCP10:2025", "SAFE-T2102", "SAFE-T1401", "CWE-400", "CWE-770"},
 	Doc:        doc,
+	AsWritten:  true,
 	Detect:     detect,
 }
 
@@ -158,23 +159,40 @@ func covers(text string, end int) bool {
 // maxLines bounds the lines that are counted.
 const maxLines = 20_000
 
-// repeatedLine is the line of a definition that stands there most often. Short lines
-// and lines without words are structure.
-func repeatedLine(text string) (string, int) {
-	counts := map[string]int{}
-	most, n := "", 0
+// repeatedLine is a line of a definition that stands there most often, and how often.
+// Short lines and lines without words are structure. Lines are counted by a hash, of
+// which several may share one; what is said of a line is counted again.
+func repeatedLine(text string) (most string, times int) {
+	var counts [512]uint16
+	slot, n := uint32(0), 0
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimSpace(line)
-		if len(line) < 20 || !words(line) {
+		if line = strings.TrimSpace(line); len(line) < 20 || !words(line) {
 			continue
 		}
-		counts[line]++
-		if counts[line] > counts[most] {
-			most = line
+		h := hash(line) % uint32(len(counts))
+		if counts[h]++; counts[h] > counts[slot] || slot == h && most == "" {
+			slot, most = h, line
 		}
 		if n++; n > maxLines {
 			break
 		}
 	}
-	return most, counts[most]
+	if counts[slot] < manyLines {
+		return most, 0
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimSpace(line) == most {
+			times++
+		}
+	}
+	return most, times
+}
+
+// hash is FNV-1a.
+func hash(line string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(line) {
+		h = (h ^ uint32(line[i])) * 16777619
+	}
+	return h
 }

@@ -28,6 +28,7 @@ var Rule = rule.Rule{
 	Refs:       []string{"OWASP-MCP03:2025", "SAFE-T1402", "SAFE-T1912", "CWE-506", "CWE-502"},
 	Doc:        doc,
 	Literals:   []*rule.Literals{heads},
+	AsWritten:  true,
 	Detect:     detect,
 }
 

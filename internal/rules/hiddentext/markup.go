@@ -1,79 +1,96 @@
 package hiddentext
 
 import (
-	"regexp"
 	"strings"
 
 	"gatehouse/internal/rule"
 )
 
-// maxElement bounds one HTML element or comment that is looked at, in bytes.
-const maxElement = 2000
+// maxPart bounds how much of a hidden part is read, in bytes.
+const maxPart = 4 << 10
 
-// markup finds text that HTML or Markdown does not show. Only definitions are
-// looked at: pages and documents that a server returns are full of it.
-func markup(text string) []rule.Match {
+// doubtful is the confidence that hidden prose in a result was hidden from people on
+// purpose. Pages hide a lot, some of it addressed to those who look at their source.
+const doubtful = 0.5
+
+// markup finds text that HTML or Markdown does not show. In a definition anything is
+// reported. Pages and documents that a server returns are full of it: there it counts
+// where it is addressed to somebody.
+func markup(subject *rule.Subject, definition bool) []rule.Match {
 	var matches []rule.Match
-	for _, found := range [][]rule.Match{
-		enclosed(text, "<!--", "-->", "an HTML comment"),
-		enclosed(text, "[//]: #", "\n", "a Markdown comment"),
-		enclosed(text, "[comment]: ", "\n", "a Markdown comment"),
-		styled(text),
-	} {
-		matches = append(matches, found...)
+	end := 0
+	for _, part := range subject.HiddenParts() {
+		text := subject.Text[part.Start:part.End]
+		if part.Start < end { // it lies in one that is reported
+			continue
+		}
+		m := rule.Match{Start: part.Start, End: part.End, Detail: part.How.String()}
+		switch {
+		case definition && conceals(part.How) && says(part.How, text):
+		case !definition && addressed(part.How, text[:min(len(text), maxPart)]):
+			m.Confidence, m.Action = doubtful, rule.Redact
+			m.Detail = "a text to somebody in " + m.Detail
+		default:
+			continue
+		}
+		matches, end = append(matches, m), part.End
 	}
 	return matches
 }
 
-// enclosed finds what stands between two marks and holds a letter or digit.
-func enclosed(text, open, close, detail string) []rule.Match {
-	var matches []rule.Match
-	for from := 0; ; {
-		at := strings.Index(text[from:], open)
-		if at < 0 {
-			return matches
-		}
-		start := from + at
-		body := start + len(open)
-		end := len(text)
-		if n := strings.Index(text[body:], close); n >= 0 {
-			end = body + n + len(close)
-		}
-		if strings.IndexFunc(strings.TrimSuffix(text[body:end], close), alphanumeric) >= 0 {
-			matches = append(matches, rule.Match{Start: start, End: end, Detail: detail})
-		}
-		from = end
-	}
+// conceals says whether markup of this kind is there to keep text from people. Attributes
+// and titles are shown in their own way.
+func conceals(how rule.Hiding) bool {
+	return how == rule.Comment || how == rule.Unshown || how == rule.MarkdownComment
 }
+
+// says says whether a comment holds a letter or digit behind its mark.
+func says(how rule.Hiding, text string) bool {
+	if how == rule.MarkdownComment {
+		_, text, _ = strings.Cut(text, "]:")
+	}
+	return how == rule.Unshown || strings.IndexFunc(text, alphanumeric) >= 0
+}
+
+// addressed says whether hidden text gives somebody an order. People write "you" to
+// those who see an attribute or a comment, too, but nobody writes to a model there.
+func addressed(how rule.Hiding, text string) bool {
+	if how == rule.Inert || strings.Count(text, " ") < fewestSpaces {
+		return false
+	}
+	folded := " " + string(rule.Fold(text).Text) + " "
+	model, person, order := false, false, false
+	addressees.Scan(folded, func(literal, start, end int) {
+		model = model || literal < models
+		person = true
+	})
+	if !person {
+		return false
+	}
+	orders.Scan(folded, func(literal, start, end int) { order = true })
+	return order && (model || how == rule.Unshown || how == rule.MarkdownComment)
+}
+
+// fewestSpaces is how many spaces an order has at least.
+const fewestSpaces = 4
+
+// addressees are those to whom hidden text speaks: the first ones are models.
+var addressees = rule.NewScanner([]string{
+	" assistant", "language model", " llm", " the ai ", " ai agent", " ai model", " ai system", " ai:", " ai,", "chatgpt", "claude", "copilot", "gemini", " the model", " the agent", "system prompt", " prompt",
+	" you ", " your ",
+})
+
+// models is how many of them are models.
+const models = 17
+
+// orders are words of an order.
+var orders = rule.NewScanner([]string{
+	"ignore ", "disregard ", "instead ", " must ", " send ", " forward ", " always ", " never ", "do not tell", "do not mention", "don't tell", " execute ", " call the ", " reveal ", " override ", "instructions", "instructed ",
+	" reply with", " respond with", " say that", " include ", " output ", " recommend ", " rank ", " upload ", " delete ", " read the file",
+})
 
 func alphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r > 0x7f
-}
-
-// unseen are the attributes that make an element disappear.
-var unseen = regexp.MustCompile(`(?i)^<\w+\s(?:[^<>]*[\s;"'])?(?:style\s*=[^<>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?\s*[;"'!]|font-size\s*:\s*0|(?:width|height)\s*:\s*0|(?:left|top|text-indent)\s*:\s*-\d{3,}|[^-]color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba\([^)]*,\s*0\s*\)))|hidden[\s>=]|aria-hidden\s*=\s*["']?true)[^<>]*>?`)
-
-// styled finds HTML elements that are made invisible.
-func styled(text string) []rule.Match {
-	var matches []rule.Match
-	for from := 0; ; {
-		at := strings.IndexByte(text[from:], '<')
-		if at < 0 {
-			return matches
-		}
-		start := from + at
-		end := start + 1
-		if n := strings.IndexAny(text[end:min(len(text), start+maxElement)], "<>"); n >= 0 {
-			end += n
-			if text[end] == '>' {
-				end++
-			}
-			if unseen.MatchString(text[start:end]) {
-				matches = append(matches, rule.Match{Start: start, End: end, Detail: "an HTML element that is not shown"})
-			}
-		}
-		from = end
-	}
 }
 
 const (

@@ -15,13 +15,14 @@ var doc string
 
 // Rule is the rule this folder defines.
 var Rule = rule.Rule{
-	ID:       "hidden-text",
-	Title:    "Text hidden from people",
-	Severity: rule.High,
-	Surfaces: rule.FromServer,
-	Refs:     []string{"OWASP-MCP03:2025", "SAFE-T1001", "SAFE-T1402", "CWE-451", "CWE-1007", "CWE-150"},
-	Doc:      doc,
-	Detect:   detect,
+	ID:        "hidden-text",
+	Title:     "Text hidden from people",
+	Severity:  rule.High,
+	Surfaces:  rule.FromServer,
+	Refs:      []string{"OWASP-MCP03:2025", "SAFE-T1001", "SAFE-T1402", "CWE-451", "CWE-1007", "CWE-150"},
+	Doc:       doc,
+	AsWritten: true,
+	Detect:    detect,
 }
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
@@ -34,8 +35,8 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	if classes.NonASCII {
 		matches = append(matches, invisible(subject.Text, definition)...)
 	}
+	matches = append(matches, markup(&subject, definition)...)
 	if definition {
-		matches = append(matches, markup(subject.Text)...)
 		matches = append(matches, offScreen(subject.Text)...)
 	}
 	slices.SortStableFunc(matches, func(a, b rule.Match) int { return a.Start - b.Start })

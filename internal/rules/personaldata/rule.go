@@ -19,6 +19,7 @@ var Rule = rule.Rule{
 	ID:       "personal-data",
 	Title:    "Data about a person",
 	Severity: rule.Medium,
+	Exposure: true,
 	Surfaces: rule.FromServer&^rule.Definitions | rule.ToServer,
 	Refs:     []string{"OWASP-MCP10:2025", "SAFE-T1801", "SAFE-T1804", "CWE-359"},
 	Doc:      doc,

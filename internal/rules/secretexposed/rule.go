@@ -17,10 +17,12 @@ var doc string
 var Rule = rule.Rule{
 	ID:       "secret-exposed",
 	Title:    "Credential in a message",
+	Exposure: true,
 	Severity: rule.High,
 	Surfaces: rule.FromServer | rule.ToServer,
 	Refs:     []string{"OWASP-MCP01:2025", "SAFE-T1502", "SAFE-T1911", "CWE-200", "CWE-522"},
 	Doc:      doc,
+	Secret:   true,
 	Literals: []*rule.Literals{literals},
 	Detect:   detect,
 }

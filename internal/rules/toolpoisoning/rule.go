@@ -4,7 +4,6 @@ package toolpoisoning
 
 import (
 	_ "embed"
-	"strings"
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/wording"
@@ -21,29 +20,13 @@ var Rule = rule.Rule{
 	Surfaces: rule.Definitions,
 	Refs:     []string{"OWASP-MCP03:2025", "SAFE-T1001", "SAFE-T1501", "CWE-1427"},
 	Doc:      doc,
-	Literals: []*rule.Literals{phrases.Literals},
+	Literals: []*rule.Literals{wording.Shared.Literals, phrases.Literals},
 	Detect:   detect,
 }
 
-var phrases = rule.NewPhrases(wording.Orders, wording.Foreign, own)
+// phrases are those that are orders only here.
+var phrases = rule.NewPhrases(own)
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
-	var matches []rule.Match
-	evidence := phrases.Find(&subject)
-	if len(evidence) == 0 {
-		return nil, nil
-	}
-	folded := subject.Folded()
-	for _, e := range evidence {
-		if e.Weight < rule.Enough {
-			continue
-		}
-		start, end := folded.Span(e.Start, e.End)
-		m := rule.Match{Start: start, End: end, Detail: strings.Join(e.Details, "; ")}
-		if rule.Mentioned(folded.Text, e.Start, e.End) {
-			m.Severity, m.Detail = rule.Medium, "quotes an attack: "+m.Detail
-		}
-		matches = append(matches, m)
-	}
-	return matches, nil
+	return wording.Together(&subject, "tool-poisoning", phrases), nil
 }

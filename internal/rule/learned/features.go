@@ -1,0 +1,175 @@
+package learned
+
+import "encoding/binary"
+
+const (
+	// maxPieces bounds the pieces of four letters of one word.
+	maxPieces = 8
+	// maxFeatures is how many features a word has at most.
+	maxFeatures = 12 + maxPieces
+)
+
+// Salts keep features of different kinds apart.
+const (
+	saltPair uint32 = (iota*0x2545f491 + 0x5851f42d) & 0xffffffff
+	saltTriple
+	saltSkip
+	saltSkipTwo
+	saltStart
+	saltStartPair
+	saltPiece
+	saltClass
+	saltClassPair
+	saltClassTriple
+	saltClassWord
+	saltWordClass
+	saltFar
+)
+
+// How far apart, in words, classes may stand to be seen together.
+const (
+	besideClass = 2
+	nearClass   = 6
+	farClass    = 20
+)
+
+// reader goes through the words of a folded text and makes their features.
+type reader struct {
+	text    []byte
+	at      int      // where the next word is looked for
+	n       int      // words that have been read
+	words   [4]token // the last words, the latest first
+	classes [2]struct {
+		class uint8
+		at    int
+	} // the last words that have a class, the latest first
+	features [maxFeatures]uint32 // of the latest word
+	count    int
+}
+
+func newReader(text []byte) reader { return reader{text: text} }
+
+// next reads a word; it is false at the end of the text.
+func (r *reader) next() bool {
+	brk := uint8(brkSpace)
+	if r.n == 0 {
+		brk = brkParagraph // a text begins like a paragraph
+	}
+	t, end, ok := next(r.text, r.at, brk)
+	if !ok {
+		return false
+	}
+	r.at = end
+	r.words[3], r.words[2], r.words[1], r.words[0] = r.words[2], r.words[1], r.words[0], t
+	r.count = 0
+	r.wordFeatures()
+	r.classFeatures()
+	r.pieces()
+	r.n++
+	return true
+}
+
+func (r *reader) add(h uint32) {
+	r.features[r.count] = mix(h)
+	r.count++
+}
+
+// wordFeatures are the word, alone and with those before it.
+func (r *reader) wordFeatures() {
+	t, p, q := &r.words[0], &r.words[1], &r.words[2]
+	r.add(t.hash)
+	begins := t.begins()
+	if begins {
+		r.add(t.hash ^ saltStart)
+	}
+	if r.n < 1 {
+		return
+	}
+	pair := t.hash*3 ^ p.hash ^ saltPair
+	if begins {
+		pair = ^pair // not the same as within a sentence
+	}
+	r.add(pair)
+	if r.n < 2 {
+		return
+	}
+	r.add(t.hash*5 ^ q.hash ^ saltSkip)
+	if !begins {
+		r.add(t.hash*7 ^ p.hash*3 ^ q.hash ^ saltTriple)
+	}
+	if p.begins() {
+		r.add(t.hash*3 ^ p.hash ^ saltStartPair)
+	}
+	if r.n > 2 {
+		r.add(t.hash*11 ^ r.words[3].hash ^ saltSkipTwo)
+	}
+}
+
+// classFeatures are what kind of word it is, alone and with the kinds of words before
+// it, whatever stands between.
+func (r *reader) classFeatures() {
+	t := &r.words[0]
+	last, second := r.classes[0], r.classes[1]
+	if t.class == 0 {
+		if last.class != 0 && r.n-last.at <= besideClass {
+			r.add(uint32(last.class)*prime32 ^ t.hash ^ saltClassWord)
+		}
+		return
+	}
+	c := uint32(t.class)
+	if t.begins() {
+		c |= 1 << 8
+	}
+	r.add(c ^ saltClass)
+	if last.class != 0 && r.n-last.at <= farClass {
+		salt := saltClassPair
+		if r.n-last.at > nearClass {
+			salt = saltFar
+		}
+		r.add(c<<8 ^ uint32(last.class) ^ salt)
+		if second.class != 0 && r.n-second.at <= farClass {
+			r.add(c<<16 ^ uint32(last.class)<<8 ^ uint32(second.class) ^ saltClassTriple)
+		}
+	}
+	if r.n > 0 && r.words[1].class == 0 {
+		r.add(r.words[1].hash ^ c*prime32 ^ saltWordClass)
+	}
+	r.classes[1] = last
+	r.classes[0].class, r.classes[0].at = t.class, r.n
+}
+
+// pieces are four letters each, so that other forms and misspellings of a word are
+// known as well.
+func (r *reader) pieces() {
+	t := &r.words[0]
+	if t.end-t.start < 5 || t.end-t.start > maxWord {
+		return
+	}
+	word := r.text[t.start:t.end]
+	for i := 0; i+4 <= len(word) && i < maxPieces; i++ {
+		h := binary.LittleEndian.Uint32(word[i:])
+		if i == 0 {
+			h ^= 0x80808080 // the beginning of a word
+		}
+		r.add(h ^ saltPiece)
+	}
+}
+
+// Features are the features of the words of a text.
+type Features struct {
+	All    []uint32 // those of word i are All[Ends[i-1]:Ends[i]]
+	Ends   []int32
+	Starts []int32 // where each word begins, in folded bytes
+}
+
+// Extract reads a folded text for training, by the same code that the product runs.
+func Extract(text []byte) Features {
+	r := newReader(text)
+	var f Features
+	for r.next() {
+		f.All = append(f.All, r.features[:r.count]...)
+		f.Ends = append(f.Ends, int32(len(f.All)))
+		f.Starts = append(f.Starts, int32(r.words[0].start))
+	}
+	return f
+}

@@ -1,0 +1,29 @@
+package wording
+
+import "gatehouse/internal/rule"
+
+// Foreign are the words that set earlier instructions aside in other languages.
+var Foreign = []rule.Phrase{
+	foreign("German", []string{"ignorier", "vergiss", "vergesse", "missacht"}, `\b(?:ignorier\w*|vergiss|vergess\w*|missacht\w*)\b`+gap+`\b(?:vorherig|bisherig|obig|all|vorangegangen|vorstehend|vorig|fruher|deine|ihre)\w*`+gap+`\b\w*(?:anweisung|befehl|instruktion|regel|vorgabe|aufgabe|auftrag|richtlinie)`),
+	foreign("French", []string{"ignore", "oubli", "ne tenez pas compte", "ne tiens pas compte"}, `\b(?:ignor\w+|oubli\w+|ne t\w+ pas compte)\b`+gap+`\b(?:instruction|consigne|directive|regle|ordre)s?\b`+gap+`\b(?:precedent|anterieur|ci-dessus|initial|avant|recu)\w*|\b(?:ignor\w+|oubli\w+)\b`+gap+`\b(?:toutes?|tous|vos|tes)\b`+gap+`\b(?:instructions|consignes|directives)\b`),
+	foreign("Spanish", []string{"ignor", "olvid", "descart", "omit", "haz caso omiso"}, `\b(?:ignor\w+|olvid\w+|descart\w+|omit\w+|haz caso omiso)\b`+gap+`\b(?:instruccion|orden|indicacion|regla|directriz|directric)\w*`+gap+`\b(?:anterior|previ|de arriba|original|inicial)\w*|\b(?:ignor\w+|olvid\w+)\b`+gap+`\b(?:tod[oa]s|tus|sus)\b`+gap+`\b(?:instrucciones|ordenes|indicaciones)\b`),
+	foreign("Portuguese", []string{"ignor", "esquec", "desconsider"}, `\b(?:ignor\w+|esquec\w+|desconsider\w+)\b`+gap+`\b(?:instruc|orden|orientac|regra|comando|diretriz)\w*`+gap+`\b(?:anterior|previ|acima|inicia|original)\w*`),
+	foreign("Italian", []string{"ignor", "dimentic"}, `\b(?:ignor\w+|dimentic\w+)\b`+gap+`\b(?:istruzion|ordin|regol|direttiv|comand)\w*`+gap+`\b(?:precedent|sopra|iniziali|original)\w*`),
+	foreign("Dutch", []string{"negeer", "vergeet"}, `\b(?:negeer|vergeet)\b`+gap+`\b(?:eerdere|vorige|voorgaande|alle|bovenstaande)\b`+gap+`\b(?:instructies|opdrachten|regels|aanwijzingen)`),
+	foreign("Polish", []string{"zignoruj", "ignoruj", "zapomnij"}, `\b(?:z?ignoruj|zapomnij)\b`+gap+`\b(?:poprzedni|wczesniejsz|wszystki|powyzsz)\w*`+gap+`\b(?:instrukcj|polecen|zasad)`),
+	foreign("Russian", []string{"игнорир", "забуд", "не обращай"}, `(?:игнорир|забуд|не обращай)[^.!?\n]{0,80}?(?:предыдущ|прежн|выше|все|ранее)[^.!?\n]{0,60}?(?:инструкц|указан|команд|правил|задан)`),
+	foreign("Turkish", []string{"yok say", "gormezden gel", "unut", "dikkate alma"}, `\b(?:onceki|yukaridaki|tum|bundan once)\w*`+gap+`\b(?:talimat|komut|yonerge|kural)\w*`+gap+`\b(?:yok say|gormezden gel|unut|dikkate alma)`),
+	foreign("Indonesian", []string{"abaikan", "lupakan"}, `\b(?:abaikan|lupakan)\b`+gap+`\b(?:instruksi|perintah|petunjuk|arahan)\b`+gap+`\b(?:sebelum|di atas|awal)\w*`),
+	foreign("Vietnamese", []string{"bỏ qua", "quen", "quên"}, `(?:bỏ qua|qu[eê]n)[^.!?\n]{0,50}?(?:hướng d|chỉ d|lệnh|chi thi|chỉ thị|yêu cầu|yeu cau)`),
+	foreign("Chinese", []string{"忽略", "忘记", "忘記", "无视", "無視", "不要理会", "忽視"}, `(?:忽略|忘记|忘記|无视|無視|不要理会|忽視)[^。！？\n]{0,16}?(?:之前|以上|先前|上面|前面|所有|此前|以前|系统)[^。！？\n]{0,16}?(?:指示|指令|说明|說明|提示|命令|规则|要求|对话)`),
+	foreign("Japanese", []string{"無視", "忘れて", "忘れろ"}, `(?:以前|前の|上記|これまで|すべて|全て|先の|先ほど|今まで)[^。！？\n]{0,20}?(?:指示|命令|指令|説明|プロンプト|ルール)[^。！？\n]{0,12}?(?:無視|忘れ)`),
+	foreign("Korean", []string{"무시", "잊어", "잊고"}, `(?:이전|앞|위의|모든|기존)[^.!?\n]{0,16}?(?:지시|지침|명령|안내|프롬프트|규칙|설명)[^.!?\n]{0,12}?(?:무시|잊)`),
+	foreign("Hindi", []string{"अनदेखा", "नज", "इग्नोर", "भूल", "उपेक्षा", "ध्यान न"}, `(?:पिछल|पूर्व|पहल|उपरोक्त|सभी)[^।!?\n]{0,60}?(?:निर्देश|आदेश|सूचना|अनुदेश)[^।!?\n]{0,40}?(?:अनदेख|नज|इग्नोर|भूल|उपेक्षा|ध्यान न)|इग्नोर[^।!?\n]{0,20}?(?:निर्देश|आदेश|सूचना)`),
+	foreign("Bengali", []string{"উপেক্ষা", "ভুলে"}, `(?:পূর্ব|আগের|সব|পূর্ববর্তী)[^।!?\n]{0,50}?(?:নির্দেশ|আদেশ)[^।!?\n]{0,40}?(?:উপেক্ষা|ভুলে)`),
+	foreign("Arabic", []string{"تجاهل", "انس"}, `(?:تجاهل|انس)[^.!?؟\n]{0,40}?(?:التعليمات|الأوامر|الاوامر|الإرشادات|التوجيهات)`),
+	foreign("Thai", []string{"ละเว้น", "เพิกเฉย", "ไม่สนใจ", "ลืม"}, `(?:ละเว้น|เพิกเฉย|ไม่สนใจ|ลืม)[^\n]{0,60}?(?:คำสั่ง|คำแนะนำ|คําสั่ง|คําแนะนํา)`),
+}
+
+func foreign(language string, triggers []string, pattern string) rule.Phrase {
+	return rule.Phrase{Kind: "override", Detail: "sets earlier instructions aside, in " + language, Weight: 3, Triggers: triggers, Pattern: pattern}
+}

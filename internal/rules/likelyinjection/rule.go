@@ -1,0 +1,55 @@
+// Package likelyinjection recognises text that reads like an order to the model, by
+// weights that were learnt from attacks and from ordinary texts.
+package likelyinjection
+
+import (
+	_ "embed"
+
+	"gatehouse/internal/rule"
+	"gatehouse/internal/rule/learned"
+)
+
+//go:embed doc.md
+var doc string
+
+// Withheld stands in the place of what was taken out.
+const Withheld = "[content withheld by Gatehouse: likely-injection]"
+
+// Rule is the rule this folder defines.
+var Rule = rule.Rule{
+	ID:       "likely-injection",
+	Title:    "Text that reads like an order to the model (learned)",
+	Severity: rule.High,
+	Surfaces: rule.FromServer,
+	Refs:     []string{"OWASP-MCP06:2025", "OWASP-MCP03:2025", "SAFE-T1102", "SAFE-T1001", "CWE-1427"},
+	Doc:      doc,
+	Detect:   detect,
+}
+
+// forModels are the surfaces on which text is meant for a model. An order is what
+// stands there; which orders are none of the server's business only other rules can say.
+const forModels = rule.Instructions | rule.PromptDefinition | rule.PromptMessages | rule.ClientRequest
+
+// bound is how sure the rule can be on a surface.
+func bound(surface rule.Surface) float64 {
+	if surface&forModels != 0 {
+		return 0.7
+	}
+	return 1
+}
+
+func detect(subject rule.Subject) ([]rule.Match, error) {
+	var matches []rule.Match
+	for _, s := range learned.Find(&subject) {
+		m := rule.Match{Confidence: min(s.Confidence, bound(subject.Surface)), Detail: "reads like an order to the model"}
+		m.Start, m.End = place(&subject, s.From, s.To)
+		if m.Start >= m.End || len(matches) > 0 && m.Start < matches[len(matches)-1].End {
+			continue
+		}
+		if subject.Surface&rule.Definitions == 0 {
+			m.Action, m.Replacement = rule.Redact, Withheld
+		}
+		matches = append(matches, m)
+	}
+	return matches, nil
+}
