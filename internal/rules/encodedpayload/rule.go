@@ -91,7 +91,8 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 			}
 			raw := decode(subject.Text[start:min(end, start+maxLook)])
 			if readable(raw) {
-				add(start, end, certain, "a text that is written in an encoding, in a definition", string(raw))
+				// What it says is judged by the rules that read it decoded.
+				add(start, end, reported, "a text that is written in an encoding, in a definition", string(raw))
 			} else if end-start >= maxLook {
 				add(start, end, reported, "a long run of encoded data, in a definition", "")
 			}
