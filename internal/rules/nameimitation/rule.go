@@ -56,7 +56,9 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 // imitates says what a name imitates. The owner is who runs the server, as far as it
 // is known: a server of GitHub may call itself so.
 func imitates(name string, isName bool, owner string) (float64, string) {
-	parts := strings.FieldsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || r < 0x80 && strings.ContainsRune("_-. /:,;()[]{}<>|`*#\"'\t\n", r) })
+	parts := strings.FieldsFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || r < 0x80 && strings.ContainsRune("_-. /:,;()[]{}<>|`*#\"'\t\n", r)
+	})
 	if slices.ContainsFunc(parts, names.MixesScripts) { // a word of another script beside others is ordinary
 		return certain, "a name with letters of another script, or with some that nobody sees"
 	}
