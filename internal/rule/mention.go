@@ -23,6 +23,9 @@ var aboutAttacks = NewScanner([]string{
 // a sentence that speaks about attacks, as security documentation does. A text
 // that says so of itself can lie, so a mention is worth a report, never silence.
 func Mentioned(text []byte, start, end int) bool {
+	for start < end && strings.IndexByte(" \n\"'([.,:;!?", text[start]) >= 0 {
+		start++ // a wording can begin with the mark before its first word
+	}
 	open := opening(text, start)
 	if open < 0 || !closes(text[open], string(text[end:min(len(text), end+closesWithin)])) {
 		return false

@@ -185,7 +185,10 @@ type Match struct {
 	// Confidence is how likely it is, from 0 to 1, that the match is what its rule
 	// looks for; 0 means the rule's own. How bad that would be is the severity.
 	Confidence float64
-	Detail     string // what was recognised, in words, without repeating a secret
+	// Sum says that the match adds up what other rules report in parts. It is no company
+	// for theirs: nothing counts twice.
+	Sum    bool
+	Detail string // what was recognised, in words, without repeating a secret
 	// Decoded is what the span says once it is decoded, if it was not readable as it
 	// stands; at most MaxDecoded bytes, and never a secret.
 	Decoded     string

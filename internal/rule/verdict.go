@@ -50,7 +50,7 @@ func accompanied(found []Found, places []int, at int) Found {
 	best := map[string]float64{}
 	for n := max(0, at-companyAmong); n < min(len(places), at+companyAmong+1); n++ {
 		other := found[places[n]]
-		if other.Rule == f.Rule || other.Severity < Medium || other.Start-f.End > companyWithin || f.Start-other.End > companyWithin {
+		if other.Rule == f.Rule || other.Sum && !f.Sum || other.Severity < Medium || other.Start-f.End > companyWithin || f.Start-other.End > companyWithin {
 			continue
 		}
 		best[other.Rule] = max(best[other.Rule], other.Confidence)

@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/rules/concealment"
 	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/credentialharvest"
+	"gatehouse/internal/rules/databeacon"
 	"gatehouse/internal/rules/encodedpayload"
 	"gatehouse/internal/rules/exhaustionloop"
 	"gatehouse/internal/rules/fakemarkup"
@@ -20,6 +21,7 @@ import (
 	"gatehouse/internal/rules/memorypoisoning"
 	"gatehouse/internal/rules/nameimitation"
 	"gatehouse/internal/rules/personaldata"
+	"gatehouse/internal/rules/questionabuse"
 	"gatehouse/internal/rules/secretexposed"
 	"gatehouse/internal/rules/toolpoisoning"
 	"gatehouse/internal/rules/toolshadowing"
@@ -35,6 +37,7 @@ func All() []rule.Rule {
 		concealment.Rule,
 		contextflooding.Rule,
 		credentialharvest.Rule,
+		databeacon.Rule,
 		encodedpayload.Rule,
 		exhaustionloop.Rule,
 		fakemarkup.Rule,
@@ -44,6 +47,7 @@ func All() []rule.Rule {
 		memorypoisoning.Rule,
 		nameimitation.Rule,
 		personaldata.Rule,
+		questionabuse.Rule,
 		secretexposed.Rule,
 		toolpoisoning.Rule,
 		toolshadowing.Rule,

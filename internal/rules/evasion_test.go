@@ -107,6 +107,8 @@ type exemption struct {
 // right to raise.
 var goodExemptions = []exemption{
 	{"tool-shadowing", isName, [][]string{otherLetters, insideWords}, "a name in letters that look like others is what the room is about"},
+	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup, severalFields},
+		"an address that nobody can read is what the room is about, and so is a part of a title that is a title of its own"},
 }
 
 // wrong are harmless samples that a rule acts on, which it should not. The aim is none.
@@ -119,6 +121,15 @@ type mistake struct{ rule, room, sample string }
 func wrongOn(id, room, name string) bool { return slices.Contains(wrong, mistake{id, room, name}) }
 
 func isHidden(f finding.Finding) bool { return f.Rule == "hidden-text" }
+
+// isAddress says whether the text holds an address.
+func isAddress(s rule.Subject) bool { return strings.Contains(s.Text, "//") }
+
+// isPartOfQuestion says whether the text has a form of its own in a question to a client:
+// an address, the name, the title or the format of a field.
+func isPartOfQuestion(s rule.Subject) bool {
+	return s.IsKey || slices.Contains([]string{"url", "format", "title"}, s.Key)
+}
 
 func isName(s rule.Subject) bool { return s.Key == "name" }
 
@@ -134,6 +145,10 @@ var exemptions = []exemption{
 		"a control sequence or a tag of which a character is changed is none"},
 	{"tool-shadowing", isName, [][]string{insideWords, encodings, betweenWords, severalFields, markup, {"leetspeak", "combining marks"}},
 		"no client takes it for the name of a tool"},
+	{"data-beacon", isAddress, [][]string{otherLetters, insideWords},
+		"an address with other letters leads nowhere"},
+	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup},
+		"no client takes it for an address, or for the name or the format of a field"},
 }
 
 func applies(list []exemption, id string, s rule.Subject, name string) bool {
@@ -334,7 +349,9 @@ func shown(t *testing.T, inspector *inspect.Inspector, s rule.Subject, tf transf
 		t.Fatal(err)
 	}
 	for _, f := range out.Findings {
-		if f.Severity >= rule.High && (f.Confidence == 0 || f.Confidence >= rule.Hard) {
+		// A room that finds nothing of high severity is measured by its own.
+		r, _ := rules.ByID(f.Rule)
+		if f.Severity >= min(rule.High, r.Severity) && (f.Confidence == 0 || f.Confidence >= rule.Hard) {
 			acting = append(acting, f)
 		}
 	}

@@ -13,7 +13,7 @@ const (
 	// headline is a line that says who speaks.
 	headline = `(?:\[+(?:system|assistant|ai|admin|hidden|developer|operator)(?: (?:system|instructions?|message|override|note|prompt|directive|command|update|alert|notice|assistant|reminder)){0,2}\s?(?:\]|:)|\[note to (?:the )?(?:ai|assistant|llm|model|agent)s?\b|\bsystem (?:override|alert|notice|instructions?|directive|command)\b` + `\S* (?:\S+ ){0,2}?` + `:|-{2,}\s?(?:begin|end|critical)?\s?(?:of )?(?:new )?(?:system|admin) (?:override|message|prompt|instructions?))`
 	// ending pretends that what was asked for ends here.
-	ending = `(?:</(?:user_?(?:message|input|query)?|instructions?|tool_(?:result|response|output)|function_results?|documents?|context|search_results?|data|web_?page|email|untrusted\w*)>|[-=#*\[<( ]{0,6}\bend of (?:the )?(?:tool |search |function |retrieved |untrusted |external |user )?(?:document|output|result|results|response|data|context|e-?mail|page|file|input|content|text)s?\b[-=#*\]>).: ]{0,6})`
+	ending = `(?:</(?:user_?(?:message|input|query)|instructions?|tool_(?:result|response|output)|function_results?|documents?|context|search_results?|data|web_?page|email|untrusted\w*)>|[-=#*\[<( ]{0,6}\bend of (?:the )?(?:tool |search |function |retrieved |untrusted |external |user )?(?:document|output|result|results|response|data|context|e-?mail|page|file|input|content|text)s?\b[-=#*\]>).: ]{0,6})`
 	// called is a call of a tool, as models write it.
 	called = `(?:<(?:tool_call|function_calls?|tool_use|invoke|tool_code)(?: [^<>\n]{0,60})?>|["'](?:function_call|tool_calls?|tool_use)["']\s?:|["']method["']\s?:\s?["']tools/call["'])`
 	// orders is what an order to a model begins with.
@@ -26,7 +26,7 @@ var Marks = []rule.Phrase{
 	{
 		Kind: Markup, Detail: "imitates the markup of a conversation", Weight: 2,
 		Triggers: []string{"<|", "[inst]", "[/inst]", "<<sys", "<system", "</system", "<assistant", "</assistant", "[system", "</instructions", "<secret", "<hidden", "<important", "system override", "system message", "system alert", "system notice", "system instruction", "</user", "<admin", "<tool_call", "<function_call", "begin system", "system]", "<override", "[assistant", "[ai ", "[admin", "<sys", "[[system", "[hidden", "</tool_", "</function_result", "</document", "</context", "<tool_use", "[note to", "hidden instruction", "hidden directive", "secret instruction", "<developer", "_of_turn>", "<operator", "[developer", "[operator"},
-		Pattern: `\b(?:hidden|secret) (?:instruction|directive)s?\b ?[\[:(]|` + token + `|` + frame + `|</(?:user_?(?:message|input|query)?|instructions?|tool_(?:result|response|output)|function_results?|document|context)>|<(?:tool_call|function_calls?|tool_use)>` +
+		Pattern: `\b(?:hidden|secret) (?:instruction|directive)s?\b ?[\[:(]|` + token + `|` + frame + `|</(?:user_?(?:message|input|query)|instructions?|tool_(?:result|response|output)|function_results?|document|context)>|<(?:tool_call|function_calls?|tool_use)>` +
 			`|` + headline + `|(?:^|[.!?\n] ?)(?:end )?system (?:instructions?|override)[ #\n]`,
 	},
 	{

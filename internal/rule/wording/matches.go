@@ -43,7 +43,7 @@ func Room(id string, kinds ...string) func(rule.Subject) ([]rule.Match, error) {
 				own = append(own, said)
 			}
 		}
-		return matches(&subject, id, rule.Join(own)), nil
+		return matches(&subject, id, false, rule.Join(own)), nil
 	}
 }
 
@@ -67,7 +67,7 @@ func Together(subject *rule.Subject, id string, own *rule.Phrases) []rule.Match 
 		}
 		evidence = append(evidence, e)
 	}
-	return matches(subject, id, evidence)
+	return matches(subject, id, true, evidence)
 }
 
 // leastTogether is the weight from which Together reports what is not enough. Less, such
@@ -83,7 +83,8 @@ func withoutRooms(e rule.Evidence) (weight int) {
 	return weight
 }
 
-func matches(subject *rule.Subject, id string, evidence []rule.Evidence) []rule.Match {
+// matches are those of evidence; sum says that the rule adds up kinds of others, too.
+func matches(subject *rule.Subject, id string, sum bool, evidence []rule.Evidence) []rule.Match {
 	var sure, unsure []rule.Match
 	folded := subject.Folded()
 	for _, e := range evidence {
@@ -92,7 +93,10 @@ func matches(subject *rule.Subject, id string, evidence []rule.Evidence) []rule.
 		if rule.Mentioned(folded.Text, e.Start, e.End) {
 			m.Confidence, m.Detail = min(m.Confidence, quoted), "quotes an attack: "+m.Detail
 		}
-		propose(&m, subject.Surface, id)
+		for kind := range e.Kinds {
+			m.Sum = m.Sum || sum && rooms[kind]
+		}
+		Withhold(&m, subject.Surface, id)
 		if m.Confidence < rule.Hard {
 			unsure = append(unsure, m)
 			continue
@@ -105,8 +109,9 @@ func matches(subject *rule.Subject, id string, evidence []rule.Evidence) []rule.
 	return append(merge(sure), unsure...)
 }
 
-// propose says what to do about a match: in definitions nothing is rewritten.
-func propose(m *rule.Match, surface rule.Surface, id string) {
+// Withhold makes the match propose that its span goes, on surfaces where anything is
+// rewritten: in definitions nothing is.
+func Withhold(m *rule.Match, surface rule.Surface, id string) {
 	if surface&rule.Definitions == 0 {
 		m.Action, m.Replacement = rule.Redact, Withheld(id)
 	}

@@ -29,13 +29,17 @@ const (
 	secretRussia = `(?:парол|ключ api|api-ключ|api ключ|закрыт\S+ ключ|приватн\S+ ключ|секретн\S+ ключ|сид-фраз|seed-фраз|код из смс|код подтверждения|одноразов\S+ код|учетн\S+ данн|учётн\S+ данн)`
 )
 
+// SecretNames are the names of credentials, in the languages that the phrases know, as a
+// regular expression over folded text.
+const SecretNames = `(?:\b(?:` + secret + `|` + strong + `|` + secretGerman + `|` + secretFrench + `|` + secretSpain + `)\b|` + secretChina + `|` + secretRussia + `)`
+
 // Harvesting are the ways to get hold of credentials. Documentation says where to put
 // one's own ("set OPENAI_API_KEY"), never to read them and hand them on.
 var Harvesting = []rule.Phrase{
 	{
 		Kind: Secrets, Detail: "names files that hold credentials", Weight: 2,
 		Triggers: []string{"~/.", "id_rsa", "id_ed25519", "id_ecdsa", ".ssh", ".aws/", ".env", "/etc/passwd", "/etc/shadow", ".netrc", ".npmrc", ".kube/config", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "seed phrase"},
-		Pattern:  `\b(?:reads?|access|call|fetch|get|retriev\w*|cat|cop\w+|send|includ\w*|append|pass|attach|upload|return|contents? of|provide|put|reveal|extract|collect|dump|steal|forward|print|output|scan)\b` + Across(11) + sensitive,
+		Pattern:  `\b(?:read|access|call|fetch|get|retriev\w*|cat|cop\w+|send|includ\w*|append|pass|attach|upload|return|contents? of|provide|put|reveal|extract|collect|dump|steal|forward|print|output|scan)\b` + Across(11) + sensitive,
 		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+|` + told,
 	},
 	{
@@ -80,9 +84,9 @@ var Harvesting = []rule.Phrase{
 	},
 	{
 		Kind: Secrets, Detail: "asks to be given a secret", Weight: 2,
-		Triggers: []string{"send me", "send us", "give me", "give us", "tell me", "tell us", "show me", "hand over", "message me", "dm me", "post your", "paste your"},
+		Triggers: []string{"send me", "send us", "give me", "give us", "tell me", "tell us", "show me", "hand over", "message me", "dm me"},
 		Needs:    []string{"passw", "passcode", "passphrase", "credential", "api key", "api-key", "api_key", "apikey", "token", "secret key", "private key", "client secret", "ssh key"},
-		Pattern:  `\b(?:(?:send|give|tell|show|message|dm) (?:me|us)|hand over|(?:post|paste))\b` + Within(3) + `\b(?:your|the user's|user's|all|every|any|stored|saved|current|full)\b` + Within(4) + `\b` + secret + `\b`,
+		Pattern:  `\b(?:(?:send|give|tell|show|message|dm) (?:me|us)|hand over)\b` + Within(3) + `\b(?:your|the user's|user's|all|every|any|stored|saved|current|full)\b` + Within(4) + `\b` + secret + `\b`,
 		Unless:   notSaid,
 	},
 	{

@@ -34,7 +34,7 @@ const (
 	sending   = `(?:sen[dt]|forward|e-?mail|mail|post|upload|transmit|exfiltrate|submit|share|leak|copy|bcc|deliver|relay|report|curl|fetch)(?:s|ed|ing)?`
 	fetching  = `(?:retriev|fetch|access|list|search|obtain|look up|gather|collect|extract|dump)\w{0,4}`
 	taking    = `(?:retriev|fetch|access|get|list|find|search|obtain|look up|gather|collect|extract|read|grab|view|check|download|export|copy|scan|dump)\w{0,4}`
-	sensitive = `(?:~/\.[a-z]|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.ssh\b|\.aws/|(?:^|[\s"'/(])\.env\b|/etc/(?:passwd|shadow)|\.netrc\b|\.npmrc\b|\.kube/config|mcp\.json|claude_desktop_config|keychain\b|wallet\.dat|seed phrase)`
+	sensitive = `(?:~/\.[a-z]|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.ssh\b|\.aws/|\.env\b|/etc/(?:passwd|shadow)|\.netrc\b|\.npmrc\b|\.kube/config|mcp\.json|claude_desktop_config|keychain\b|wallet\.dat|seed phrase)`
 	model     = `(?:ai|llm|language model|chatgpt|gpt(?:-?\d\w*)?|claude|gemini|copilot|chatbot|artificial intelligence)`
 )
 

@@ -1,0 +1,9 @@
+package databeacon
+
+import (
+	"testing"
+
+	"gatehouse/internal/rule/ruletest"
+)
+
+func TestRule(t *testing.T) { ruletest.Run(t, Rule) }
