@@ -26,8 +26,7 @@ const (
 
 // address is one in a text.
 type address struct {
-	start, end int // in the text
-	use        use
+	start, end int    // in the text
 	host       string // lower case, without port and user
 	rest       string // from the slash, question mark or number sign on
 	blanks     []blank
@@ -44,7 +43,7 @@ func parse(text string, start, end int) address {
 	if i := strings.LastIndex(text[start:end], "//"); i > 0 && text[start] != 'h' && text[start] != 'H' {
 		start += i
 	}
-	a := address{start: start, use: useOf(text, start)}
+	a := address{start: start}
 	i := end
 	limit := min(len(text), start+maxAddress)
 	query := false
@@ -114,6 +113,7 @@ func (a *address) words() {
 	if !found {
 		return
 	}
+	query, _, _ = strings.Cut(query, "#")
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		switch {
@@ -133,9 +133,9 @@ func (a *address) words() {
 // or sends a form to.
 var loads = []string{"<img", "<image", "<iframe", "<frame", "<script", "<link", "<object", "<embed", "<video", "<audio", "<source", "<track", "<form", "<input", "<button", "<body", "<meta", "<picture", "<svg", "<use"}
 
-// useOf looks at what stands before an address.
-func useOf(text string, start int) use {
-	before := strings.ToLower(text[max(0, start-maxBefore):start])
+// use looks at what stands before an address.
+func (a *address) use(text string) use {
+	before := strings.ToLower(text[max(0, a.start-maxBefore):a.start])
 	trimmed := strings.TrimRight(before, " \"'<")
 	if strings.HasSuffix(trimmed, "url(") {
 		return loaded
