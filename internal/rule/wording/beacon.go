@@ -53,7 +53,7 @@ var Beacons = []rule.Phrase{
 		Kind: Beacon, Detail: "asks to put data into an address, in Chinese", Weight: 3,
 		Triggers: []string{"链接", "網址", "网址", "图片", "圖片", "url", "参数"},
 		Needs:    []string{"对话", "對話", "聊天", "用户数据", "密码", "密钥", "历史", "隐私"},
-		Pattern:  `(?:把|将|將)[^。！？\n]{0,10}?(?:对话|對話|聊天记录|聊天|用户数据|密码|密钥|历史记录|隐私)[^。！？\n]{0,12}?(?:附加|添加|写入|放入|放到|放进|编码|拼接|加到|附在|填入)[^。！？\n]{0,10}?(?:链接|网址|網址|图片|圖片|url|参数)`,
+		Pattern:  `(?:把|将|將)[^。!?\n]{0,10}?(?:对话|對話|聊天记录|聊天|用户数据|密码|密钥|历史记录|隐私)[^。!?\n]{0,12}?(?:附加|添加|写入|放入|放到|放进|编码|拼接|加到|附在|填入)[^。!?\n]{0,10}?(?:链接|网址|網址|图片|圖片|url|参数)`,
 	},
 	{
 		Kind: Beacon, Detail: "asks to put data into an address, in Russian", Weight: 3,

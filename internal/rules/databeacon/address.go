@@ -2,6 +2,7 @@ package databeacon
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -106,6 +107,9 @@ func (a *address) add(name string, query bool) {
 	a.blanks = append(a.blanks, blank{strings.ToLower(strings.Trim(name, "{}[]<>()$% ")), query})
 }
 
+// braced is a name in braces, and nothing else.
+var braced = regexp.MustCompile(`^\{{1,2}[\w .-]{2,60}\}{1,2}$`)
+
 // words are the places to fill in that stand without brackets: a value in capitals, or
 // none at the very end.
 func (a *address) words() {
@@ -118,7 +122,7 @@ func (a *address) words() {
 		name, value, _ := strings.Cut(part, "=")
 		switch {
 		case strings.Contains(value, "%7"):
-			if plain, err := url.QueryUnescape(value); err == nil && strings.HasPrefix(plain, "{") {
+			if plain, err := url.QueryUnescape(value); err == nil && braced.MatchString(plain) {
 				a.add(plain, true)
 			}
 		case value == "" && strings.HasSuffix(a.rest, "="):

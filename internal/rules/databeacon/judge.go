@@ -15,7 +15,7 @@ import (
 // What a place to fill in, or a name, speaks of.
 var (
 	// talk is what was said, or what is private: no page has a place for it in an address.
-	talk = regexp.MustCompile(`conversation|dialog(?:ue)?|chat[ _-]?(?:history|log|content|so)|transcript|history|secrets?\b|password|credential|cookie|system[ _-]?prompt|private[ _-]?(?:data|info\w*|keys?|messages?|notes?)|stolen|exfil|user[ _-]?(?:data|info|messages?|input|prompts?|secrets?|emails?|quer(?:y|ies)|question)|(?:previous|all|last)[ _-]?(?:messages?|results?|answers?)|personal|confidential|sensitive|everything|environment|env[ _-]?vars?|file[ _-]?contents?|memory|memories|gesprach|verlauf|对话|聊天|переписк|диалог`)
+	talk = regexp.MustCompile(`conversation|dialog(?:ue)?|chat[ _-]?(?:history|log|content|so)|transcript|history|secrets?\b|password|credential|cookie|system[ _-]?prompt|private[ _-]?(?:data|info\w*|keys?|messages?|notes?)|stolen|exfil|user[ _-]?(?:data|info|messages?|input|prompts?|secrets?|emails?|quer(?:y|ies)|question)|(?:previous|all|last)[ _-]?(?:messages?|results?|answers?)|personal|confidential|sensitive|environment|env[ _-]?vars?|file[ _-]?contents?|memory|memories|gesprach|verlauf|对话|聊天|переписк|диалог`)
 	// plain is what may be data and may be anything.
 	plain = regexp.MustCompile(`\b(?:data|info|information|contents?|text|messages?|summary|answer|response|output|results?|prompt|context|api[ _-]?key|token|body|payload|encoded|base64|b64|leak|dump)\b|_data\b|data_`)
 	// own is a place for the reader's own.
