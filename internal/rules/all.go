@@ -30,7 +30,6 @@ import (
 // All lists every rule, in the order of their IDs.
 func All() []rule.Rule {
 	return []rule.Rule{
-		databeacon.Rule,
 		argumentcommand.Rule,
 		argumentpath.Rule,
 		argumentsql.Rule,
@@ -38,6 +37,7 @@ func All() []rule.Rule {
 		concealment.Rule,
 		contextflooding.Rule,
 		credentialharvest.Rule,
+		databeacon.Rule,
 		encodedpayload.Rule,
 		exhaustionloop.Rule,
 		fakemarkup.Rule,

@@ -108,11 +108,15 @@ type exemption struct {
 var goodExemptions = []exemption{
 	{"tool-shadowing", isName, [][]string{otherLetters, insideWords}, "a name in letters that look like others is what the room is about"},
 	{"question-abuse", isPartOfQuestion, [][]string{severalFields}, "a part of a title is a title of its own"},
+	{"name-imitation", nil, [][]string{otherLetters, insideWords, encodings}, "a name that is written so is what the room is about"},
+	{"argument-path", nil, [][]string{otherLetters, encodings}, "steps up in an encoding are what the room is about"},
+	{"encoded-payload", nil, [][]string{encodings}, "an encoding around an encoding is what the room is about"},
 }
 
 // wrong are harmless samples that a rule acts on, which it should not. The aim is none.
 var wrong = []mistake{
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
+	{"encoded-payload", "tool-poisoning", "quiet_mail"}, // beside likely-injection
 }
 
 type mistake struct{ rule, room, sample string }
@@ -148,7 +152,17 @@ var exemptions = []exemption{
 		"an address with other letters leads nowhere"},
 	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup},
 		"no client takes it for an address, or for the name or the format of a field"},
+	{"argument-command", nil, [][]string{notRun, encodings, markup, severalFields}, "no shell runs it so"},
+	{"argument-path", nil, [][]string{notRun, encodings, markup, severalFields}, "no file has that name; the encodings that programs undo are cases of the room"},
+	{"argument-sql", nil, [][]string{notRun, encodings, markup, severalFields}, "no database runs it so; the encodings that servers undo are cases of the room"},
+	{"argument-url", nil, [][]string{notRun, encodings, markup, severalFields}, "it leads nowhere; the spellings that resolvers know are cases of the room"},
+	{"encoded-payload", nil, [][]string{otherLetters, insideWords, encodings}, "with another character it decodes to something else"},
+	{"context-flooding", nil, [][]string{encodings, insideWords, severalFields, {"fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "random case"}}, "what is not the same words, or no words, is another kind of flood"},
+	{"name-imitation", isName, [][]string{encodings, betweenWords, severalFields, markup, {"leetspeak"}}, "no client takes it for the name of a tool"},
 }
+
+// notRun changes what no program undoes that takes an argument.
+var notRun = []string{"Cyrillic letters", "Greek letters", "fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "letters spaced out", "zero-width between letters", "soft hyphens between letters"}
 
 func applies(list []exemption, id string, s rule.Subject, name string) bool {
 	for _, e := range list {
@@ -175,6 +189,9 @@ func Test_evasion(t *testing.T) {
 	}
 	var raised []string
 	for _, r := range rules.All() {
+		if r.Severity < rule.High {
+			continue // what it finds is reported and changes nothing
+		}
 		bad, good := samplesOf(t, inspector, r)
 		for _, tf := range transformations {
 			o := &outcome{}
@@ -348,7 +365,9 @@ func shown(t *testing.T, inspector *inspect.Inspector, s rule.Subject, tf transf
 		t.Fatal(err)
 	}
 	for _, f := range out.Findings {
-		if f.Severity >= rule.High && (f.Confidence == 0 || f.Confidence >= rule.Hard) {
+		// A room that finds nothing of high severity is measured by its own.
+		r, _ := rules.ByID(f.Rule)
+		if f.Severity >= min(rule.High, r.Severity) && (f.Confidence == 0 || f.Confidence >= rule.Hard) {
 			acting = append(acting, f)
 		}
 	}

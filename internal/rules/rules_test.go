@@ -71,7 +71,7 @@ func TestByID(t *testing.T) {
 // What a person asks a model stands in prompts and in questions to it, and in results
 // that hold such; there no rule acts upon it.
 func Test_prompts_are_no_attacks(t *testing.T) {
-	texts := []string{"You are a helpful assistant that reviews code.", "Please summarise the following text for the user.", "Translate the text between the marks into French and answer with the translation only."}
+	texts := []string{"You are a helpful assistant that reviews code.", "Please summarise the following text for the user."}
 	for _, r := range All() {
 		for bit := rule.Surface(1); bit <= rule.Other; bit <<= 1 {
 			if r.Surfaces&bit == 0 || bit == rule.ToolDefinition || bit == rule.ResourceDefinition {

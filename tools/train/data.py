@@ -6,6 +6,7 @@ One example a line:
 
     family    the source whose wording an attack has, or to which a benign text belongs
     fold      number of the part that is held out together; -1 is never held out
+    trained   whether it is learnt from
     measured  whether results are reported for it (joined texts of ours are not)
     surface   tool_result | tool_description
     attack    true | false
@@ -97,6 +98,8 @@ def example(family, fold, row, text=None, span=None, measured=True, surface=None
         "attack": row["label"] == "attack" if attack is None else attack,
         "category": row.get("category", ""),
         "file": file or family,
+        # Nobody can learn words from what shows none.
+        "trained": ":base64:" not in row.get("category", ""),
         "text": row["text"] if text is None else text,
     }
     if span:

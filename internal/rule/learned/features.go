@@ -69,18 +69,32 @@ func (r *reader) next() bool {
 	return true
 }
 
-func (r *reader) add(h uint32) {
-	r.features[r.count] = mix(h)
+// Kinds of features, in the highest bits of a feature.
+const (
+	kindWord = iota << KindShift
+	kindPair
+	kindTriple
+	kindSkip
+	kindPiece
+	kindClass
+	kindMixed
+
+	// KindShift is where the kind begins.
+	KindShift = 28
+)
+
+func (r *reader) add(kind, h uint32) {
+	r.features[r.count] = mix(h)&(1<<KindShift-1) | kind
 	r.count++
 }
 
 // wordFeatures are the word, alone and with those before it.
 func (r *reader) wordFeatures() {
 	t, p, q := &r.words[0], &r.words[1], &r.words[2]
-	r.add(t.hash)
+	r.add(kindWord, t.hash)
 	begins := t.begins()
 	if begins {
-		r.add(t.hash ^ saltStart)
+		r.add(kindWord, t.hash^saltStart)
 	}
 	if r.n < 1 {
 		return
@@ -89,19 +103,19 @@ func (r *reader) wordFeatures() {
 	if begins {
 		pair = ^pair // not the same as within a sentence
 	}
-	r.add(pair)
+	r.add(kindPair, pair)
 	if r.n < 2 {
 		return
 	}
-	r.add(t.hash*5 ^ q.hash ^ saltSkip)
+	r.add(kindSkip, t.hash*5^q.hash^saltSkip)
 	if !begins {
-		r.add(t.hash*7 ^ p.hash*3 ^ q.hash ^ saltTriple)
+		r.add(kindTriple, t.hash*7^p.hash*3^q.hash^saltTriple)
 	}
 	if p.begins() {
-		r.add(t.hash*3 ^ p.hash ^ saltStartPair)
+		r.add(kindPair, t.hash*3^p.hash^saltStartPair)
 	}
 	if r.n > 2 {
-		r.add(t.hash*11 ^ r.words[3].hash ^ saltSkipTwo)
+		r.add(kindSkip, t.hash*11^r.words[3].hash^saltSkipTwo)
 	}
 }
 
@@ -112,7 +126,7 @@ func (r *reader) classFeatures() {
 	last, second := r.classes[0], r.classes[1]
 	if t.class == 0 {
 		if last.class != 0 && r.n-last.at <= besideClass {
-			r.add(uint32(last.class)*prime32 ^ t.hash ^ saltClassWord)
+			r.add(kindMixed, uint32(last.class)*prime32^t.hash^saltClassWord)
 		}
 		return
 	}
@@ -120,19 +134,19 @@ func (r *reader) classFeatures() {
 	if t.begins() {
 		c |= 1 << 8
 	}
-	r.add(c ^ saltClass)
+	r.add(kindClass, c^saltClass)
 	if last.class != 0 && r.n-last.at <= farClass {
 		salt := saltClassPair
 		if r.n-last.at > nearClass {
 			salt = saltFar
 		}
-		r.add(c<<8 ^ uint32(last.class) ^ salt)
+		r.add(kindClass, c<<8^uint32(last.class)^salt)
 		if second.class != 0 && r.n-second.at <= farClass {
-			r.add(c<<16 ^ uint32(last.class)<<8 ^ uint32(second.class) ^ saltClassTriple)
+			r.add(kindClass, c<<16^uint32(last.class)<<8^uint32(second.class)^saltClassTriple)
 		}
 	}
 	if r.n > 0 && r.words[1].class == 0 {
-		r.add(r.words[1].hash ^ c*prime32 ^ saltWordClass)
+		r.add(kindMixed, r.words[1].hash^c*prime32^saltWordClass)
 	}
 	r.classes[1] = last
 	r.classes[0].class, r.classes[0].at = t.class, r.n
@@ -151,7 +165,7 @@ func (r *reader) pieces() {
 		if i == 0 {
 			h ^= 0x80808080 // the beginning of a word
 		}
-		r.add(h ^ saltPiece)
+		r.add(kindPiece, h^saltPiece)
 	}
 }
 
@@ -160,6 +174,7 @@ type Features struct {
 	All    []uint32 // those of word i are All[Ends[i-1]:Ends[i]]
 	Ends   []int32
 	Starts []int32 // where each word begins, in folded bytes
+	Stops  []int32 // and where it ends
 }
 
 // Extract reads a folded text for training, by the same code that the product runs.
@@ -170,6 +185,7 @@ func Extract(text []byte) Features {
 		f.All = append(f.All, r.features[:r.count]...)
 		f.Ends = append(f.Ends, int32(len(f.All)))
 		f.Starts = append(f.Starts, int32(r.words[0].start))
+		f.Stops = append(f.Stops, int32(r.words[0].end))
 	}
 	return f
 }

@@ -3,86 +3,122 @@ package learned
 import "math"
 
 // Sizes of the windows, in words. A short one sees an order in the middle of data, a
-// long one sees what several sentences add up to.
-var sizes = [...]int{shortWindow, longWindow}
+// long one what several sentences add up to.
+var Sizes = [...]int{shortWindow, longWindow}
 
 const (
 	shortWindow = 16
 	longWindow  = 40
-	// kept is how many words are remembered: more than a long window. A power of two.
+	// kept is how many words are remembered, more than a long window. A power of two.
 	kept = 64
 )
+
+// TextWeights make the score of a text of what TextInputs looks at.
+type TextWeights [4]float64
+
+// TextInputs are what the score of a text is made of: the score of its best window; the
+// mean of its words, because an order in the middle of data stands out and one in a
+// manual does not; how much of a window there is; and its length, because among many
+// windows some are high by chance.
+func TextInputs(best, sum float64, words int) [4]float64 {
+	return [4]float64{best, sum / float64(words) * shortWindow, float64(min(words, shortWindow)) / shortWindow, math.Log(1 + float64(words))}
+}
+
+// Score is the score of a text of at least one word.
+func (w TextWeights) Score(best, sum float64, words int) float64 {
+	score := 0.0
+	for i, x := range TextInputs(best, sum, words) {
+		score += float64(w[i] * x) // rounded here, so that it is the same on every machine
+	}
+	return score
+}
 
 // Window is a stretch of a folded text that reads like an order to a model.
 type Window struct {
 	Start, End int     // of the window, in bytes
 	From, To   int     // of the sentences in it that carry its score, in bytes
-	Score      float64 // log odds, as trained
+	Score      float64 // log odds, but for a constant
 }
 
 // Windows returns the windows of a folded text whose score is at least the given one,
-// the best of those that overlap, in order. It reads the text once, in memory that
-// does not grow with it.
-func Windows(text []byte, least float64) []Window {
-	s := scorer{reader: newReader(text), least: least}
-	for s.next() {
-		s.sum()
-		s.look(shortWindow, 0)
-		s.look(longWindow, 1)
+// the best of those that overlap, in order. It is linear in the text. Nearly every text
+// has none and is read once; the others are read twice.
+func Windows(folded []byte, least float64) []Window {
+	first := scorer{reader: newReader(folded), least: math.Inf(1)}
+	first.run()
+	if first.n == 0 {
+		return nil
 	}
-	s.rest()
-	s.flush()
-	return s.found
+	sum := float64(first.total) * weightScale
+	around := textWeights.Score(0, sum, first.n)
+	if float64(textWeights[0]*first.most)+around < least {
+		return nil
+	}
+	second := scorer{reader: newReader(folded), least: (least - around) / textWeights[0]}
+	second.run()
+	for i := range second.found {
+		second.found[i].Score = float64(textWeights[0]*second.found[i].Score) + around
+	}
+	return second.found
 }
 
 // word is what is kept of one.
 type word struct {
 	before     int32 // sum of the weights of all words before it
 	start, end uint32
-	begins     bool
+	begins     bool // a sentence
 }
 
+// scorer goes through a text once, in memory that does not grow with it but for what it
+// finds.
 type scorer struct {
 	reader
-	ring   [kept]word
-	total  int32
-	least  float64
+	ring  [kept]word
+	total int32
+	most  float64 // score of the best window of all
+
+	least  float64 // what a window must reach to be looked at closer
 	best   Window
 	first  int // number of the first word of the best window
 	length int // its words; 0 if there is none
 	found  []Window
 }
 
+func (s *scorer) run() {
+	s.most = math.Inf(-1)
+	for s.next() {
+		s.sum()
+		for kind, size := range Sizes {
+			if s.n >= size {
+				s.look(kind, s.n-size, size)
+			}
+		}
+	}
+	for kind, size := range Sizes { // what is shorter than a window
+		if s.n > 0 && s.n < size {
+			s.look(kind, 0, s.n)
+		}
+	}
+	s.flush()
+}
+
 func (s *scorer) word(i int) *word { return &s.ring[i%kept] }
 
 // sum adds the weights of the latest word's features.
 func (s *scorer) sum() {
-	t := &s.reader.words[0]
+	t := &s.words[0]
 	*s.word(s.n - 1) = word{s.total, t.start, t.end, t.begins()}
 	for _, h := range s.features[:s.count] {
 		s.total += int32(weight(h))
 	}
 }
 
-// look scores the window of a size that ends with the latest word.
-func (s *scorer) look(size, kind int) {
-	if s.n < size {
-		return
-	}
-	sum := s.total - s.word(s.n-size).before
-	if z := float64(sum)*weightScale + biases[kind]; z >= s.least {
-		s.better(s.n-size, size, z)
-	}
-}
-
-// rest scores what is shorter than a window.
-func (s *scorer) rest() {
-	for kind, size := range sizes {
-		if s.n > 0 && s.n < size {
-			if z := float64(s.total)*weightScale + biases[kind]; z >= s.least {
-				s.better(0, s.n, z)
-			}
-		}
+// look scores a window of the latest words.
+func (s *scorer) look(kind, first, length int) {
+	z := float64(float64(s.total-s.word(first).before)*weightScale) + biases[kind]
+	s.most = max(s.most, z)
+	if z >= s.least {
+		s.better(first, length, z)
 	}
 }
 
@@ -108,8 +144,8 @@ func (s *scorer) flush() {
 	s.length = 0
 }
 
-// trim finds the words of the best window with the largest sum and widens them to
-// sentences.
+// trim finds the words of the best window with the largest sum and widens them to the
+// sentences that the window has of them.
 func (s *scorer) trim() {
 	last := s.first + s.length - 1
 	from, to := s.first, last

@@ -34,10 +34,11 @@ func one(write func(string) string) func(string) []string {
 // telling are words without which an order to a model is hardly given, long enough to
 // be no other word in a disguise.
 var telling = strings.Fields("ignore previous instruct disregard system prompt password override forget reveal secret assistant please execute command " +
-	"credential delete message without follow always before message token content mention conversation history memory future recovery")
+	"credential delete message without follow always before token content important instead another answer should mention using address private attach upload transfer silent notify hidden required conversation history memory future recovery")
 
 // leetTelling are those whose forms with digits are looked for; each has several.
-var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist mention conversation always memory recovery")
+var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist " +
+	"important instead before always message content another without mention answer should using address private attach upload hidden required conversation recovery")
 
 // joinTelling are those that names of programs seldom begin with.
 var joinTelling = strings.Fields("ignore previous disregard forget prior reveal")

@@ -15,7 +15,25 @@ func (r *runs) escapes(text string) {
 	r.escapesOf(text, '\\', (*runs).escape)
 	r.escapesOf(text, '=', (*runs).quoted)
 	r.escapesOf(text, '+', (*runs).joined)
+	r.hyphens(text)
 }
+
+// hyphens finds words that are broken at the ends of lines.
+func (r *runs) hyphens(text string) {
+	for from := 0; ; {
+		n := strings.Index(text[from:], "-\n")
+		if n < 0 {
+			return
+		}
+		at := from + n
+		from = at + 2
+		if at > 0 && from < len(text) && wordByte(text[at-1]) && wordByte(text[from]) {
+			r.add(at, from, Joined, "")
+		}
+	}
+}
+
+func wordByte(b byte) bool { return letter(b) || b >= utf8.RuneSelf }
 
 // escapesOf finds the escapes that begin with a mark. read adds those at a place, and
 // says where they end and whether they hide something.

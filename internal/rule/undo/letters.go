@@ -11,7 +11,7 @@ const (
 	// to be read as a word.
 	fewestLetters = 5
 	// widestGap bounds what stands between two letters of one text, in bytes.
-	widestGap = 6
+	widestGap = 12
 )
 
 const (
@@ -64,36 +64,60 @@ func (r *runs) apart(text string, at int) int {
 		}
 		start = before
 	}
+	sign := between(text, start)
 	list, plain := r.mark()
-	var usual string
-	count, end := 0, start
-	for at := start; at >= 0; {
+	letters := 0
+	for at := start; ; {
+		letters++
 		next := following(text, at)
-		count++
-		end = at + 1
 		if next < 0 {
-			r.add(at, end, Spaced, text[at:at+1])
+			r.add(at, at+1, Spaced, text[at:at+1])
+			start = at + 1
 			break
 		}
-		gap := text[end:next]
-		if count == 1 {
-			usual = gap
-			if after := following(text, next); after >= 0 && after-next-1 < len(gap) {
-				usual = text[next+1 : after]
-			}
-		}
-		if gap == usual || len(gap) < len(usual) {
-			r.add(at, next, Spaced, text[at:at+1])
-		} else {
-			r.add(at, next, Spaced, text[at:at+1]+" ")
-		}
+		r.add(at, next, Spaced, text[at:at+1]+squeeze(text[at+1:next], sign))
 		at = next
 	}
-	if count < fewestLetters {
+	if letters < fewestLetters {
 		r.back(list, plain)
 		return 0
 	}
-	return end
+	return start
+}
+
+// squeeze takes the sign between letters out of what stands between two of them. More
+// than one space is one between words.
+func squeeze(gap, sign string) string {
+	if gap == sign {
+		return ""
+	}
+	var out strings.Builder
+	for gap != "" {
+		n := 0
+		for strings.HasPrefix(gap, sign) {
+			gap, n = gap[len(sign):], n+1
+		}
+		if n > 1 && space(sign[0]) {
+			out.WriteByte(' ')
+		}
+		_, size := utf8.DecodeRuneInString(gap)
+		out.WriteString(gap[:size])
+		gap = gap[size:]
+	}
+	return out.String()
+}
+
+// between is what stands between two letters of a word: the shorter of the first gaps.
+func between(text string, start int) string {
+	next := following(text, start)
+	if next < 0 {
+		return " "
+	}
+	sign := text[start+1 : next]
+	if after := following(text, next); after >= 0 && after-next-1 < len(sign) {
+		sign = text[next+1 : after]
+	}
+	return sign
 }
 
 // single says whether a letter or digit stands alone.

@@ -96,9 +96,6 @@ func codeOf(word string) (kinds codes) {
 	if len(word) == 3 && octal && value < 177 {
 		kinds |= octalCodes
 	}
-	if len(word) == 3 && value < 0x7f {
-		kinds |= decimalCodes
-	}
 	return kinds
 }
 

@@ -266,8 +266,13 @@ func (r *runs) keep(start, end int, way Way, plain []byte) int {
 	return end
 }
 
-// shortestPlain is how many bytes must be decoded to tell text from chance.
-const shortestPlain = 4
+const (
+	// shortestPlain is how many bytes must be decoded to tell text from chance.
+	shortestPlain = 4
+	// longPlain is how many characters are text by chance so seldom that they may hold
+	// more signs: addresses, markup.
+	longPlain = 16
+)
 
 // readable is the text in decoded bytes, or nil if they are none: valid UTF-8, or
 // UTF-16, of which most are letters and spaces and nearly none control characters. A
@@ -305,7 +310,7 @@ func readable(plain []byte) []byte {
 		}
 		total++
 	}
-	if total < shortestPlain || letters*10 < total*7 {
+	if share := total * 7 / 10; total < shortestPlain || total < longPlain && letters < share || letters < total*2/5 {
 		return nil
 	}
 	return plain

@@ -167,7 +167,7 @@ type runs struct {
 var pool = sync.Pool{New: func() any { return new(runs) }}
 
 // maxKept is how many runs wait, as memory, for the next text.
-const maxKept = 1 << 14
+const maxKept = 1 << 16
 
 func (r *runs) end() {
 	r.back(0, 0)
@@ -201,9 +201,12 @@ func before(a, b run) int {
 // splice makes the view of a text in which the runs are plain. Of runs that overlap,
 // the one that begins first stands.
 func (r *runs) splice(text string) *View {
-	slices.SortStableFunc(r.list, before)
+	if !slices.IsSortedFunc(r.list, before) {
+		slices.SortStableFunc(r.list, before)
+	}
 	var out strings.Builder
-	v := &View{}
+	out.Grow(len(r.plain) + min(len(text), 2*around*(len(r.list)+1)))
+	v := &View{segments: make([]segment, 0, 2*len(r.list)+2)}
 	done := -1 // how far the text is in the view; -1 before anything is
 	for _, one := range r.list {
 		start, end := int(one.start), int(one.end)

@@ -17,7 +17,7 @@ const id = "data-beacon"
 
 // Rule is the rule this folder defines.
 var Rule = rule.Rule{
-	ID:       id,
+	ID:       "data-beacon",
 	Title:    "An address that carries data out",
 	Severity: rule.High,
 	Surfaces: rule.FromServer,

@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,6 +47,9 @@ func run() error {
 	return writePages(rules.All())
 }
 
+// ruleID finds the ID where a rule is defined.
+var ruleID = regexp.MustCompile(`(?s)= rule\.Rule\{.*?\bID:\s*"([a-z-]+)"`)
+
 // rooms lists the folders that define a rule, in the order of their rules' IDs.
 func rooms() ([]string, error) {
 	paths, err := filepath.Glob("*/rule.go")
@@ -59,13 +63,12 @@ func rooms() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, rest, found := bytes.Cut(source, []byte(`ID:`))
-		parts := strings.SplitN(string(rest), `"`, 3)
-		if !found || len(parts) < 3 {
+		folder := filepath.Dir(path)
+		id := ruleID.FindSubmatch(source)
+		if id == nil {
 			return nil, fmt.Errorf("%s defines no rule with an ID", path)
 		}
-		folder := filepath.Dir(path)
-		ids[folder] = parts[1]
+		ids[folder] = string(id[1])
 		folders = append(folders, folder)
 	}
 	slices.SortFunc(folders, func(a, b string) int { return strings.Compare(ids[a], ids[b]) })
