@@ -81,6 +81,10 @@ eval: build ## measure the rules on their own examples and, where it is, on $(CO
 		bin/gatehouse rules eval --corpus "$$folder/examples.jsonl" --min-recall 1 --max-false-positive-rate 0
 	@if [ -d $(CORPORA) ]; then echo && bin/gatehouse rules eval --corpus $(CORPORA); fi
 
+.PHONY: train
+train: ## train the learned classifier's first tier on $(CORPORA) and tools/train/data
+	PYTHON=$(PYTHON) tools/train/train.sh $(CORPORA)
+
 .PHONY: chaos
 chaos: tools ## kill a thousand servers under load, and open and end a thousand sessions
 	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -timeout 30m -run TestChaos ./test/integration -chaos 1000

@@ -57,6 +57,9 @@ MAX_PAYLOAD = 600
 COPIES_WRITTEN = 3
 COPIES_USER = 1
 
+# Results are often a sentence or two: so many documents give a short text besides.
+SHORT_EVERY = 3
+
 
 def stable(text, n):
     """A number below n that depends on the text only."""
@@ -158,6 +161,13 @@ def break_points(text):
     return points or [len(text)]
 
 
+def short(rng, text):
+    """A few lines of a document."""
+    points = [0] + break_points(text)
+    start = rng.choice(points)
+    return text[start : start + rng.randrange(60, 400)].strip() or text[:200]
+
+
 def embed(rng, carrier, payload):
     """Puts a payload into a carrier and returns the text and the span in bytes."""
     payload = rng.choice([plain, plain, plain, sentence_case, wrapped])(rng, payload)
@@ -232,6 +242,8 @@ def build(folder, written_paths):
         if row["surface"] != "user_text":
             span = added(row["text"], known) if row["label"] == "attack" else None
             yield example(family, fold, row, span=span, file=stem)
+            if stem.startswith("documents") and stable(row["id"], SHORT_EVERY) == 0:
+                yield example(family, fold, row, short(random.Random(row["id"]), row["text"]), measured=False, file="short")
             continue
         rng = random.Random(row["id"])
         if row["label"] == "benign":
@@ -251,6 +263,8 @@ def build(folder, written_paths):
         if row["kind"] == "document":
             yield example("written", fold, row, file="written")
             continue
+        if not attack:
+            yield example("written", fold, row, measured=False, file="written")
         for copy in range(COPIES_WRITTEN):
             insert = embed if row["surface"] == "tool_result" else embed_description
             text, span = insert(rng, carriers.pick(rng, row["surface"]), row["text"])

@@ -5,8 +5,9 @@ import "encoding/binary"
 const (
 	// maxPieces bounds the pieces of four letters of one word.
 	maxPieces = 8
-	// maxFeatures is how many features a word has at most.
-	maxFeatures = 12 + maxPieces
+	// maxFeatures is more than a word can have. A power of two, so that no place needs to
+	// be checked.
+	maxFeatures = 32
 )
 
 // Salts keep features of different kinds apart.
@@ -44,7 +45,7 @@ type reader struct {
 		at    int
 	} // the last words that have a class, the latest first
 	features [maxFeatures]uint32 // of the latest word
-	count    int
+	count    uint
 }
 
 func newReader(text []byte) reader { return reader{text: text} }
@@ -84,7 +85,7 @@ const (
 )
 
 func (r *reader) add(kind, h uint32) {
-	r.features[r.count] = mix(h)&(1<<KindShift-1) | kind
+	r.features[r.count%maxFeatures] = mix(h)&(1<<KindShift-1) | kind
 	r.count++
 }
 

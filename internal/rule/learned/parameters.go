@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00176336
-	weightChecksum = "e46077c8a5bf87e76e048dbbed81e09632cbff2ac1c59071fed7e85638dc01ee" // SHA-256 of weights.bin
+	weightScale    = 0.00173176
+	weightChecksum = "8e2d484b546d4a798bbcae4d6cf75fb3140f44fd768afca93bc44435b529b5ff" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-2.1902, -1.4155}
+var biases = [len(Sizes)]float64{-2.3172, -1.5386}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.9625, -0.3483, 2.3300, -0.5799}
+var textWeights = TextWeights{1.0376, -0.6013, 1.5039, -0.6115}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.8992, hard: 0.6065}
-	definitionLimits = limits{soft: -0.3573, hard: 0.9079}
+	resultLimits     = limits{soft: -0.6769, hard: -0.0112}
+	definitionLimits = limits{soft: -0.8709, hard: -0.0989}
 )

@@ -44,17 +44,16 @@ type Window struct {
 // the best of those that overlap, in order. It is linear in the text. Nearly every text
 // has none and is read once; the others are read twice.
 func Windows(folded []byte, least float64) []Window {
-	first := scorer{reader: newReader(folded), least: math.Inf(1)}
+	first := newScorer(folded, math.Inf(1))
 	first.run()
 	if first.n == 0 {
 		return nil
 	}
-	sum := float64(first.total) * weightScale
-	around := textWeights.Score(0, sum, first.n)
-	if float64(textWeights[0]*first.most)+around < least {
+	around := textWeights.Score(0, float64(first.total)*weightScale, first.n)
+	if float64(textWeights[0]*first.best())+around < least {
 		return nil
 	}
-	second := scorer{reader: newReader(folded), least: (least - around) / textWeights[0]}
+	second := newScorer(folded, (least-around)/textWeights[0])
 	second.run()
 	for i := range second.found {
 		second.found[i].Score = float64(textWeights[0]*second.found[i].Score) + around
@@ -70,28 +69,53 @@ type word struct {
 }
 
 // scorer goes through a text once, in memory that does not grow with it but for what it
-// finds.
+// finds. It compares sums of weights, which are integers, and makes scores of them only
+// where there is something to keep.
 type scorer struct {
 	reader
 	ring  [kept]word
 	total int32
-	most  float64 // score of the best window of all
+	most  [len(Sizes)]int32 // the largest sum of a window, by its size
+	least [len(Sizes)]int32 // what a sum must reach to be looked at closer
 
-	least  float64 // what a window must reach to be looked at closer
-	best   Window
-	first  int // number of the first word of the best window
-	length int // its words; 0 if there is none
+	window Window // the best one
+	first  int    // number of its first word
+	length int    // its words; 0 if there is none
 	found  []Window
 }
 
+// far is beyond every sum of a window, and less than half of what an int32 holds.
+const far = 1 << 29
+
+func newScorer(folded []byte, least float64) *scorer {
+	s := &scorer{reader: newReader(folded)}
+	for kind, bias := range biases {
+		s.most[kind] = -far
+		s.least[kind] = int32(max(-far, min(far, math.Ceil((least-bias)/weightScale))))
+	}
+	return s
+}
+
+// score is the score of a window of a size with this sum.
+func score(kind int, sum int32) float64 { return float64(float64(sum)*weightScale) + biases[kind] }
+
+// best is the score of the best window that was seen.
+func (s *scorer) best() float64 {
+	best := math.Inf(-1)
+	for kind, sum := range s.most {
+		best = max(best, score(kind, sum))
+	}
+	return best
+}
+
 func (s *scorer) run() {
-	s.most = math.Inf(-1)
 	for s.next() {
 		s.sum()
-		for kind, size := range Sizes {
-			if s.n >= size {
-				s.look(kind, s.n-size, size)
-			}
+		if s.n >= shortWindow {
+			s.look(0, s.n-shortWindow, shortWindow)
+		}
+		if s.n >= longWindow {
+			s.look(1, s.n-longWindow, longWindow)
 		}
 	}
 	for kind, size := range Sizes { // what is shorter than a window
@@ -108,17 +132,19 @@ func (s *scorer) word(i int) *word { return &s.ring[i%kept] }
 func (s *scorer) sum() {
 	t := &s.words[0]
 	*s.word(s.n - 1) = word{s.total, t.start, t.end, t.begins()}
+	total := s.total
 	for _, h := range s.features[:s.count] {
-		s.total += int32(weight(h))
+		total += int32(weight(h))
 	}
+	s.total = total
 }
 
 // look scores a window of the latest words.
 func (s *scorer) look(kind, first, length int) {
-	z := float64(float64(s.total-s.word(first).before)*weightScale) + biases[kind]
-	s.most = max(s.most, z)
-	if z >= s.least {
-		s.better(first, length, z)
+	sum := s.total - s.word(first).before
+	s.most[kind] = max(s.most[kind], sum)
+	if sum >= s.least[kind] {
+		s.better(first, length, score(kind, sum))
 	}
 }
 
@@ -127,19 +153,19 @@ func (s *scorer) better(first, length int, z float64) {
 	if s.length > 0 {
 		if first >= s.first+s.length {
 			s.flush()
-		} else if z <= s.best.Score {
+		} else if z <= s.window.Score {
 			return
 		}
 	}
 	s.first, s.length = first, length
-	s.best = Window{Start: int(s.word(first).start), End: int(s.word(first + length - 1).end), Score: z}
+	s.window = Window{Start: int(s.word(first).start), End: int(s.word(first + length - 1).end), Score: z}
 	s.trim()
 }
 
 // flush ends the search for a better window than the best one.
 func (s *scorer) flush() {
 	if s.length > 0 {
-		s.found = append(s.found, s.best)
+		s.found = append(s.found, s.window)
 	}
 	s.length = 0
 }
@@ -168,5 +194,5 @@ func (s *scorer) trim() {
 	for to < last && !s.word(to+1).begins {
 		to++
 	}
-	s.best.From, s.best.To = int(s.word(from).start), int(s.word(to).end)
+	s.window.From, s.window.To = int(s.word(from).start), int(s.word(to).end)
 }
