@@ -188,7 +188,7 @@ func Test_evasion(t *testing.T) {
 	for _, tf := range transformations {
 		counts[tf.name] = map[string]*outcome{}
 	}
-	var raised []string
+	var raised, missed []string
 	for _, r := range rules.All() {
 		if r.Severity < rule.High {
 			continue // what it finds is reported and changes nothing
@@ -199,7 +199,10 @@ func Test_evasion(t *testing.T) {
 			counts[tf.name][r.ID] = o
 			for _, s := range bad {
 				if applies(exemptions, r.ID, s.Subject, tf.name) {
-					o.count(len(shown(t, inspector, s.Subject, tf)) > 0)
+					found := len(shown(t, inspector, s.Subject, tf)) > 0
+					if o.count(found); !found {
+						missed = append(missed, fmt.Sprintf("%s, %s, %s: %.200q", r.ID, s.Name, tf.name, tf.apply(s.Subject.Text)))
+					}
 				}
 			}
 			for _, s := range good {
@@ -218,6 +221,7 @@ func Test_evasion(t *testing.T) {
 		}
 	}
 	all := report(t, counts)
+	t.Logf("not found:\n%s", strings.Join(missed, "\n"))
 	if share := float64(all.found) / float64(all.of); share < evasionFloor {
 		t.Errorf("%d of %d transformed attacks are found, %.1f %%, want %.0f %%; -v shows which", all.found, all.of, 100*share, 100*evasionFloor)
 	}
