@@ -105,6 +105,9 @@ type Limits struct {
 	Events       int           // messages a server may send within one exchange
 	Tools        int           // that one server may list
 	Processes    int           // of servers, alive at once
+	MediaBytes   int           // one picture, sound or other binary content, decoded
+	MediaPixels  int           // that a picture may claim
+	MediaTypes   []string      // of binary content that are expected, type/subtype or type/*
 }
 
 // Server is one MCP server behind the gateway: either Command or URL is set.
@@ -169,6 +172,9 @@ func Default(path string) *Config {
 			Events:       10_000,
 			Tools:        2000,
 			Processes:    256,
+			MediaBytes:   8 << 20,
+			MediaPixels:  100_000_000,
+			MediaTypes:   []string{"image/*", "audio/*", "text/*", "application/pdf"},
 		},
 	}
 }

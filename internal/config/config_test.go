@@ -64,6 +64,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
 			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
+			MediaBytes: 8 << 20, MediaPixels: 100_000_000, MediaTypes: []string{"image/*", "audio/*", "text/*", "application/pdf"},
 		},
 		Servers: []Server{
 			{ID: "everything", Name: "everything", Dir: dir, URL: "http://127.0.0.1:3902/", Approve: "first-use", Era: "auto", Trust: "normal", Timeout: time.Minute},
@@ -104,6 +105,9 @@ limits:
   events: 7
   tools: 8
   processes: 9
+  media_bytes: 10KiB
+  media_pixels: 11
+  media_types: [image/png, video/*]
 joined: {discovery: progressive, description_bytes: 32KiB}
 servers:
   z-last:
@@ -147,7 +151,7 @@ func Test_every_key_is_read(t *testing.T) {
 		Rules:           map[string]RulePolicy{"hidden-text": {Action: "report"}, "tool-poisoning": {Action: "enforce"}},
 		RequestStateKey: seal(&secret{parts: []part{{source: fromEnv, text: "GATEHOUSE_TEST_TOKEN"}}}),
 		Audit:           Audit{"each", "none", "none", 1024},
-		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9},
+		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9, 10 << 10, 11, []string{"image/png", "video/*"}},
 		Joined:          Joined{"progressive", 32 << 10},
 		Servers: []Server{
 			{
@@ -170,7 +174,7 @@ func Test_every_key_is_read(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 28): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 31): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}
@@ -290,6 +294,13 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"limits.in_flight", top("limits: {in_flight: 1.5}"), "limits.in_flight: found 1.5, expected a whole number"},
 		{"limits.events", top("limits: {events: many}"), `limits.events: found "many", expected a whole number`},
 		{"limits.tools", top(`limits: {tools: "5"}`), `limits.tools: found "5", expected a whole number`},
+
+		{"limits.media_bytes", top("limits: {media_bytes: 10}"), "limits.media_bytes: found 10, expected a size from 1KiB to 1GiB"},
+		{"limits.media_pixels", top("limits: {media_pixels: 1e6}"), `limits.media_pixels: found "1e6", expected a whole number from 1 to 2000000000`},
+		{"limits.media_types", top("limits: {media_types: image/png}"), "limits.media_types: found"},
+		{"limits.media_types any", top("limits: {media_types: ['*/*']}"), `found "*/*", expected a media type in lower case`},
+		{"limits.media_types case", top("limits: {media_types: [Image/PNG]}"), "expected a media type in lower case"},
+		{"limits.media_types twice", top("limits: {media_types: [image/png, image/png]}"), "stands in the list twice"},
 
 		{"joined", top("joined: progressive"), ":1:9: joined: found text, expected a mapping with the keys discovery, description_bytes"},
 		{"joined.discovery", top("joined: {discovery: lazy}"), `joined.discovery: found "lazy", expected full or progressive`},
@@ -482,7 +493,7 @@ func Test_unknown_rules_are_named_with_their_line(t *testing.T) {
 
 func Test_commented_out_sections_are_as_good_as_absent(t *testing.T) {
 	c := load(t, "audit:\nlimits:\n  # tools: 5\nrules:\nservers:\n  a:\n    command: [x]\n    env:\n")
-	if c.Limits != Default(c.Path).Limits || c.Audit != Default(c.Path).Audit {
+	if !cmp.Equal(c.Limits, Default(c.Path).Limits) || c.Audit != Default(c.Path).Audit {
 		t.Errorf("limits %+v, audit %+v", c.Limits, c.Audit)
 	}
 }
@@ -579,7 +590,11 @@ func Test_every_key_is_documented_with_its_default(t *testing.T) {
 			if !found {
 				t.Errorf("%s%s is not documented", prefix, name)
 			}
-			if standard, has := value["default"]; has && !strings.Contains(row, fmt.Sprint(standard)) {
+			standard, has := value["default"]
+			if list, is := standard.([]string); is {
+				standard = "[" + strings.Join(list, ", ") + "]"
+			}
+			if has && !strings.Contains(row, fmt.Sprint(standard)) {
 				t.Errorf("%s%s: documented default %q, really %v", prefix, name, strings.TrimSpace(row), standard)
 			}
 		}

@@ -70,6 +70,9 @@ func configKeys(c *Config, servers **node) []key {
 			count("events", "Messages a server may send within one exchange.", &l.Events, 10_000_000),
 			count("tools", "Tools one server may list.", &l.Tools, maxTools),
 			count("processes", "Server processes alive at once.", &l.Processes, 100_000),
+			size("media_bytes", "One picture, sound or other binary content, decoded.", &l.MediaBytes, 1<<10, 1<<30),
+			count("media_pixels", "Pixels that a picture may claim.", &l.MediaPixels, 2_000_000_000),
+			mediaTypes(&l.MediaTypes),
 		),
 		section("joined", "How the servers look where they are joined, at /mcp.",
 			oneOf("discovery", "Whether every tool is listed, or two tools that find and call the others.", &c.Joined.Discovery, Full, Progressive),
@@ -272,6 +275,24 @@ func shortSize(bytes int) string {
 		}
 	}
 	return strconv.Itoa(bytes)
+}
+
+// mediaType is one type of RFC 6838, or all subtypes of a type.
+var mediaType = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/(\*|[a-z0-9][a-z0-9!#$&^_.+-]{0,126})$`)
+
+func mediaTypes(to *[]string) key {
+	s := schema{
+		"type": "array", "items": schema{"type": "string", "pattern": mediaType.String()}, "default": *to,
+		"description": "Types of binary content that are expected, type/subtype or type/*. Others are reported.",
+	}
+	return key{"media_types", s, func(r *reader, n *node, field string) {
+		*to = append([]string{}, r.texts(n, field, "media type", func(text string) string {
+			if mediaType.MatchString(text) {
+				return ""
+			}
+			return "expected a media type in lower case, such as image/png or image/*"
+		})...)
+	}}
 }
 
 func yesNo(name, doc string, to *bool) key {

@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/inspect"
 	"gatehouse/internal/wire"
 )
 
@@ -101,6 +102,7 @@ type exchange struct {
 	// Touched by the goroutines that bring messages of this exchange.
 	events atomic.Int64
 	clock  clock
+	said   inspect.Window // the end of what came ahead of the answer
 	cancel context.CancelCauseFunc
 }
 

@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/oauth"
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rule/media"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
@@ -149,7 +150,9 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if next.seal, err = newSealer(key); err != nil {
 		return nil, err
 	}
-	next.inspector = inspect.New(g.rules, policies, suppressed...)
+	next.inspector = inspect.New(g.rules, policies, suppressed...).Bounded(media.Limits{
+		Bytes: c.Limits.MediaBytes, Pixels: uint64(c.Limits.MediaPixels), Types: c.Limits.MediaTypes,
+	})
 	next.redactor = inspect.New(slices.DeleteFunc(slices.Clone(g.rules), func(r rule.Rule) bool {
 		return r.ID != inspect.SecretRule
 	}), nil)

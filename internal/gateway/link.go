@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/inspect"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
@@ -29,12 +30,13 @@ type link struct {
 	server  *server
 	session *Session // nil: for requests that have none
 
-	questions  atomic.Int64 // of the server, that wait for the client
-	holds      atomic.Int32 // calls and subscriptions that need the connection
-	hub        hub          // where the link has no session
-	used       atomic.Int64 // UnixNano, when the last of them ended
-	suspected  atomic.Bool  // a call timed out and the process is being pinged
-	connecting sync.Mutex   // held while the link connects; guards changes of conn
+	questions  atomic.Int64   // of the server, that wait for the client
+	holds      atomic.Int32   // calls and subscriptions that need the connection
+	hub        hub            // where the link has no session
+	used       atomic.Int64   // UnixNano, when the last of them ended
+	suspected  atomic.Bool    // a call timed out and the process is being pinged
+	said       inspect.Window // the end of what came outside of exchanges
+	connecting sync.Mutex     // held while the link connects; guards changes of conn
 
 	mu          sync.Mutex // guards what follows
 	conn        upstream.Conn

@@ -256,7 +256,12 @@ func (g *Gateway) inspect(ex *exchange, m **wire.Message, surface rule.Surface, 
 // inspectValue is inspect for one value inside a message.
 func (g *Gateway) inspectValue(ex *exchange, m **wire.Message, v wire.Value, surface rule.Surface, except ...wire.Value) error {
 	live := g.live.Load()
-	out, err := live.inspector.Message(&(*m).Document, v, live.subject(ex.server, surface, ex.target), except...)
+	doc, subject := &(*m).Document, live.subject(ex.server, surface, ex.target)
+	look := live.inspector.Message
+	if surface == rule.Notification && ex.fromServer() {
+		look = ex.piece(live.inspector)
+	}
+	out, err := look(doc, v, subject, except...)
 	if err != nil {
 		return err
 	}
@@ -268,6 +273,19 @@ func (g *Gateway) inspectValue(ex *exchange, m **wire.Message, v wire.Value, sur
 		return nil
 	}
 	return replaceMessage(m, out.Edits)
+}
+
+// piece is how a notification of a server is inspected: together with the end of what
+// it said before, in the same exchange or, where it belongs to none, on the same
+// connection.
+func (ex *exchange) piece(i *inspect.Inspector) func(*wire.Document, wire.Value, rule.Subject, ...wire.Value) (inspect.Outcome, error) {
+	said := &ex.link.said
+	if ex.peer.tag != nil {
+		said = &ex.peer.tag.said
+	}
+	return func(doc *wire.Document, v wire.Value, subject rule.Subject, except ...wire.Value) (inspect.Outcome, error) {
+		return i.Piece(said, doc, v, subject, except...)
+	}
 }
 
 // inspectHeaders shows the rules the one thing besides the message that a client

@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rule/media"
 	"gatehouse/internal/wire"
 )
 
@@ -30,6 +31,8 @@ type Inspector struct {
 	suppressed []Suppression
 	suppresses map[string]bool // rules that have a suppression
 	joins      bool            // some rule reads more than secrets
+	binary     *rule.Rule      // BinaryRule; nil if it is not among the rules
+	media      media.Limits
 }
 
 // New makes an Inspector. A rule without a policy is enforced.
@@ -39,6 +42,10 @@ func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppressio
 		i.suppresses[s.Rule] = true
 	}
 	i.joins = slices.ContainsFunc(rules, func(r rule.Rule) bool { return r.ID != SecretRule })
+	if n := slices.IndexFunc(rules, func(r rule.Rule) bool { return r.ID == BinaryRule }); n >= 0 {
+		binary := rules[n]
+		i.binary = &binary
+	}
 	made := map[string]*rule.Reader{} // by the IDs of their rules: most surfaces are read by the same
 	for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
 		var ids string
@@ -62,13 +69,26 @@ type Outcome struct {
 	Edits    []wire.Edit       // to be applied to the inspected bytes
 	Refusal  *decision.Refusal // nil if the message may pass
 
-	secretNames []string // member names that are secrets, as in a JSON Pointer
+	secretNames []string    // member names that are secrets, as in a JSON Pointer
+	removed     []wire.Edit // of binary content, which prevail over all others
 }
 
 // Message inspects every string inside region, which is part of doc, but for those
 // inside an exception. The subject is a template: it says all but the text. A rule
 // that fails refuses: "could not look" is never "found nothing".
 func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.Subject, except ...wire.Value) (Outcome, error) {
+	return i.message(nil, doc, region, subject, except)
+}
+
+// Piece is Message for one of several messages that belong together. What reaches over
+// the border to the one before is followed in this one.
+func (i *Inspector) Piece(window *Window, doc *wire.Document, region wire.Value, subject rule.Subject, except ...wire.Value) (Outcome, error) {
+	window.mu.Lock()
+	defer window.mu.Unlock()
+	return i.message(window, doc, region, subject, except)
+}
+
+func (i *Inspector) message(window *Window, doc *wire.Document, region wire.Value, subject rule.Subject, except []wire.Value) (Outcome, error) {
 	var out Outcome
 	reader := i.readers[subject.Surface]
 	if reader == nil || !region.Exists() {
@@ -79,7 +99,8 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 	start, end := region.Span()
 	first := sort.Search(len(doc.Strings), func(n int) bool { return int(doc.Strings[n].Start) > start })
 	keyIndex, key := int32(-1), ""
-	work.joined.begin(i, subject)
+	subject.Media = i.media
+	work.joined.begin(i, subject, window)
 	for n := first; n < len(doc.Strings) && int(doc.Strings[n].Start) < end; n++ {
 		s := doc.Strings[n]
 		if after := inside(s, except); after > 0 { // a long list has many strings
@@ -97,21 +118,27 @@ func (i *Inspector) Message(doc *wire.Document, region wire.Value, subject rule.
 		}
 		subject.Key, subject.IsKey = key, s.IsKey
 		subject.Text, work.text = doc.View(n, work.text)
+		var err error
+		if work.decoded, err = i.showBinary(&out, doc, n, subject, work); err != nil {
+			return Outcome{}, err
+		}
 		if err := i.show(&out, doc, s, subject, nil, work); err != nil {
 			return Outcome{}, err
 		}
+		if work.clean != "" {
+			subject.Text = work.clean // what was found where it stands is gone already
+		}
 		if err := i.join(&out, doc, n, subject, work); err != nil {
 			return Outcome{}, err
-		}
-		if key == "blob" && !s.IsKey {
-			if err := i.showDecoded(&out, doc, s, subject, work); err != nil {
-				return Outcome{}, err
-			}
 		}
 	}
 	if err := i.showJoined(&out, doc, subject, work); err != nil {
 		return Outcome{}, err
 	}
+	if err := i.showGlued(&out, doc, subject, work); err != nil {
+		return Outcome{}, err
+	}
+	window.keep(&work.joined)
 	out.settle()
 	return out, nil
 }
@@ -121,6 +148,8 @@ type scratch struct {
 	text    []byte // of the string that is shown
 	matches []rule.Found
 	joined  joined
+	clean   string // of the string that was shown, as it may pass; empty if nothing changes
+	decoded bool   // what the string is in Base64 was shown by itself, and whole
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -148,19 +177,26 @@ func (w *scratch) end() {
 // show shows one form of a string to the rules. A nil encoding is the form as it
 // stands.
 func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, encoding *base64.Encoding, work *scratch) (err error) {
+	work.clean = ""
 	work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0])
-	if err != nil || len(work.matches) == 0 {
+	if err != nil {
 		return err
+	}
+	if encoding == nil && work.decoded {
+		// It would be taken out here in the form in which nothing else of it can stay.
+		work.matches = slices.DeleteFunc(work.matches, func(m rule.Found) bool { return m.Decoded != "" })
+	}
+	if len(work.matches) == 0 {
+		return nil
 	}
 	change := i.follow(out, doc, s, subject, rule.Combine(work.matches))
 	if change.none() {
 		return nil
 	}
-	clean := change.apply(subject.Text)
-	if encoding != nil {
-		clean = encoding.EncodeToString([]byte(clean))
+	if work.clean = change.apply(subject.Text); encoding != nil {
+		work.clean = encoding.EncodeToString([]byte(work.clean))
 	}
-	out.edit(s, clean)
+	out.edit(s, work.clean)
 	return nil
 }
 
@@ -173,6 +209,7 @@ func (out *Outcome) edit(s wire.String, text string) {
 // hold something, mending one would bring back what was taken out of another, so
 // nothing of the string stays.
 func (out *Outcome) settle() {
+	defer out.settleRemoved()
 	if len(out.Edits) < 2 {
 		return
 	}
@@ -186,19 +223,6 @@ func (out *Outcome) settle() {
 		kept = append(kept, edit)
 	}
 	out.Edits = kept
-}
-
-// showDecoded shows the bytes of a resource ("blob: a base64-encoded string
-// representing the binary data of the item") as the text that they may be. Bytes
-// that are no UTF-8 do not make it less of a text: readers replace them.
-func (i *Inspector) showDecoded(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, work *scratch) error {
-	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		if raw, err := encoding.DecodeString(subject.Text); err == nil {
-			subject.Text = strings.ToValidUTF8(string(raw), "\uFFFD")
-			return i.show(out, doc, s, subject, encoding, work)
-		}
-	}
-	return nil
 }
 
 // inside is the end of the region that the string is inside of, 0 if it is in

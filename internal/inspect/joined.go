@@ -3,6 +3,9 @@ package inspect
 import (
 	"slices"
 	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
 	"unsafe"
 
 	"gatehouse/internal/decision"
@@ -25,20 +28,54 @@ type joined struct {
 	active bool
 	text   []byte
 	parts  []part
-	shown  int // how much of text has been shown before
+	shown  int  // how much of text has been shown before
+	pieces bool // the message is one of several
+	// glued is the first string right behind the message before; nil if that says nothing
+	// else. crossed says that something was found over the border as it is.
+	glued   *joined
+	crossed bool
+}
+
+// Window is the end of what was said in the messages before, at most edge bytes. Each is
+// for messages that belong together, such as those of one exchange.
+type Window struct {
+	mu   sync.Mutex // one message after another
+	text []byte
+}
+
+// keep keeps the end of what a message said for the next.
+func (w *Window) keep(j *joined) {
+	if w == nil || len(j.text) == 0 {
+		return
+	}
+	end := j.text[max(0, len(j.text)-edge):]
+	for len(end) > 0 && !utf8.RuneStart(end[0]) {
+		end = end[1:]
+	}
+	w.text = append(w.text[:0], end...)
 }
 
 // part is a string, or a piece of one, in a joined text.
 type part struct {
-	index int // in Document.Strings
+	index int // in Document.Strings; earlier for the messages before
 	start int // in the joined text
 	from  int // in the string
 	size  int
+	// mended says that the string was changed before, so that the places in it are those of
+	// what is left.
+	mended bool
 }
 
-func (j *joined) begin(i *Inspector, subject rule.Subject) {
+// earlier is the index of what stands in no string of the message.
+const earlier = -1
+
+func (j *joined) begin(i *Inspector, subject rule.Subject, window *Window) {
 	j.empty()
-	j.active = i.joins && subject.Surface&rule.FromServer != 0
+	j.active, j.glued, j.crossed = i.joins && subject.Surface&rule.FromServer != 0, nil, false
+	if j.pieces = window != nil; j.active && j.pieces && len(window.text) > 0 {
+		j.add(earlier, 0, string(window.text), false)
+		j.shown = len(j.text)
+	}
 }
 
 func (j *joined) empty() { j.text, j.parts, j.shown = j.text[:0], j.parts[:0], 0 }
@@ -51,21 +88,28 @@ func (j *joined) end() {
 	j.empty()
 }
 
-func (j *joined) add(index, from int, text string) {
+func (j *joined) add(index, from int, text string, mended bool) {
 	if len(j.text) > 0 {
 		j.text = append(j.text, ' ')
 	}
-	j.parts = append(j.parts, part{index, len(j.text), from, len(text)})
+	j.parts = append(j.parts, part{index: index, start: len(j.text), from: from, size: len(text), mended: mended})
 	j.text = append(j.text, text...)
 }
 
 // isSaid says whether the string under a key is read as part of what is said. The names
 // of kinds and of schemas are not: they would stand between every two strings, and the
 // address of a schema would be the place to which the sentence before it sends something.
-func isSaid(key string) bool {
+// Neither is the envelope of the message, without which it would be none.
+func (j *joined) isSaid(key, text string) bool {
 	switch key {
-	case "type", "mimeType", "blob", "data", "$schema", "$id", "$ref":
+	case "type", "mimeType", "blob", "$schema", "$id", "$ref", "jsonrpc":
 		return false
+	case "method":
+		return strings.IndexByte(text, ' ') >= 0
+	case "data":
+		return j.pieces // it is what a log message says, else binary content
+	case "progressToken", "level", "logger":
+		return !j.pieces
 	}
 	return true
 }
@@ -73,25 +117,52 @@ func isSaid(key string) bool {
 // join enters a string.
 func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
 	j := &work.joined
-	if !j.active || subject.IsKey || !isSaid(subject.Key) {
+	if !j.active || subject.IsKey || !j.isSaid(subject.Key, subject.Text) {
 		return nil
 	}
-	text := subject.Text
+	text, mended := subject.Text, work.clean != ""
+	if len(j.parts) == 1 && j.parts[0].index == earlier {
+		j.glue(n, text, mended)
+	}
 	if len(text) <= 2*edge {
-		j.add(n, 0, text)
+		j.add(n, 0, text, mended)
 		if len(j.text) < joinedMost {
 			return nil
 		}
 		return i.showJoined(out, doc, subject, work)
 	}
-	j.add(n, 0, text[:boundary(text, edge)])
+	j.add(n, 0, text[:boundary(text, edge)], mended)
 	if err := i.showJoined(out, doc, subject, work); err != nil {
 		return err
 	}
 	j.empty()
 	from := boundary(text, len(text)-edge)
-	j.add(n, from, text[from:])
+	j.add(n, from, text[from:], mended)
 	return nil
+}
+
+// glue puts the first string of a message right behind the message before, for those
+// who put pieces together as they come: the border may lie inside of a word.
+func (j *joined) glue(n int, text string, mended bool) {
+	last, _ := utf8.DecodeLastRune(j.text)
+	first, _ := utf8.DecodeRuneInString(text)
+	if !unicode.IsLetter(last) || !unicode.IsLetter(first) {
+		return
+	}
+	head := text[:boundary(text, min(edge, len(text)))]
+	j.glued = &joined{
+		text:  slices.Concat(j.text, []byte(head)),
+		parts: []part{{index: earlier, size: len(j.text)}, {index: n, start: len(j.text), size: len(head), mended: mended}},
+		shown: len(j.text),
+	}
+}
+
+// showGlued shows what glue put together, if the same was not found without it.
+func (i *Inspector) showGlued(out *Outcome, doc *wire.Document, subject rule.Subject, work *scratch) error {
+	if work.joined.glued == nil || work.joined.crossed {
+		return nil
+	}
+	return i.detectJoined(out, doc, subject, work.joined.glued, work)
 }
 
 // boundary is the start of the rune at an offset.
@@ -104,20 +175,13 @@ func boundary(text string, at int) int {
 
 // showJoined shows the joined text, follows what reaches over more than one string,
 // and keeps the end of it for what comes.
-func (i *Inspector) showJoined(out *Outcome, doc *wire.Document, subject rule.Subject, work *scratch) (err error) {
+func (i *Inspector) showJoined(out *Outcome, doc *wire.Document, subject rule.Subject, work *scratch) error {
 	j := &work.joined
 	if !j.active || len(j.parts) < 2 {
 		return nil
 	}
-	subject.Text, subject.Key, subject.IsKey, subject.Joined = unsafe.String(unsafe.SliceData(j.text), len(j.text)), "", false, true
-	if work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0]); err != nil {
+	if err := i.detectJoined(out, doc, subject, j, work); err != nil {
 		return err
-	}
-	secrets := secretsAmong(work.matches)
-	for _, m := range rule.Combine(work.matches) {
-		if m.Severity >= rule.High && m.Rule != SecretRule && m.End > j.shown {
-			i.followJoined(out, doc, subject, j, m, secrets)
-		}
 	}
 	keep := len(j.parts) - 1
 	for keep > 0 && len(j.text)-j.parts[keep].start < edge {
@@ -130,6 +194,20 @@ func (i *Inspector) showJoined(out *Outcome, doc *wire.Document, subject rule.Su
 		j.parts[n].start -= kept
 	}
 	j.shown = len(j.text)
+	return nil
+}
+
+func (i *Inspector) detectJoined(out *Outcome, doc *wire.Document, subject rule.Subject, j *joined, work *scratch) (err error) {
+	subject.Text, subject.Key, subject.IsKey, subject.Joined = unsafe.String(unsafe.SliceData(j.text), len(j.text)), "", false, true
+	if work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0]); err != nil {
+		return err
+	}
+	secrets := secretsAmong(work.matches)
+	for _, m := range rule.Combine(work.matches) {
+		if m.Severity >= rule.High && m.Rule != SecretRule && m.End > j.shown {
+			i.followJoined(out, doc, subject, j, m, secrets)
+		}
+	}
 	return nil
 }
 
@@ -149,11 +227,16 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 	if acting(effect) && i.suppresses[m.Rule] && i.isSuppressed(m.Rule, subject.Server, Digest(subject.Text[m.Start:m.End])) {
 		effect = Suppressed
 	}
+	over := ", spread over several strings"
+	if touched[0].index == earlier {
+		touched, over = touched[1:], ", begun in the message before"
+		j.crossed = true
+	}
 	first := doc.Strings[touched[0].index]
 	if place := out.place(effect, m.Severity); place != nil {
 		*place = finding.Finding{
 			Rule: m.Rule, Severity: m.Severity, Confidence: m.Confidence, Decoded: strings.Clone(m.Decoded), Surface: subject.Surface.String(), Server: subject.Server,
-			Name: subject.Name, Field: out.field(doc.Pointer(int(first.Start))), Detail: strings.Clone(m.Detail) + ", spread over several strings",
+			Name: subject.Name, Field: out.field(doc.Pointer(int(first.Start))), Detail: strings.Clone(m.Detail) + over,
 			Excerpt: excerpt(subject.Text, m, secrets), Effect: effect,
 		}
 		if acting(effect) || effect == Suppressed {
@@ -168,6 +251,10 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 	case Redacted, Annotated, Cut:
 		for n, p := range touched {
 			s := doc.Strings[p.index]
+			if p.mended { // what is joined is what was left of it
+				out.edit(s, "")
+				continue
+			}
 			text := strings.Clone(doc.Text(p.index))
 			var change change
 			spread := m

@@ -111,6 +111,35 @@ func Test_a_suppression_ends_when_its_text_changes(t *testing.T) {
 	}
 }
 
+// A rule that matches whole paragraphs takes out of the strings beside it nothing that
+// says something else, and nothing of the envelope.
+func Test_what_was_found_where_it_stands_is_not_found_again(t *testing.T) {
+	paragraph := rule.Rule{ID: "p", Severity: rule.High, Surfaces: rule.ToolResult, Detect: func(s rule.Subject) ([]rule.Match, error) {
+		if strings.Contains(s.Text, "very dangerous") {
+			return []rule.Match{{Start: 0, End: len(s.Text), Action: rule.Redact, Replacement: "-"}}, nil
+		}
+		return nil, nil
+	}}
+	for text, want := range map[string]string{
+		`{"jsonrpc":"2.0","result":["see","a very dangerous b","c"]}`:   `{"jsonrpc":"2.0","result":["see","-","c"]}`,
+		`{"jsonrpc":"2.0","result":["see","a very","dangerous b","c"]}`: `{"jsonrpc":"2.0","result":["-"," "," "," "]}`,
+		`["a very dangerous b very","dangerous"]`:                       `["-","dangerous"]`,
+		`["very dangerous","a very","dangerous b"]`:                     `[""," "," "]`,
+	} {
+		if _, got := message(t, New([]rule.Rule{paragraph}, nil), text, rule.ToolResult); got != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
+		}
+	}
+}
+
+// What is left of a string that was changed may be a part of something else.
+func Test_what_is_left_of_a_string_is_joined(t *testing.T) {
+	i := New([]rule.Rule{word("w", "bad", rule.Match{Action: rule.Redact}), word("v", "very dangerous", rule.Match{Action: rule.Redact})}, nil)
+	if _, got := message(t, i, `["a long bad text that ends with very","dangerous b"]`, rule.ToolResult); got != `[""," b"]` && got != `[""," "]` && got != `["","  b"]` {
+		t.Errorf("left %s", got)
+	}
+}
+
 func Test_a_text_spread_over_strings(t *testing.T) {
 	long := strings.Repeat("quiet words ", 200)
 	i := New([]rule.Rule{word("w", "very dangerous", rule.Match{Action: rule.Redact, Replacement: "-"})}, nil)

@@ -83,19 +83,72 @@ func TestNewPhrases_does_not_ask_for_what_a_trigger_holds(t *testing.T) {
 	}
 }
 
-func TestMentioned(t *testing.T) {
-	f := func(text string, want bool) {
+func TestPhrases_Said_alone(t *testing.T) {
+	p := NewPhrases([]Phrase{
+		{Kind: "two", Detail: "two", Weight: 2, Triggers: []string{"two"}, Pattern: `\btwo\b`},
+		{Kind: "one", Detail: "one", Weight: 1, Triggers: []string{"one"}, Pattern: `\bone\b`},
+		{Kind: "alone", Detail: "alone", Weight: 1, Triggers: []string{"alone"}, Pattern: `\balone\b`, Alone: true},
+	})
+	f := func(text string, want ...string) {
 		t.Helper()
-		start := strings.Index(text, "ignore it")
-		if got := Mentioned([]byte(text), start, start+len("ignore it")); got != want {
-			t.Errorf("Mentioned(%q) = %v", text, got)
+		var got []string
+		for _, s := range p.Said(&Subject{Text: text}) {
+			got = append(got, s.Phrase.Detail)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%.60q (-want +got):\n%s", text, diff)
 		}
 	}
-	f(`attack phrases such as "ignore it" are found`, true)
-	f(`the words 'please ignore it' are a known jailbreak`, true)
-	f(`ignore it, says the attack`, false)
-	f(`he said "ignore it" to her`, false)
-	f(`{"attack": "ignore it", "b": 1}`, false)
-	f(`scan = ["ignore it"]`, false)
-	f(`an attack "ignore it`, false)
+	f("two", "two")
+	f("one") // says nothing by itself
+	f("alone", "alone")
+	f("two and one", "two", "one")
+	f("one or alone", "alone")
+}
+
+// However many places of light evidence a text has, only some are looked at for a report;
+// what could add up to enough is looked at everywhere.
+func TestPhrases_Said_bounds_what_is_not_enough(t *testing.T) {
+	var text strings.Builder
+	for range 10 * maxAlone {
+		text.WriteString("two " + strings.Repeat("x ", wholeReach))
+	}
+	text.WriteString("two one")
+	said := testPhrases.Said(&Subject{Text: text.String()})
+	if len(said) != maxAlone+2 {
+		t.Errorf("%d are found, want %d and the two that add up", len(said), maxAlone)
+	}
+}
+
+func TestPhrases_Said_is_found_once_for_all_rules(t *testing.T) {
+	var lists [][]Said
+	share := func(s Subject) ([]Match, error) {
+		lists = append(lists, testPhrases.Said(&s))
+		return nil, nil
+	}
+	reader := NewReader([]Rule{{ID: "a", Literals: []*Literals{testPhrases.Literals}, Detect: share}, {ID: "b", Literals: []*Literals{testPhrases.Literals}, Detect: share}})
+	for _, text := range []string{"a strong word", "another strong word"} {
+		lists = nil
+		if _, err := reader.Detect(Subject{Text: text}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if len(lists) != 2 || len(lists[0]) != 1 || &lists[0][0] != &lists[1][0] {
+			t.Errorf("%q: %v", text, lists)
+		}
+		if end := lists[0][0].End; end != len(text) {
+			t.Errorf("%q: a phrase ends at %d", text, end)
+		}
+	}
+}
+
+func TestJoin_takes_lists_together(t *testing.T) {
+	one, two := Phrase{Kind: "k", Detail: "one", Weight: 1}, Phrase{Kind: "l", Detail: "two", Weight: 2}
+	got := Join([]Said{{10, 20, &one}}, []Said{{0, 5, &two}, {900, 910, &two}})
+	want := []Evidence{
+		{0, 20, 3, map[string]int{"k": 1, "l": 2}, []string{"two", "one"}},
+		{900, 910, 2, map[string]int{"l": 2}, []string{"two"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

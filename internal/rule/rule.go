@@ -7,6 +7,8 @@ package rule
 import (
 	"fmt"
 	"strings"
+
+	"gatehouse/internal/rule/media"
 )
 
 //go:generate go run gatehouse/internal/rule/gen
@@ -143,6 +145,10 @@ type Subject struct {
 	// Depth is how many encodings were undone to get the text: 0 for a text as it was
 	// sent, else it is a part of such a text in which what was encoded is plain.
 	Depth int
+	// Binary is what is known of binary content that Text writes in Base64; nil if Text is
+	// nothing but a text.
+	Binary *media.File
+	Media  media.Limits // of binary content
 	// Neighbours are the tools of the other servers, and of this one under its own
 	// id; only for Definitions.
 	Neighbours []Neighbour

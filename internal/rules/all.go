@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/rules/argumentpath"
 	"gatehouse/internal/rules/argumentsql"
 	"gatehouse/internal/rules/argumenturl"
+	"gatehouse/internal/rules/binarycontent"
 	"gatehouse/internal/rules/concealment"
 	"gatehouse/internal/rules/contextflooding"
 	"gatehouse/internal/rules/credentialharvest"
@@ -34,6 +35,7 @@ func All() []rule.Rule {
 		argumentpath.Rule,
 		argumentsql.Rule,
 		argumenturl.Rule,
+		binarycontent.Rule,
 		concealment.Rule,
 		contextflooding.Rule,
 		credentialharvest.Rule,

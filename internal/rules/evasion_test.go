@@ -107,13 +107,16 @@ type exemption struct {
 // right to raise.
 var goodExemptions = []exemption{
 	{"tool-shadowing", isName, [][]string{otherLetters, insideWords}, "a name in letters that look like others is what the room is about"},
-	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup, severalFields},
-		"an address that nobody can read is what the room is about, and so is a part of a title that is a title of its own"},
+	{"question-abuse", nil, [][]string{severalFields}, "a part of a question is a question of its own"},
+	{"name-imitation", nil, [][]string{otherLetters, insideWords, encodings}, "a name that is written so is what the room is about"},
+	{"argument-path", nil, [][]string{otherLetters, encodings}, "steps up in an encoding are what the room is about"},
+	{"encoded-payload", nil, [][]string{encodings}, "an encoding around an encoding is what the room is about"},
 }
 
 // wrong are harmless samples that a rule acts on, which it should not. The aim is none.
 var wrong = []mistake{
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
+	{"encoded-payload", "tool-poisoning", "quiet_mail"}, // beside likely-injection
 }
 
 type mistake struct{ rule, room, sample string }
@@ -147,9 +150,20 @@ var exemptions = []exemption{
 		"no client takes it for the name of a tool"},
 	{"data-beacon", isAddress, [][]string{otherLetters, insideWords},
 		"an address with other letters leads nowhere"},
+	{"binary-content", nil, [][]string{otherLetters, insideWords, encodings}, "with other letters the Base64 stands for other bytes, and no client opens what is no data: URI"},
 	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup},
 		"no client takes it for an address, or for the name or the format of a field"},
+	{"argument-command", nil, [][]string{notRun, encodings, markup, severalFields}, "no shell runs it so"},
+	{"argument-path", nil, [][]string{notRun, encodings, markup, severalFields}, "no file has that name; the encodings that programs undo are cases of the room"},
+	{"argument-sql", nil, [][]string{notRun, encodings, markup, severalFields}, "no database runs it so; the encodings that servers undo are cases of the room"},
+	{"argument-url", nil, [][]string{notRun, encodings, markup, severalFields}, "it leads nowhere; the spellings that resolvers know are cases of the room"},
+	{"encoded-payload", nil, [][]string{otherLetters, insideWords, encodings}, "with another character it decodes to something else"},
+	{"context-flooding", nil, [][]string{encodings, insideWords, severalFields, {"fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "random case"}}, "what is not the same words, or no words, is another kind of flood"},
+	{"name-imitation", isName, [][]string{encodings, betweenWords, severalFields, markup, {"leetspeak"}}, "no client takes it for the name of a tool"},
 }
+
+// notRun changes what no program undoes that takes an argument.
+var notRun = []string{"Cyrillic letters", "Greek letters", "fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "letters spaced out", "zero-width between letters", "soft hyphens between letters"}
 
 func applies(list []exemption, id string, s rule.Subject, name string) bool {
 	for _, e := range list {
@@ -174,15 +188,21 @@ func Test_evasion(t *testing.T) {
 	for _, tf := range transformations {
 		counts[tf.name] = map[string]*outcome{}
 	}
-	var raised []string
+	var raised, missed []string
 	for _, r := range rules.All() {
+		if r.Severity < rule.High {
+			continue // what it finds is reported and changes nothing
+		}
 		bad, good := samplesOf(t, inspector, r)
 		for _, tf := range transformations {
 			o := &outcome{}
 			counts[tf.name][r.ID] = o
 			for _, s := range bad {
 				if applies(exemptions, r.ID, s.Subject, tf.name) {
-					o.count(len(shown(t, inspector, s.Subject, tf)) > 0)
+					found := len(shown(t, inspector, s.Subject, tf)) > 0
+					if o.count(found); !found {
+						missed = append(missed, fmt.Sprintf("%s, %s, %s: %.200q", r.ID, s.Name, tf.name, tf.apply(s.Subject.Text)))
+					}
 				}
 			}
 			for _, s := range good {
@@ -201,6 +221,7 @@ func Test_evasion(t *testing.T) {
 		}
 	}
 	all := report(t, counts)
+	t.Logf("not found:\n%s", strings.Join(missed, "\n"))
 	if share := float64(all.found) / float64(all.of); share < evasionFloor {
 		t.Errorf("%d of %d transformed attacks are found, %.1f %%, want %.0f %%; -v shows which", all.found, all.of, 100*share, 100*evasionFloor)
 	}

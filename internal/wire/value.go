@@ -251,6 +251,31 @@ func (d *Document) View(i int, buf []byte) (text string, grown []byte) {
 	return unsafe.String(unsafe.SliceData(b), len(b)), buf
 }
 
+// Around is the object that has Strings[i] in the value of a member; absent if there is
+// none. It is looked for backwards: for one string of each object of a document, that
+// takes at most the length of the document for each level of nesting.
+func (d *Document) Around(i int) Value {
+	key := int(d.Strings[i].Key)
+	if key < 0 || d.Strings[i].IsKey {
+		return Value{}
+	}
+	depth, before := 0, key-1 // the string that comes next on the way back
+	for pos := int(d.Strings[key].Start) - 2; pos >= 0; pos-- {
+		switch d.Raw[pos] {
+		case '"':
+			pos = int(d.Strings[before].Start) - 1
+			before--
+		case '}', ']':
+			depth++
+		case '{', '[':
+			if depth--; depth < 0 {
+				return Value{d.Raw, pos, skipNested(d.Raw, pos)}
+			}
+		}
+	}
+	return Value{}
+}
+
 // bytes is the decoded text without a copy where it holds no escapes.
 func (d *Document) bytes(str String) []byte {
 	if str.Escaped {

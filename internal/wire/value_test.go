@@ -347,3 +347,23 @@ func Test_append_string(t *testing.T) {
 	f("\xed\xa0\x80", "\"\ufffd\ufffd\ufffd\"")
 	f("\ufffd", "\"\ufffd\"")
 }
+
+func TestAround(t *testing.T) {
+	far := `{"a":1,` + strings.Repeat(" ", 300) + `"b":"x"}`
+	for text, want := range map[string]string{
+		`{"a":"x"}`: `{"a":"x"}`, `{"q":{"r":[{"s":"}{"}]},"a":"x","z":1}`: `{"q":{"r":[{"s":"}{"}]},"a":"x","z":1}`,
+		`[{"a":"y"},{"b":{"a":"x"}}]`: `{"a":"x"}`, `["x"]`: "", `{"b":["x"]}`: `{"b":["x"]}`, `{"x":1}`: "", far: far,
+	} {
+		doc, err := Scan([]byte(text), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range doc.Strings {
+			if doc.Text(i) == "x" {
+				if got := string(doc.Around(i).Raw()); got != want {
+					t.Errorf("around x in %s is %s, want %s", text, got, want)
+				}
+			}
+		}
+	}
+}

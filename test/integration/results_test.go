@@ -106,6 +106,31 @@ func TestResults_injected_orders_reach_no_client(t *testing.T) {
 	}
 }
 
+// A picture with an order beside its pixels, and one that nobody could draw, are taken
+// out of an answer that stays; a program called a picture takes the answer with it.
+func TestResults_pictures(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		surface, rules string
+		passes         bool
+		reason         string
+	}{
+		{"comment", "enforce", false, ""}, {"comment", "report", true, ""},
+		{"bomb", "enforce", false, ""}, {"bomb", "report", true, ""},
+		{"program", "enforce", false, "rule-matched"}, {"program", "report", true, ""},
+	} {
+		g := serve(t, object{"gallery": object{"command": hostile(t, "-mode", "picture", "-surface", c.surface, "-text", order)}},
+			object{"rules": object{"injected-instructions": c.rules, "likely-injection": c.rules, "binary-content": c.rules}})
+		_, r := provoke(g, "gallery", modernVersion)
+		if passes := strings.Contains(r.raw, `"mimeType":"image/png"`); passes != c.passes || r.reason() != c.reason {
+			t.Errorf("%s, rules %s: answered %s", c.surface, c.rules, r.raw)
+		}
+		if c.reason == "" && !strings.Contains(r.raw, "see the picture") {
+			t.Errorf("%s, rules %s: the rest is missing in %s", c.surface, c.rules, r.raw)
+		}
+	}
+}
+
 // A blob that holds text is read by models like any other text.
 func TestResults_text_in_base64_is_inspected(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ package argument
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"gatehouse/internal/rule"
@@ -103,4 +104,23 @@ func Words(name string) []string {
 	}
 	end(len(name))
 	return words
+}
+
+// Unescape undoes percent-encoding once, and leaves what is none as it stands.
+func Unescape(text string) string {
+	if !strings.Contains(text, "%") {
+		return text
+	}
+	var out strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] == '%' && i+2 < len(text) {
+			if b, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil {
+				out.WriteByte(byte(b))
+				i += 2
+				continue
+			}
+		}
+		out.WriteByte(text[i])
+	}
+	return out.String()
 }

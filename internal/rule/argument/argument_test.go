@@ -43,3 +43,11 @@ func Test_meaning_of_arguments(t *testing.T) {
 	f("git_checkout", "branch", Atom)
 	f("", "", 0)
 }
+
+func Test_unescape_leaves_what_is_no_escape(t *testing.T) {
+	for text, want := range map[string]string{"": "", "a%2Fb": "a/b", "%252e": "%2e", "100%": "100%", "%zz%4": "%zz%4", "%00": "\x00", "%+1": "%+1"} {
+		if got := Unescape(text); got != want {
+			t.Errorf("Unescape(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

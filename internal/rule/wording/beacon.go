@@ -7,20 +7,29 @@ const Beacon = "beacon"
 
 const (
 	// carried is what has no business in an address.
-	carried = `(?:conversations?|chat(?: history| log)?|chats|history|dialog\w*|(?:the )?user'?s? (?:\w+ )?(?:data|messages?|input|info\w*|e-?mails?|files?|names?|address\w*|quer(?:y|ies)|questions?|prompts?|secrets?)|secrets?|credentials?|passwords?|api[ _-]?keys?|tokens?|private data|personal data|confidential (?:data|information)|previous (?:messages?|results?|turns?)|system prompt|session data|what (?:the user|they|he|she) (?:said|wrote|asked)|environment variables?|file contents?|contents? of (?:the |this |that )?(?:files?|e-?mails?|documents?|notes?)|everything (?:you|the user)|stolen data|sensitive data|summary of (?:the|this|our) (?:chat|conversation))`
+	carried = `(?:(?:the |this |our |full |whole )?conversation|(?:chat|message|session) (?:history|log)|chat messages|user'?s? (?:data|messages?|input|info\w*|e-?mails?|files?|secrets?|questions?|prompts?)|private data|personal data|confidential (?:data|information)|previous messages?|system prompt|session data|what the user (?:said|wrote|asked)|environment variables?|stolen data|sensitive data|everything (?:you|the user) \w+|(?:stored |saved |the |all |any |their )?(?:credentials|passwords|secrets|api keys))`
 	link    = `(?:url|uri|link|image(?:'s)?(?: url| source| address| link)?|img|query(?: string| parameters?)?|src|subdomain|host ?name|domain name|pixel|get request|web address|address of the image|picture)`
 	writing = `(?:add|append|attach|encode|put|insert|place|include|embed|substitute|interpolate|concatenate|hide|pass|write|fill|carry|smuggle)(?:s|d|ed|ing)?`
 )
+
+// saidBefore are parts of the words for what has no business in an address.
+var saidBefore = []string{"conversation", "chat history", "chat log", "chat messages", "message history", "message log", "session history", "session log", "user data", "user's", "users data", "user message", "user input", "user info", "user email", "user e-mail", "user file", "user secret", "user question", "user prompt", "private data", "personal data", "confidential ", "previous message", "system prompt", "session data", "what the user", "environment variable", "stolen data", "sensitive data", "everything you", "everything the user", "credentials", "passwords", "secrets", "api keys"}
 
 // Beacons are orders to let an address carry data.
 var Beacons = []rule.Phrase{
 	{
 		Kind: Beacon, Detail: "asks to put data into an address", Weight: 3,
 		Triggers: []string{" url", " uri", " link", "image", "img", "query string", "query param", "subdomain", "hostname", "host name", "pixel", "get request", "picture", "web address"},
-		Needs:    []string{"conversation", "chat", "history", "dialog", "user", "secret", "credential", "password", "api key", "private data", "personal data", "confidential", "previous ", "system prompt", "session data", "environment", "content", "everything", "stolen", "sensitive", "summary"},
-		Pattern: `\b` + writing + `\b` + Within(5) + `\b(?:conversations?|chat (?:history|log)|(?:chat|message|session) history|(?:the )?user'?s? (?:\w+ )?(?:data|messages?|input|info\w*|e-?mails?|files?|secrets?|questions?|prompts?)|private data|personal data|confidential (?:data|information)|previous messages?|system prompt|session data|what (?:the user|they) (?:said|wrote|asked)|environment variables?|stolen data|sensitive data|everything (?:you|the user) \w+|summary of (?:the|this|our) (?:chat|conversation)|(?:contents? of|text of) (?:the |this |that )?(?:files?|e-?mails?|documents?))\b` + Within(6) + `\b(?:in|into|to|as|inside|via|through|after|onto|at the end of|within)\b` + Within(4) + `\b` + link + `\b` +
-			`|\b(?:render|display|show|output|insert|include|add|embed|emit|write|print|return|append|load|request|end)\b` + Across(7) + `\b(?:image|img|picture|pixel|markdown|badge|iframe)\b` + Across(10) + `(?:https?://\S+|\b(?:url|src|link|query|address|parameter)\b)` + Across(12) + `\b` + carried + `\b`,
-		Unless: `\b(?:never|not|n't|avoid|cannot|attackers?|can|could|may|might)\s+(?:\S+ ){0,3}`,
+		Needs:    saidBefore,
+		Pattern:  `\b` + writing + `\b` + Within(5) + `\b` + carried + `\b` + Within(6) + `\b(?:in|into|to|as|inside|via|through|after|onto|at the end of|within)\b` + Within(4) + `\b` + link + `\b`,
+		Unless:   `\b(?:never|not|n't|avoid|cannot|attackers?|can|could|may|might)\s+(?:\S+ ){0,3}`,
+	},
+	{
+		Kind: Beacon, Detail: "asks for a picture whose address holds data", Weight: 3,
+		Triggers: []string{"image", " img", "picture", "pixel", "markdown", "badge", "iframe"},
+		Needs:    saidBefore,
+		Pattern:  `\b(?:render|display|show|output|insert|include|add|embed|emit|write|print|return|append|load|request|end)\b` + Across(7) + `\b(?:image|img|picture|pixel|markdown|badge|iframe)\b` + Across(10) + `(?:https?://\S+|\b(?:url|src|link|query|address|parameter)\b)` + Across(12) + `\b` + carried + `\b`,
+		Unless:   `\b(?:never|not|n't|avoid|cannot|attackers?|can|could|may|might)\s+(?:\S+ ){0,3}`,
 	},
 	{
 		Kind: Beacon, Detail: "asks to put data into an address, in German", Weight: 3,
@@ -44,7 +53,7 @@ var Beacons = []rule.Phrase{
 		Kind: Beacon, Detail: "asks to put data into an address, in Chinese", Weight: 3,
 		Triggers: []string{"链接", "網址", "网址", "图片", "圖片", "url", "参数"},
 		Needs:    []string{"对话", "對話", "聊天", "用户数据", "密码", "密钥", "历史", "隐私"},
-		Pattern:  `(?:把|将|將)[^。！？\n]{0,10}?(?:对话|對話|聊天记录|聊天|用户数据|密码|密钥|历史记录|隐私)[^。！？\n]{0,12}?(?:附加|添加|写入|放入|放到|放进|编码|拼接|加到|附在|填入)[^。！？\n]{0,10}?(?:链接|网址|網址|图片|圖片|url|参数)`,
+		Pattern:  `(?:把|将|將)[^。!?\n]{0,10}?(?:对话|對話|聊天记录|聊天|用户数据|密码|密钥|历史记录|隐私)[^。!?\n]{0,12}?(?:附加|添加|写入|放入|放到|放进|编码|拼接|加到|附在|填入)[^。!?\n]{0,10}?(?:链接|网址|網址|图片|圖片|url|参数)`,
 	},
 	{
 		Kind: Beacon, Detail: "asks to put data into an address, in Russian", Weight: 3,

@@ -18,7 +18,7 @@ var rooms = map[string]bool{Concealment: true, Secrets: true, Memory: true, Beac
 // Confidences of what a text says, by the weight of its phrases.
 const (
 	hard = 0.95
-	fair = 0.6
+	Fair = 0.6
 	weak = 0.3
 	// quoted is that of what stands between quotation marks in a text about attacks.
 	quoted = 0.4
@@ -29,7 +29,7 @@ func confidence(weight int) float64 {
 	case 1:
 		return weak
 	case 2:
-		return fair
+		return Fair
 	}
 	return hard
 }

@@ -7,7 +7,7 @@ const Memory = "memory"
 
 const (
 	memoryFile = `(?:claude\.md|agents\.md|gemini\.md|\.cursorrules|\.cursor/rules|\.windsurfrules|\.clinerules|copilot-instructions(?:\.md)?|memory\.md|soul\.md|system prompt|custom instructions)`
-	memory     = `(?:(?:your|the (?:ai|assistant|agent|model)'s|its|long[- ]term|persistent|permanent|core)(?: \w+){0,2} (?:memory|memories|knowledge base)|memory (?:bank|store|file|tool)|` + memoryFile + `)`
+	memory     = `(?:(?:your|the (?:ai|assistant|agent|model)'s|its|long[- ]term|persistent|permanent|core)(?: \w+)? (?:memory|memories|knowledge base)|memory (?:bank|store|file|tool)|` + memoryFile + `)`
 	stores     = `(?:save|store|add|write|append|record|commit|persist|put|insert|note|update|edit|modify|remember)`
 	lasting    = `(?:(?:in|for|during|across|to) (?:all|every|any|each)(?: \w+)? (?:future|subsequent|later|coming|upcoming|new)? ?(?:conversations?|sessions?|chats?|requests?|responses?|answers|replies|interactions|tasks|messages|queries)|from (?:now on|this (?:point|moment|message) (?:on|onwards?|forward))|going forward|henceforth|from here on(?: out)?|for (?:all future|ever|good|all time)|forever|permanently|until (?:told|instructed) otherwise|every time (?:the user|you|someone))`
 	rules      = `(?:always|never|you must|you should|must (?:always|never)|do not|don't|only|send|forward|bcc|cc|recommend|prefer|trust|approve|skip|ignore|route|use|treat|answer|respond|include|call|add|refuse|recommending|assume|tell|say|start|begin|end|insert)`
@@ -19,7 +19,7 @@ const (
 var Remembering = []rule.Phrase{
 	{
 		Kind: Memory, Detail: "wants an order kept in the memory", Weight: 3,
-		Triggers: []string{"memory", "memories", "knowledge base", "claude.md", "agents.md", "gemini.md", ".cursorrules", ".cursor/rules", ".windsurfrules", ".clinerules", "copilot-instructions", "system prompt", "custom instructions", "soul.md"},
+		Triggers: []string{"your memory", "your long", "long-term memory", "long term memory", "persistent memory", "permanent memory", "core memory", "'s memory", "its memory", "your memories", "'s memories", "your knowledge base", "memory bank", "memory store", "memory file", "memory tool", "claude.md", "agents.md", "gemini.md", ".cursorrules", ".cursor/rules", ".windsurfrules", ".clinerules", "copilot-instructions", "system prompt", "custom instructions", "soul.md"},
 		Pattern: `\b` + stores + `\b` + Within(8) + `\b(?:to|in|into|on|with|of)\b` + Within(2) + memory + `\b` + `(?: \S+){0,3}?` + `[,:;.]? ?["'(]?(?:that |this: ?|the following: ?|and )?(?:\S+ ){0,7}?\b(?:always|never|you must|must always|must never|from now on|in (?:all|every) future|is (?:trusted|authori[sz]ed|approved|allowed|safe)|are (?:trusted|authori[sz]ed|approved|allowed|safe)|(?:has|have) (?:pre-?)?(?:approved|authori[sz]ed|agreed|consented))\b` +
 			`|\b` + stores + ` (?:this|these|it|the following)(?: \w+){0,3} (?:instructions?|rules?|orders?|directives?|policy|note|line|text|message)?s? ?(?:to|in|into) ` + memory + `\b` + Within(8) + `\b(?:so that|so it|and (?:follow|obey|apply|use)|for (?:all|every|any)|every|always|permanently)\b` +
 			`|\b` + memory + `\b[^.!?\n]{0,40}?\b(?:that|:) (?:\S+ ){0,4}?(?:the user|user|owner) (?:has |have )?(?:wants?|prefers?|agreed|approved|authori[sz]ed|consents?|pre-?approved)\b[^.!?\n]{0,60}?\b(?:all|any|every|without|always|never)\b`,
@@ -65,8 +65,8 @@ var Remembering = []rule.Phrase{
 	{
 		Kind: Memory, Detail: "gives an order for all that comes later, in Chinese", Weight: 3,
 		Triggers: []string{"从现在起", "从现在开始", "從現在起", "從現在開始", "从今以后", "今后", "以后所有", "以后每次", "永远记住", "永久记住", "请记住", "记忆", "記憶"},
-		Pattern: `(?:从现在起|从现在开始|從現在起|從現在開始|从今以后|今后|以后所有|以后每次)[^。！？\n]{0,24}?(?:始终|总是|永远|必须|一律|都要|不要|不得|務必|务必|每次)` +
-			`|(?:永远|永久|请)记住[^。！？\n]{0,24}?(?:始终|总是|永远|必须|一律|今后|以后)|(?:保存|写入|存入|存储|添加|记录)(?:到|在|进)?(?:你的|您的|长期|永久|持久)[^。！？\n]{0,4}?(?:记忆|記憶)|(?:把|将|將)[^。！？\n]{1,24}?(?:保存|写入|存入|存储|添加|记录)(?:到|在|进)?(?:你的|您的|长期|永久|持久)?[^。！？\n]{0,4}?(?:记忆|記憶)`,
+		Pattern: `(?:从现在起|从现在开始|從現在起|從現在開始|从今以后|今后|以后所有|以后每次)[^。!?\n]{0,24}?(?:始终|总是|永远|必须|一律|都要|不要|不得|務必|务必|每次)` +
+			`|(?:永远|永久|请)记住[^。!?\n]{0,24}?(?:始终|总是|永远|必须|一律|今后|以后)|(?:保存|写入|存入|存储|添加|记录)(?:到|在|进)?(?:你的|您的|长期|永久|持久)[^。!?\n]{0,4}?(?:记忆|記憶)|(?:把|将|將)[^。!?\n]{1,24}?(?:保存|写入|存入|存储|添加|记录)(?:到|在|进)?(?:你的|您的|长期|永久|持久)?[^。!?\n]{0,4}?(?:记忆|記憶)`,
 	},
 	{
 		Kind: Memory, Detail: "gives an order for all that comes later, in Russian", Weight: 3,

@@ -7,7 +7,7 @@ const Secrets = "sensitive"
 
 const (
 	// keyFile is what holds credentials and has no other use.
-	keyFile = `[~$%\w/\\.{}:-]*?(?:\.ssh\b|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.aws/cred|\.aws\b|\.gnupg\b|\.netrc\b|\.git-credentials\b|\.npmrc\b|\.pypirc\b|\.pgpass\b|\.docker/config|\.kube/config|/etc/shadow\b|mcp\.json\b|claude_desktop_config|\bkeychain\b|\bwallet\.dat|\bwallet file|\bkeystores?\b|cookies\.sqlite|\bcookie (?:store|jar|database|file)|\b(?:browser|session|login|saved|stored) cookies\b|\b(?:saved|stored) (?:passwords|logins)\b|\bpassword (?:manager|store|vault)|\bprintenv\b|gcloud/(?:credentials|application)|solana/id\.json|(?:bash|zsh)_history)`
+	keyFile = `[~$%\w/\\.{}:-]*?(?:\.ssh\b|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.aws/cred|\.aws\b|\.gnupg\b|\.netrc\b|\.git-credentials\b|\.npmrc\b|\.pypirc\b|\.pgpass\b|\.docker/config|\.kube/config|/etc/shadow\b|mcp\.json\b|claude_desktop_config|\bkeychain\b|\bwallet\.dat|\bwallet file|cookies\.sqlite|\bcookie (?:store|jar|database|file)|\b(?:browser|session|login|saved|stored) cookies\b|\b(?:saved|stored) (?:passwords|logins)\b|\bpassword (?:manager|store|vault)|\bprintenv\b|gcloud/(?:credentials|application)|solana/id\.json|(?:bash|zsh)_history)`
 	// file is that, or what often holds them besides other things.
 	file = `(?:` + keyFile + `|~/\.[a-z]|(?:^|[\s"'/(])\.env\b|/etc/passwd\b|\bprocess\.env\b|\bos\.environ\b|\b(?:all|every|each|full|complete|whole|current|your|list of|the user's|names and values of)(?: \w+){0,3} (?:environment variables?|env vars?|environment)\b|database_url\b|\bkubeconfig\b)`
 
@@ -50,13 +50,13 @@ var Harvesting = []rule.Phrase{
 	},
 	{
 		Kind: Secrets, Detail: "asks to read files that hold credentials and to hand on what stands there", Weight: 3,
-		Triggers: []string{"id_rsa", "id_ed25519", "id_ecdsa", "id_dsa", ".ssh", ".aws", ".gnupg", ".netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".docker/config", ".kube/config", "/etc/shadow", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "wallet file", "keystore", "cookie", "saved password", "stored password", "saved login", "password manager", "password store", "password vault", "printenv", "gcloud/", "solana/id.json", "sh_history"},
+		Triggers: []string{"id_rsa", "id_ed25519", "id_ecdsa", "id_dsa", ".ssh", ".aws", ".gnupg", ".netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".docker/config", ".kube/config", "/etc/shadow", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "wallet file", "cookie store", "cookie jar", "cookie database", "cookie file", "browser cookies", "session cookies", "login cookies", "saved cookies", "stored cookies", "cookies.sqlite", "saved password", "stored password", "saved login", "password manager", "password store", "password vault", "printenv", "gcloud/", "solana/id.json", "sh_history"},
 		Pattern:  `(?:` + reads + `)` + Across(7) + keyFile + Across(12) + `(?:` + hands + Across(5) + `(?:\b(?:it|its|them|their|this|that|those|everything|whatever|contents?|values?|text|output|what|as|in|into|to|with|along|here)\b|[\p{Han}\p{Cyrillic}])|` + puts + `)`,
 		Unless:   notSaid,
 	},
 	{
 		Kind: Secrets, Detail: "asks for the environment or the files that hold credentials, as a value", Weight: 3,
-		Triggers: []string{"id_rsa", "id_ed25519", ".ssh", ".aws", ".env", ".netrc", ".git-credentials", ".npmrc", ".pypirc", ".kube/config", "mcp.json", "/etc/passwd", "/etc/shadow", "environment", "env var", "process.env", "os.environ", "printenv", "cookie", "keychain", "wallet", "password", "kubeconfig", "database_url", "~/."},
+		Triggers: []string{"id_rsa", "id_ed25519", ".ssh", ".aws", ".env", ".netrc", ".git-credentials", ".npmrc", ".pypirc", ".kube/config", "mcp.json", "/etc/passwd", "/etc/shadow", "environment variable", "env var", "whole environment", "full environment", "process.env", "os.environ", "printenv", "keychain", "wallet.dat", "kubeconfig", "database_url"},
 		Pattern:  `\b(?:before|first|prior to|to (?:use|call|run|verify|unlock|authenticate)|must|required|always|whenever|each time|every time|so|therefore|need to|have to|on the first|when)\b` + Across(10) + `(?:` + reads + `)` + Across(6) + file + Across(14) + `(?:\b(?:pass|send|includ\w*|attach|supply|hand|transmit|forward|give|provide|submit|append)\b` + Across(4) + `\b(?:it|its|them|their|that|those|everything|contents?|values?|what|here|as|in)\b|` + puts + `)`,
 		Unless:   notSaid,
 	},
@@ -130,8 +130,8 @@ var Harvesting = []rule.Phrase{
 	{
 		Kind: Secrets, Detail: "asks for a secret, in Chinese", Weight: 3,
 		Triggers: []string{"密码", "密碼", "口令", "密钥", "密鑰", "私钥", "私鑰", "助记词", "助記詞", "验证码", "驗證碼", "访问令牌", "凭证", "凭据"},
-		Pattern:  `(?:向|让|要求|请|詢問|询问)(?:用户|用戶|使用者|对方)[^。！？\n]{0,10}?(?:提供|索要|索取|输入|告知|说出|交出|询问)?[^。！？\n]{0,8}?` + secretChina + `|(?:把|将|將)[^。！？\n]{0,10}?` + secretChina + `[^。！？\n]{0,8}?(?:发给|发送给|告诉|发到|发送到|上传到|交给)(?:我|我们|以下|这个|http)|(?:回复|告诉我|发给我)[^。！？\n]{0,8}?` + secretChina,
-		Unless:   `(?:不要|切勿|请勿|不得|不会)[^。！？\n]{0,6}`,
+		Pattern:  `(?:向|让|要求|请|詢問|询问)(?:用户|用戶|使用者|对方)[^。!?\n]{0,10}?(?:提供|索要|索取|输入|告知|说出|交出|询问)?[^。!?\n]{0,8}?` + secretChina + `|(?:把|将|將)[^。!?\n]{0,10}?` + secretChina + `[^。!?\n]{0,8}?(?:发给|发送给|告诉|发到|发送到|上传到|交给)(?:我|我们|以下|这个|http)|(?:回复|告诉我|发给我)[^。!?\n]{0,8}?` + secretChina,
+		Unless:   `(?:不要|切勿|请勿|不得|不会)[^。!?\n]{0,6}`,
 	},
 	{
 		Kind: Secrets, Detail: "asks for a secret, in Russian", Weight: 3,

@@ -36,6 +36,9 @@ const (
 	maxAtom = 2000
 	// maxWindow is how much of a command around a trigger one expression sees, in bytes.
 	maxWindow = 400
+	// maxLooks bounds the windows of one command that are read. What was not read is
+	// reported.
+	maxLooks = 512
 )
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
@@ -43,7 +46,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		return nil, nil
 	}
 	meaning := argument.Of(subject)
-	if meaning&argument.Command != 0 {
+	if meaning&argument.Command != 0 && !value(subject, meaning) {
 		return harmful(&subject), nil
 	}
 	if meaning&(argument.Prose|argument.Search|argument.SQL) != 0 && meaning&(argument.Atom|argument.Path|argument.Address) == 0 || len(subject.Text) > maxAtom {
@@ -59,12 +62,20 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	return []rule.Match{{Start: 0, End: len(subject.Text), Confidence: confidence, Detail: detail, Action: rule.Refuse}}, nil
 }
 
+// value says whether an argument of a tool that runs commands is a value beside the
+// command, such as the host or the container.
+func value(subject rule.Subject, meaning argument.Meaning) bool {
+	subject.Name = ""
+	return meaning&argument.Atom != 0 && argument.Of(subject)&(argument.Command|argument.Prose) == 0
+}
+
 func lazy(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
 // harm is a command that no task needs, known by a word and confirmed around it. The
-// expression must hold the place of the word.
+// expression sees a window only, so it need not count how far it goes, which would make
+// it slow.
 type harm struct {
 	triggers   []string
 	expression func() *regexp.Regexp
@@ -74,20 +85,20 @@ type harm struct {
 
 var harms = []harm{
 	{[]string{"/dev/tcp/", "/dev/udp/"}, lazy(`(?:[<>]&?|exec \d+<>) ?/dev/(?:tcp|udp)/[\w.$\{\}-]+/[\w$\{\}]+`), certain, "a shell that somebody else holds"},
-	{[]string{"ncat ", "nc -", "netcat ", "nc.exe", "nc "}, lazy(`\b(?:nc|ncat|netcat)(?:\.exe|\.traditional)? [^\n;]{0,120}-[a-z]*[ec] ?['"]?[\w/\\]*(?:sh|bash|cmd(?:\.exe)?|powershell)\b`), certain, "a shell that somebody else holds"},
-	{[]string{"mkfifo ", "mknod "}, lazy(`\bmk(?:fifo|nod)\b[\s\S]{0,200}\b(?:nc|ncat|netcat|telnet|openssl s_client)\b`), certain, "a shell that somebody else holds"},
-	{[]string{"socket"}, lazy(`socket[\s\S]{0,300}(?:dup2 ?\(|pty\.spawn|/bin/(?:ba)?sh -i|exec\(["']/bin/(?:ba)?sh)`), certain, "a shell that somebody else holds"},
-	{[]string{"socat "}, lazy(`\bsocat\b[^\n]{0,200}exec:['"]?[^\s]{0,20}(?:sh|bash|cmd)\b`), certain, "a shell that somebody else holds"},
+	{[]string{"ncat ", "nc -", "netcat ", "nc.exe", "nc "}, lazy(`\b(?:nc|ncat|netcat)(?:\.exe|\.traditional)? [^\n;]*-[a-z]*[ec] ?['"]?[\w/\\]*(?:sh|bash|cmd(?:\.exe)?|powershell)\b`), certain, "a shell that somebody else holds"},
+	{[]string{"mkfifo ", "mknod "}, lazy(`\bmk(?:fifo|nod)\b[\s\S]*\b(?:nc|ncat|netcat|telnet|openssl s_client)\b`), certain, "a shell that somebody else holds"},
+	{[]string{"socket"}, lazy(`socket[\s\S]*(?:dup2 ?\(|pty\.spawn|/bin/(?:ba)?sh -i|exec\(["']/bin/(?:ba)?sh)`), certain, "a shell that somebody else holds"},
+	{[]string{"socat "}, lazy(`\bsocat\b[^\n]*exec:['"]?[^\s]*(?:sh|bash|cmd)\b`), certain, "a shell that somebody else holds"},
 	{[]string{"rm -", "rm${ifs}", "--no-preserve-root"}, lazy(`\brm (?:-[a-z]+ |--[a-z-]+ )*(?:-[a-z]*[rf][a-z]*|--recursive|--no-preserve-root) (?:--[a-z-]+ )*(?:/|/\*|~|~/|~/\*|\$home|\$home/\*?)(?:\s|[;&|"']|$)`), certain, "deletes everything"},
 	{[]string{":(){", ":() {"}, lazy(`:\(\) ?\{ ?:\|: ?& ?\} ?; ?:`), certain, "a fork bomb"},
-	{[]string{"of=/dev/", "> /dev/", ">/dev/"}, lazy(`(?:\bdd [^\n;]{0,120}of=|>) ?/dev/(?:sd[a-z]|nvme\d|hd[a-z]|vd[a-z])\b`), reported, "overwrites a disk"},
-	{[]string{"mkfs"}, lazy(`\bmkfs(?:\.\w+)? [^\n;]{0,80}/dev/`), reported, "overwrites a disk"},
-	{[]string{"curl ", "wget "}, lazy(`\b(?:curl|wget) [^\n;]{0,300}\| ?(?:sudo )?(?:/\w+/|/\w+/\w+/)?(?:ba|z|da|k)?sh\b`), reported, "runs what a page returns"},
-	{[]string{"base64 "}, lazy(`\bbase64 (?:-d|-di|--decode)\b[^\n;]{0,40}\| ?(?:sudo )?(?:(?:ba|z|da)?sh|python\d?|perl)\b`), reported, "runs what is written in Base64"},
-	{[]string{"powershell", "pwsh"}, lazy(`\b(?:powershell|pwsh)(?:\.exe)? [^\n]{0,120}-e(?:n|nc|nco|ncodedcommand)? ['"]?[a-z0-9+/=]{40}`), reported, "runs what is written in Base64"},
-	{[]string{"downloadstring", "invoke-expression", "iex"}, lazy(`(?:\biex\b|invoke-expression)[^\n]{0,120}(?:downloadstring|\birm\b|\biwr\b|invoke-webrequest|invoke-restmethod)|(?:downloadstring|\birm\b|\biwr\b)[^\n]{0,160}\| ?iex\b`), reported, "runs what a page returns"},
-	{[]string{"curl ", "wget ", "ncat ", "nc "}, lazy(`(?:\.env\b|id_rsa|id_ed25519|\.aws/credentials|/etc/shadow|\.netrc|\b(?:print)?env\b) ?\| ?[^\n;]{0,60}\b(?:curl|wget|nc|ncat)\b|\b(?:curl|wget)\b[^\n;]{0,200}(?:-d|-f|-t|--data[a-z-]*|--form|--upload-file|--post-file)[ =]?[^\s;]{0,30}(?:@|\$\(cat |=)?[^\s;]{0,60}(?:\.env\b|id_rsa|id_ed25519|\.aws/credentials|/etc/shadow)`), reported, "sends a file of secrets away"},
-	{[]string{"authorized_keys"}, lazy(`>> ?[^\s;]{0,80}authorized_keys`), reported, "lets somebody log in"},
+	{[]string{"of=/dev/", "> /dev/", ">/dev/"}, lazy(`(?:\bdd [^\n;]*of=|>) ?/dev/(?:sd[a-z]|nvme\d|hd[a-z]|vd[a-z])\b`), reported, "overwrites a disk"},
+	{[]string{"mkfs"}, lazy(`\bmkfs(?:\.\w+)? [^\n;]*/dev/`), reported, "overwrites a disk"},
+	{[]string{"curl ", "wget "}, lazy(`\b(?:curl|wget) [^\n;]*\| ?(?:sudo )?(?:/\w+/|/\w+/\w+/)?(?:ba|z|da|k)?sh\b`), reported, "runs what a page returns"},
+	{[]string{"base64 "}, lazy(`\bbase64 (?:-d|-di|--decode)\b[^\n;]*\| ?(?:sudo )?(?:(?:ba|z|da)?sh|python\d?|perl)\b`), reported, "runs what is written in Base64"},
+	{[]string{"powershell", "pwsh"}, lazy(`\b(?:powershell|pwsh)(?:\.exe)? [^\n]*-e(?:n|nc|nco|ncodedcommand)? ['"]?[a-z0-9+/=]{40}`), reported, "runs what is written in Base64"},
+	{[]string{"downloadstring", "invoke-expression", "iex"}, lazy(`(?:\biex\b|invoke-expression)[^\n]*(?:downloadstring|\birm\b|\biwr\b|invoke-webrequest|invoke-restmethod)|(?:downloadstring|\birm\b|\biwr\b)[^\n]*\| ?iex\b`), reported, "runs what a page returns"},
+	{[]string{"curl ", "wget ", "ncat ", "nc "}, lazy(`(?:\.env\b|id_rsa|id_ed25519|\.aws/credentials|/etc/shadow|\.netrc|\b(?:print)?env\b) ?\| ?[^\n;]*\b(?:curl|wget|nc|ncat)\b|\b(?:curl|wget)\b[^\n;]*(?:-d|-f|-t|--data[a-z-]*|--form|--upload-file|--post-file)[ =]?[^\s;]*(?:@|\$\(cat |=)?[^\s;]*(?:\.env\b|id_rsa|id_ed25519|\.aws/credentials|/etc/shadow)`), reported, "sends a file of secrets away"},
+	{[]string{"authorized_keys"}, lazy(`>> ?[^\s;]*authorized_keys`), reported, "lets somebody log in"},
 	{[]string{"history -c", "unset histfile", "histfile=/dev/null"}, lazy(`history -c|unset histfile|histfile=/dev/null`), reported, "hides what was typed"},
 }
 
@@ -108,9 +119,16 @@ var triggers, owners = func() (*rule.Literals, []int) {
 func harmful(subject *rule.Subject) []rule.Match {
 	var matches []rule.Match
 	var seen [count]int // where the next look of each harm may begin
+	looks := 0
 	subject.Each(triggers, func(literal, start, end int) {
 		i := owners[literal]
 		if start < seen[i] {
+			return
+		}
+		if looks++; looks > maxLooks {
+			if looks == maxLooks+1 {
+				matches = append(matches, rule.Match{Start: start, End: end, Detail: "a command with more places that may do harm than are read", Action: rule.Refuse})
+			}
 			return
 		}
 		from, to := max(0, start-maxWindow), min(len(subject.Text), end+maxWindow)

@@ -1,8 +1,9 @@
 package argumentpath
 
 import (
-	"strconv"
 	"strings"
+
+	"gatehouse/internal/rule/argument"
 )
 
 // maxDecoded is how often a path is decoded: proxies and servers do it one after the
@@ -24,7 +25,7 @@ var alike = strings.NewReplacer(
 func decode(path string) (plain string, encoded bool) {
 	plain = path
 	for range maxDecoded {
-		next := unescape(alike.Replace(lowerEscapes(plain)))
+		next := argument.Unescape(alike.Replace(lowerEscapes(plain)))
 		if next == plain {
 			break
 		}
@@ -49,24 +50,6 @@ func lowerEscapes(path string) string {
 		}
 	}
 	return string(out)
-}
-
-func unescape(path string) string {
-	if !strings.Contains(path, "%") {
-		return path
-	}
-	var out strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if b, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil {
-				out.WriteByte(byte(b))
-				i += 2
-				continue
-			}
-		}
-		out.WriteByte(path[i])
-	}
-	return out.String()
 }
 
 // route is where a path leads.

@@ -22,6 +22,7 @@ var Rule = rule.Rule{
 	Surfaces:   rule.ToServer,
 	Refs:       []string{"OWASP-MCP05:2025", "SAFE-T1105", "SAFE-T1502", "SAFE-T1606", "CWE-22", "CWE-158", "CWE-176", "CWE-40"},
 	Doc:        doc,
+	AsWritten:  true,
 	Detect:     detect,
 }
 

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -63,7 +62,7 @@ var breaking = []pattern{
 	{"a condition that is always true", lazy(`(?:['"]|^-?\d+)\)* ?(?:\|\||&&|\bor\b|\band\b) ?\(*(?:not )?(?:'[^']{0,40}' ?(?:=|like|<|>|in) ?\(?'|"[^"]{0,40}" ?(?:=|like) ?"|\d+ ?(?:=|<|>|like) ?\d+|true\b|exists ?\(|\(?select\b)`), nil},
 	{"a second query behind the first", lazy(`(?:['")]|^-?\d+|^) ?(?:union|intersect|except) (?:all |distinct )?\(?select\b`), nil},
 	{"a second statement behind the first", lazy(`(?:^|['")\w]) ?; ?(?:drop (?:table|database|schema|user)|delete from|insert into|update \w+ set|alter (?:table|user)|truncate (?:table )?\w|exec(?:ute)? \w|declare @|shutdown|grant \w+ |create (?:table|user|function)|select .{1,80}\bfrom\b|select pg_sleep|waitfor delay)`), nil},
-	{"a comment that cuts off the rest of a statement", lazy(`^[^'"\s]{0,40}['"]\)* ?(?:--|#|;%00)[ +-]*$`), nil},
+	{"a comment that cuts off the rest of a statement", lazy(`^[^'"\s]{0,40}['"]\)* ?(?:--|#|;\x00)[ +-]*$`), nil},
 	{"a call that makes the database wait", lazy(`(?:['")]|^-?\d+|;) ?\)*.{0,20}\b(?:sleep ?\(\d|benchmark ?\(\d|pg_sleep ?\(|waitfor delay '|dbms_pipe\.receive_message ?\(|randomblob ?\(\d{6})`), nil},
 	{"a call that puts data into an error message", lazy(`['")] ?.{0,20}\b(?:extractvalue|updatexml|xmltype|ctxsys\.\w+) ?\(`), nil},
 }
@@ -121,7 +120,7 @@ func match(subject rule.Subject, confidence float64, detail string) []rule.Match
 // and percent-encoding undone. What MySQL runs inside of a comment, /*!50000 … */,
 // stays.
 func plain(text string) string {
-	text = strings.ToLower(unescape(text))
+	text = strings.ToLower(argument.Unescape(text))
 	var out strings.Builder
 	space := func() {
 		if s := out.String(); s != "" && s[len(s)-1] != ' ' {
@@ -151,24 +150,6 @@ func plain(text string) string {
 		default:
 			out.WriteByte(text[i])
 		}
-	}
-	return out.String()
-}
-
-func unescape(text string) string {
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	var out strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+2 < len(text) {
-			if b, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil && b >= ' ' && b < 0x7f {
-				out.WriteByte(byte(b))
-				i += 2
-				continue
-			}
-		}
-		out.WriteByte(text[i])
 	}
 	return out.String()
 }

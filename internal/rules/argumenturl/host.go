@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/internal/rule"
+	"gatehouse/internal/rule/argument"
 )
 
 // metadata are the addresses at which clouds tell a machine its own credentials.
@@ -71,7 +72,7 @@ func inside(a netip.Addr) bool {
 // plainHost writes a host as resolvers read it: decoded, in lower case, with the dots
 // and digits of ASCII, without a dot at its end.
 func plainHost(host string) string {
-	host = unescape(host)
+	host = argument.Unescape(host)
 	host = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\u3002' || r == '\uff0e' || r == '\uff61' || r == '\u2024':
@@ -262,22 +263,4 @@ func punycode(encoded string) string {
 		i++
 	}
 	return string(out)
-}
-
-func unescape(text string) string {
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	var out strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+2 < len(text) {
-			if b, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil {
-				out.WriteByte(byte(b))
-				i += 2
-				continue
-			}
-		}
-		out.WriteByte(text[i])
-	}
-	return out.String()
 }

@@ -22,6 +22,7 @@ var Rule = rule.Rule{
 	Surfaces:   rule.ToServer,
 	Refs:       []string{"OWASP-MCP05:2025", "SAFE-T1506", "SAFE-T1913", "CWE-918", "CWE-601", "CWE-1007"},
 	Doc:        doc,
+	AsWritten:  true,
 	Detect:     detect,
 }
 
@@ -139,7 +140,7 @@ func inner(tail string, nested int) verdict {
 	}
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' || r == '#' }) {
 		_, value, _ := strings.Cut(pair, "=")
-		value = unescape(value)
+		value = argument.Unescape(value)
 		if strings.Contains(value, "//") || strings.Contains(value, `\\`) {
 			if v := judge(value, false, nested+1); v.detail != "" && v.confidence > doubtful {
 				v.detail = "leads on to: " + v.detail
@@ -165,7 +166,7 @@ func judgeAuthority(authority string, hasScheme bool) verdict {
 		return v
 	}
 	name, _, _ := strings.Cut(user, ":")
-	if hasScheme && user != "" && looksLikeHost(unescape(name)) {
+	if hasScheme && user != "" && looksLikeHost(argument.Unescape(name)) {
 		return verdict{"a name before the @ that looks like the host", reported, rule.High}
 	}
 	return lookAlike(host)

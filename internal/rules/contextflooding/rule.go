@@ -23,6 +23,7 @@ var Rule = rule.Rule{
 	Surfaces:   rule.FromServer,
 	Refs:       []string{"OWASP-MCP10:2025", "SAFE-T2102", "SAFE-T1401", "CWE-400", "CWE-770"},
 	Doc:        doc,
+	AsWritten:  true,
 	Detect:     detect,
 }
 

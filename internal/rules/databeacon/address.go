@@ -2,9 +2,9 @@ package databeacon
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
-	"unsafe"
 )
 
 const (
@@ -27,8 +27,7 @@ const (
 
 // address is one in a text.
 type address struct {
-	start, end int // in the text
-	use        use
+	start, end int    // in the text
 	host       string // lower case, without port and user
 	rest       string // from the slash, question mark or number sign on
 	blanks     []blank
@@ -45,7 +44,7 @@ func parse(text string, start, end int) address {
 	if i := strings.LastIndex(text[start:end], "//"); i > 0 && text[start] != 'h' && text[start] != 'H' {
 		start += i
 	}
-	a := address{start: start, use: useOf(text, start)}
+	a := address{start: start}
 	i := end
 	limit := min(len(text), start+maxAddress)
 	query := false
@@ -108,6 +107,9 @@ func (a *address) add(name string, query bool) {
 	a.blanks = append(a.blanks, blank{strings.ToLower(strings.Trim(name, "{}[]<>()$% ")), query})
 }
 
+// braced is a name in braces, and nothing else.
+var braced = regexp.MustCompile(`^\{{1,2}[\w .-]{2,60}\}{1,2}$`)
+
 // words are the places to fill in that stand without brackets: a value in capitals, or
 // none at the very end.
 func (a *address) words() {
@@ -115,11 +117,12 @@ func (a *address) words() {
 	if !found {
 		return
 	}
+	query, _, _ = strings.Cut(query, "#")
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		switch {
 		case strings.Contains(value, "%7"):
-			if plain, err := url.QueryUnescape(value); err == nil && strings.HasPrefix(plain, "{") {
+			if plain, err := url.QueryUnescape(value); err == nil && braced.MatchString(plain) {
 				a.add(plain, true)
 			}
 		case value == "" && strings.HasSuffix(a.rest, "="):
@@ -134,16 +137,9 @@ func (a *address) words() {
 // or sends a form to.
 var loads = []string{"<img", "<image", "<iframe", "<frame", "<script", "<link", "<object", "<embed", "<video", "<audio", "<source", "<track", "<form", "<input", "<button", "<body", "<meta", "<picture", "<svg", "<use"}
 
-// useOf looks at what stands before an address.
-func useOf(text string, start int) use {
-	var memory [maxBefore]byte
-	lower := memory[:copy(memory[:], text[max(0, start-maxBefore):start])]
-	for i, c := range lower {
-		if c >= 'A' && c <= 'Z' {
-			lower[i] = c | 0x20
-		}
-	}
-	before := unsafe.String(unsafe.SliceData(lower), len(lower))
+// use looks at what stands before an address.
+func (a *address) use(text string) use {
+	before := strings.ToLower(text[max(0, a.start-maxBefore):a.start])
 	trimmed := strings.TrimRight(before, " \"'<")
 	if strings.HasSuffix(trimmed, "url(") {
 		return loaded

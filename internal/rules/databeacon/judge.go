@@ -15,7 +15,7 @@ import (
 // What a place to fill in, or a name, speaks of.
 var (
 	// talk is what was said, or what is private: no page has a place for it in an address.
-	talk = regexp.MustCompile(`conversation|dialog(?:ue)?|chat[ _-]?(?:history|log|content|so)|transcript|history|secrets?\b|password|credential|cookie|system[ _-]?prompt|private[ _-]?(?:data|info\w*|keys?|messages?|notes?)|stolen|exfil|user[ _-]?(?:data|info|messages?|input|prompts?|secrets?|emails?|quer(?:y|ies)|question)|(?:previous|all|last)[ _-]?(?:messages?|results?|answers?)|personal|confidential|sensitive|everything|environment|env[ _-]?vars?|file[ _-]?contents?|memory|memories|gesprach|verlauf|对话|聊天|переписк|диалог`)
+	talk = regexp.MustCompile(`conversation|dialog(?:ue)?|chat[ _-]?(?:history|log|content|so)|transcript|history|secrets?\b|password|credential|cookie|system[ _-]?prompt|private[ _-]?(?:data|info\w*|keys?|messages?|notes?)|stolen|exfil|user[ _-]?(?:data|info|messages?|input|prompts?|secrets?|emails?|quer(?:y|ies)|question)|(?:previous|all|last)[ _-]?(?:messages?|results?|answers?)|personal|confidential|sensitive|environment|env[ _-]?vars?|file[ _-]?contents?|memory|memories|gesprach|verlauf|对话|聊天|переписк|диалог`)
 	// plain is what may be data and may be anything.
 	plain = regexp.MustCompile(`\b(?:data|info|information|contents?|text|messages?|summary|answer|response|output|results?|prompt|context|api[ _-]?key|token|body|payload|encoded|base64|b64|leak|dump)\b|_data\b|data_`)
 	// own is a place for the reader's own.
@@ -59,30 +59,33 @@ const (
 )
 
 // judge says how likely it is that the address carries data out, and why; 0 if nothing
-// speaks for it.
+// speaks for it, as for nearly every address.
 func (a *address) judge(text string) (confidence float64, detail, decoded string) {
 	private, some := a.asks()
 	sub, collects := below(a.host, collectors)
 	collects = collects && (sub || len(a.rest) > 1)
-	switch {
-	case collects && (a.use == loaded || private || some):
+	posts := a.isHook() || a.isTunnel()
+	decoded = a.message()
+	if !private && !some && !collects && !posts && decoded == "" {
+		return 0, "", ""
+	}
+	switch use := a.use(text); {
+	case collects && (use == loaded || private || some):
 		return sure, "an address of a host that collects what is sent to it", ""
-	case collects || a.isHook() || a.isTunnel():
-		return a.ordered(text, collects)
-	case private && a.use == loaded:
+	case collects || posts:
+		confidence, detail = a.ordered(text, collects || use == loaded)
+		return confidence, detail, ""
+	case private && use == loaded:
 		return sure, "loads an address with a place for what was said or is private", ""
-	case private && a.use == linked:
+	case private && use == linked:
 		return fair, "links to an address with a place for what was said or is private", ""
-	case some && a.use == loaded:
+	case some && use == loaded:
 		return fair, "loads an address with a place for data", ""
-	}
-	if decoded = a.message(); decoded != "" && a.use != named {
-		if a.use == loaded {
-			return fair, "loads an address that carries an encoded text", decoded
-		}
+	case decoded != "" && use == loaded:
+		return fair, "loads an address that carries an encoded text", decoded
+	case decoded != "" && use == linked:
 		return weak, "links to an address that carries an encoded text", decoded
-	}
-	if private {
+	case private:
 		return weak, "names an address with a place for what was said or is private", ""
 	}
 	return 0, "", ""
@@ -127,19 +130,20 @@ const (
 	orderAfter  = 160
 )
 
-// ordered judges a host that can collect by whether something is to be sent there.
-func (a *address) ordered(text string, collects bool) (confidence float64, detail, decoded string) {
+// ordered judges a host that can collect by whether something is to be sent there. A host
+// that does nothing else is worth a report by itself.
+func (a *address) ordered(text string, collects bool) (confidence float64, detail string) {
 	around := string(rule.Fold(text[boundary(text, a.start-orderBefore):boundary(text, a.end+orderAfter)]).Text)
 	order := sending.MatchString(around)
 	switch {
 	case order && talk.MatchString(around):
-		return sure, "has what was said or is private sent to a host that can collect it", ""
+		return sure, "has what was said or is private sent to a host that can collect it"
 	case order && things.MatchString(around) && collects:
-		return sure, "has data sent to a host that collects it", ""
-	case order && things.MatchString(around), collects, a.use == loaded:
-		return fair, "an address of a host that can collect what is sent to it", ""
+		return sure, "has data sent to a host that collects it"
+	case order && things.MatchString(around), collects:
+		return fair, "an address of a host that can collect what is sent to it"
 	}
-	return 0, "", ""
+	return 0, ""
 }
 
 // boundary is the start of the rune at an offset that may lie outside the text.

@@ -28,6 +28,7 @@ var Rule = rule.Rule{
 	Refs:       []string{"OWASP-MCP03:2025", "SAFE-T1402", "SAFE-T1912", "CWE-506", "CWE-502"},
 	Doc:        doc,
 	Literals:   []*rule.Literals{heads},
+	AsWritten:  true,
 	Detect:     detect,
 }
 
@@ -90,7 +91,8 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 			}
 			raw := decode(subject.Text[start:min(end, start+maxLook)])
 			if readable(raw) {
-				add(start, end, certain, "a text that is written in an encoding, in a definition", string(raw))
+				// What it says is judged by the rules that read it decoded.
+				add(start, end, reported, "a text that is written in an encoding, in a definition", string(raw))
 			} else if end-start >= maxLook {
 				add(start, end, reported, "a long run of encoded data, in a definition", "")
 			}

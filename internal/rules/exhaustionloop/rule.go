@@ -35,6 +35,10 @@ const (
 	reach = 200
 	// behind is how much behind a trigger must have been read for it to be done with.
 	behind = 100
+	// maxLooks bounds the places of one text that are read: each costs up to a third of a
+	// millisecond, and a hostile text has as many as it likes. What was not read is
+	// reported.
+	maxLooks = 256
 )
 
 // triggers are words of what has no end. Most texts with one of them speak of
@@ -45,7 +49,7 @@ const (
 	order = `\b(?:call|invoke|run|use|execute|re-?run|repeat|trigger|query|launch|spawn)`
 	// self is what is called.
 	self = `(?:this|that|these|the same|the|both|all|each|every|your|it|its own|itself|yourself)\b(?: \w+){0,4}? ?(?:tools?|functions?|agents?|sub-?agents?|servers?|calls?|again|itself|yourself|prompt)?\b`
-	gap  = `[^.!?\n]{0,80}?`
+	gap  = `[^.!?\n]*?`
 	// endless is an end that does not come.
 	endless = `\b(?:forever|indefinitely|endlessly|infinitely|without (?:ever )?(?:stopping|end|limit|pause)|in an? (?:infinite|endless|continuous) loop|\d?[\d,]*\d00 times|as many times as (?:possible|you can)|as often as (?:possible|you can)|until (?:you (?:run out|are stopped|reach your|hit your|are told to stop)|the (?:budget|quota|context|limit|user stops)))`
 )
@@ -88,13 +92,20 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		return nil, nil
 	}
 	var matches []rule.Match
-	folded, done, seen := subject.Folded(), 0, 0
+	folded, done, seen, looks := subject.Folded(), 0, 0, 0
 	subject.Each(triggers, func(literal, start, end int) {
 		if start < done || end+behind <= seen {
 			return // it has been read with the trigger before
 		}
 		from, to := max(done, start-reach), min(len(folded.Text), end+reach)
 		if seen = to; !calls(folded.Text[from:to]) {
+			return
+		}
+		if looks++; looks > maxLooks {
+			if looks == maxLooks+1 {
+				first, last := folded.Span(start, end)
+				matches = append(matches, rule.Match{Start: first, End: last, Detail: "more places that may tell to call something than are read"})
+			}
 			return
 		}
 		if m, stop, found := look(&subject, from, to, end); found {

@@ -1,6 +1,7 @@
 package exhaustionloop
 
 import (
+	"strings"
 	"testing"
 
 	"gatehouse/internal/rule"
@@ -46,6 +47,13 @@ func Test_tools_that_are_called_again_are_no_loops(t *testing.T) {
 				t.Errorf("%q on %v gives %v", text, surface, got)
 			}
 		}
+	}
+}
+
+func Test_what_was_not_read_is_reported(t *testing.T) {
+	text := strings.Repeat("again this tool is called with other words that fill some room, and with still more words so that it is read by itself, because only then does it count as one more place of the text. ", 2*maxLooks)
+	if got := judged(t, rule.ToolResult, text); got != reported {
+		t.Errorf("got %v, want %v", got, reported)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/argument"
@@ -55,7 +56,9 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 // imitates says what a name imitates. The owner is who runs the server, as far as it
 // is known: a server of GitHub may call itself so.
 func imitates(name string, isName bool, owner string) (float64, string) {
-	parts := strings.FieldsFunc(name, func(r rune) bool { return r < 0x80 && strings.ContainsRune("_-. /:", r) })
+	parts := strings.FieldsFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || r < 0x80 && strings.ContainsRune("_-. /:,;()[]{}<>|`*#\"'\t\n", r)
+	})
 	if slices.ContainsFunc(parts, names.MixesScripts) { // a word of another script beside others is ordinary
 		return certain, "a name with letters of another script, or with some that nobody sees"
 	}
@@ -176,7 +179,7 @@ var claim = sync.OnceValue(func() *regexp.Regexp {
 })
 
 var unasked = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\b(?:no|without|skip|not? need(?:ed)?|unnecessary|never|do not|don't)\b[^.\n]{0,60}\b(?:confirm\w*|approval|review|permission|consent|ask(?:ing)?|check\w*|warn\w*|verif\w+|scan\w*)\b`)
+	return regexp.MustCompile(`\b(?:no|without|skip|not? need(?:ed)?|unnecessary|never|do not|don't)\b[^.\n]*\b(?:confirm\w*|approval|review|permission|consent|ask(?:ing)?|check\w*|warn\w*|verif\w+|scan\w*)\b`)
 })
 
 // claimed finds claims to be confirmed by somebody who is trusted. A claim that also

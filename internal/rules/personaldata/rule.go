@@ -4,6 +4,7 @@ package personaldata
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/rule"
@@ -18,6 +19,7 @@ var Rule = rule.Rule{
 	ID:       "personal-data",
 	Title:    "Data about a person",
 	Severity: rule.Medium,
+	Exposure: true,
 	Surfaces: rule.FromServer&^rule.Definitions | rule.ToServer,
 	Refs:     []string{"OWASP-MCP10:2025", "SAFE-T1801", "SAFE-T1804", "CWE-359"},
 	Doc:      doc,
@@ -136,10 +138,9 @@ func word(c byte) bool {
 const nameReach = 60
 
 // named says whether one of the words stands before a number.
-func named(text string, at int, words *rule.Scanner) bool {
-	found := false
-	words.Scan(text[max(0, at-nameReach):at], func(literal, start, end int) { found = true })
-	return found
+func named(text string, at int, words []string) bool {
+	before := strings.ToLower(text[max(0, at-nameReach):at])
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(before, word) })
 }
 
-var cardWords = rule.NewScanner([]string{"card", "visa", "mastercard", "amex", "credit", "debit", "payment", "pan:", "ccnum", "kreditkarte", "carte", "tarjeta"})
+var cardWords = []string{"card", "visa", "mastercard", "amex", "credit", "debit", "payment", "pan:", "ccnum", "kreditkarte", "carte", "tarjeta"}

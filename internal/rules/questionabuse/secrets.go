@@ -56,7 +56,7 @@ var phrases = rule.NewPhrases([]rule.Phrase{
 	{
 		Kind: "ask", Detail: "asks for a secret in a form, in another language", Weight: 3,
 		Triggers: []string{"passwort", "kennwort", "zugangsdaten", "mot de passe", "identifiants", "contrasena", "clave", "credenciales", "密码", "密碼", "密钥", "私钥", "助记词", "验证码", "парол", "ключ"},
-		Pattern:  `\b(?:geben sie|gib|nennen sie|nenne|tragen sie|bestatigen sie)\b` + wording.Within(5) + wording.SecretNames + `|\b(?:saisissez|entrez|indiquez|donnez|fournissez|saisis|entre)\b` + wording.Within(5) + wording.SecretNames + `|\b(?:introduzca|introduce|ingrese|ingresa|escriba|escribe|proporcione|indique)\b` + wording.Within(5) + wording.SecretNames + `|(?:请输入|請輸入|请提供|输入您的|输入你的|提供您的|提供你的)[^。！？\n]{0,12}?` + wording.SecretNames + `|(?:введите|укажите|сообщите|введи|укажи)[^.!?\n]{0,40}?` + wording.SecretNames,
+		Pattern:  `\b(?:geben sie|gib|nennen sie|nenne|tragen sie|bestatigen sie)\b` + wording.Within(5) + wording.SecretNames + `|\b(?:saisissez|entrez|indiquez|donnez|fournissez|saisis|entre)\b` + wording.Within(5) + wording.SecretNames + `|\b(?:introduzca|introduce|ingrese|ingresa|escriba|escribe|proporcione|indique)\b` + wording.Within(5) + wording.SecretNames + `|(?:请输入|請輸入|请提供|输入您的|输入你的|提供您的|提供你的)[^。!?\n]{0,12}?` + wording.SecretNames + `|(?:введите|укажите|сообщите|введи|укажи)[^.!?\n]{0,40}?` + wording.SecretNames,
 		Unless:   `\b(?:nie|niemals|nicht|jamais|nunca|no)\s+|(?:никогда не|не)\s+`,
 	},
 	{

@@ -29,7 +29,10 @@ var wordNumbers = sync.OnceValue(func() map[string]int {
 const (
 	// seedReach is how far behind its name a seed phrase may stand, in bytes.
 	seedReach = 600
-	wordBits  = 11
+	// seedStarts is how many words may stand between the name and the phrase, and a few
+	// more.
+	seedStarts = 16
+	wordBits   = 11
 	// seedStep is the difference between the lengths of seed phrases: 12, 15, 18, 21
 	// and 24 words.
 	seedStep, shortestSeed, longestSeed = 3, 12, 24
@@ -40,46 +43,44 @@ const (
 // right checksum.
 func findSeed(text string, start, end int) (secret, bool) {
 	stop := min(len(text), end+seedReach)
-	for i := end; i < stop; {
-		from, numbers, ends := seedWords(text[:stop], i)
+	for i, tried := end, 0; i < stop && tried < seedStarts; tried++ {
+		phrase := seedWords(text[:stop], i)
 		for n := longestSeed; n >= shortestSeed; n -= seedStep {
-			if len(numbers) >= n && seedChecks(numbers[:n]) && different(numbers[:n]) {
-				return secret{start: from, end: ends[n-1], kind: "seed phrase of a wallet"}, true
+			if phrase.count >= n && seedChecks(phrase.numbers[:n]) && different(phrase.numbers[:n]) {
+				return secret{start: phrase.start, end: phrase.ends[n-1], kind: "seed phrase of a wallet"}, true
 			}
 		}
-		if len(ends) == 0 {
-			return secret{}, false
-		}
-		i = ends[0] // the phrase may begin at the next word
+		i = phrase.next // the phrase may begin at the next word
 	}
 	return secret{}, false
 }
 
-// seedWords reads words of the list that follow each other from a place on. Without
-// any, ends holds where the word there ends, if there is one.
-func seedWords(text string, at int) (from int, numbers, ends []int) {
-	for len(numbers) < longestSeed {
+// seed are words of the list that follow each other.
+type seed struct {
+	start, count  int
+	next          int // where the first word ends, whether it is of the list or not
+	numbers, ends [longestSeed]int
+}
+
+// seedWords reads the words from a place on.
+func seedWords(text string, at int) (s seed) {
+	for s.count < longestSeed {
 		for at < len(text) && !within(letters, text[at]) {
 			at++
 		}
 		stop := run(text, at, letters, 32)
-		if stop == at {
-			break
+		if s.count == 0 {
+			s.start, s.next = at, max(stop, at+1)
 		}
 		number, known := wordNumbers()[strings.ToLower(text[at:stop])]
 		if !known {
-			if len(numbers) == 0 {
-				ends = append(ends, stop)
-			}
 			break
 		}
-		if len(numbers) == 0 {
-			from = at
-		}
-		numbers, ends = append(numbers, number), append(ends, stop)
+		s.numbers[s.count], s.ends[s.count] = number, stop
+		s.count++
 		at = stop
 	}
-	return from, numbers, ends
+	return s
 }
 
 // seedChecks verifies a phrase: "the first ENT / 32 bits of its SHA256 hash" are

@@ -37,7 +37,7 @@ var modes = []mode{
 	badUTF8, deep, badVersion,
 
 	// Attacks on the model.
-	poison, rugpull, newcomer, twins, shadow, redefine, inject, leak, serverRequest,
+	poison, rugpull, newcomer, twins, shadow, redefine, inject, picture, leak, serverRequest,
 
 	// Attacks on the gateway.
 	remoteRef, redirect, sessionLost,
