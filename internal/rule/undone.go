@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,8 +21,12 @@ const (
 	// maxUndoneShort, in bytes, is what a short text may have beyond that: each view
 	// repeats the words around what was encoded.
 	maxUndone      = 10
-	maxUndoneShort = 16 << 10
+	maxUndoneShort = 64 << 10
 )
+
+// errTooEncoded says that a text holds so many encodings in each other that not all can
+// be undone, which no text does by accident.
+var errTooEncoded = errors.New("the text holds more encodings in each other than are undone")
 
 // disguises are the words that tell encodings which have no form of their own.
 var disguises = NewLiterals(Lowercase, undo.Words()...)
@@ -108,7 +113,8 @@ type found struct {
 }
 
 // show shows a text to the rules, and then what its encoded parts say: first what is
-// encoded once, so that a text cannot use up what is allowed by encoding a part often.
+// encoded once, so that a text cannot use up what is allowed by encoding a part often. It
+// fails where more is encoded than may be undone.
 func (l *look) show(subject Subject) error {
 	first := l.reader.begin(&subject)
 	defer first.end()
@@ -121,7 +127,7 @@ func (l *look) show(subject Subject) error {
 		for _, outer := range level {
 			for _, view := range outer.reading.undone(&outer) {
 				if l.left -= len(view.Text); l.left < 0 {
-					return nil
+					return errTooEncoded // what is left may say anything
 				}
 				inner := outer
 				inner.Text, inner.Depth = view.Text, outer.Depth+1
