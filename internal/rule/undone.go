@@ -59,6 +59,10 @@ func (r *reading) undone(s *Subject) []*undo.View {
 		r.isViewed = true
 		var hints []undo.Hint
 		s.Each(disguises, func(literal, start, end int) {
+			text := s.Folded().Text
+			if undo.Whole(literal) && (start > 0 && wordByte(text[start-1]) || end < len(text) && wordByte(text[end])) {
+				return
+			}
 			at, _ := s.Folded().Span(start, end)
 			hints = append(hints, undo.Hint{Word: literal, At: at})
 		})
