@@ -15,7 +15,8 @@ type disguise struct {
 }
 
 // disguises are looked for by the words below. Two ways to go backwards are tried: all
-// of a text, and each of its words.
+// of a text, and each of its words; and two to read digits: as a careful reader does, and
+// all of them, of which a one is an i.
 var disguises = []disguise{
 	{ROT13, one(rot13), rot13, true},
 	{Atbash, one(atbash), atbash, true},
@@ -23,6 +24,7 @@ var disguises = []disguise{
 	{Reversed, nil, reverseWords, true},
 	{UpsideDown, one(func(word string) string { return turn(reverse(word)) }), upright, false},
 	{Leet, leetForms, unleet, true},
+	{Leet, nil, unleetAll, true},
 	{Joined, signed, unsigned, true},
 	{Run, together, apartWords, false},
 }
@@ -48,7 +50,7 @@ var everyday = map[Way][]string{
 var backwards = strings.Fields("用户 密码 指示 必须 告诉 聊天 пользовател парол истори всегда")
 
 // leetTelling are those whose forms with digits are looked for; each has several.
-var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist " +
+var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist credential " +
 	"important instead before always message content another without mention answer should using address private attach upload hidden required conversation recovery")
 
 // joinTelling are those that names of programs seldom begin with.
@@ -257,6 +259,34 @@ func unleet(text string) string {
 		}
 	}
 	return string(out)
+}
+
+// unleetAll reads each sign as the letter that it stands for most often, in numbers, too.
+// The sign in an address stays.
+func unleetAll(text string) string {
+	out := []byte(text)
+	for i := 0; i < len(out); i++ {
+		c := unleeted[out[i]]
+		switch {
+		case c == 0 || out[i] == '!' && (i+1 == len(out) || !alnum(out[i+1])):
+		case out[i] == '@' && inAddress(text[i+1:min(len(text), i+maxHost)]):
+		default:
+			out[i] = c
+		}
+	}
+	return string(out)
+}
+
+// maxHost is how far behind its sign the dot of an address is looked for, in bytes.
+const maxHost = 64
+
+// inAddress says whether the name of a host stands at the beginning of a text.
+func inAddress(text string) bool {
+	n := 0
+	for n < len(text) && (alnum(text[n]) || text[n] == '-') {
+		n++
+	}
+	return n > 0 && n+1 < len(text) && text[n] == '.' && alnum(text[n+1])
 }
 
 var unleeted = func() (table [256]byte) {

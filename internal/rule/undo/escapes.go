@@ -37,7 +37,7 @@ func wordByte(b byte) bool { return letter(b) || b >= utf8.RuneSelf }
 
 // sentence is how many characters beyond ASCII, which need escapes, are more than a name
 // in an address.
-const sentence = 12
+const sentence = 10
 
 // escapesOf finds the escapes that begin with a mark. read adds those at a place, and
 // says where they end and whether they hide something.
