@@ -117,15 +117,7 @@ var goodExemptions = []exemption{
 // wrong are harmless samples that a rule acts on in some clothes, which it should not.
 // The aim is none.
 var wrong = []mistake{
-	{"likely-injection", "data-beacon", "Good 2"},
-	{"likely-injection", "exhaustion-loop", "quiet_document"},
-	{"likely-injection", "exhaustion-loop", "quiet_forbidden"},
-	{"likely-injection", "hidden-text", "quiet_emoji"},
-	{"likely-injection", "name-imitation", "quiet_title"},
-	{"likely-injection", "secret-exposed", "quiet_seed_phrase_talk"},
-	{"likely-injection", "secret-exposed", "quiet_examples"},
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
-	{"encoded-payload", "tool-poisoning", "quiet_mail"}, // beside likely-injection
 }
 
 type mistake struct{ rule, room, sample string }
