@@ -32,6 +32,9 @@ type transformation struct {
 	// hides says that the change itself hides the text from people. hidden-text says so of
 	// a harmless text too, and rightly.
 	hides bool
+	// encodes says that the change makes a run of encoded text. In a definition
+	// encoded-payload says so of a harmless text too, and rightly.
+	encodes bool
 	// split spreads the text over this many strings of one message.
 	split int
 }
@@ -55,9 +58,9 @@ var transformations = []transformation{
 	{name: "mathematical bold letters", apply: mathematicalBold},
 	{name: "combining marks", apply: between("\u0332"), hides: true},
 	{name: "leetspeak", apply: letters("aeiostAEIOST", "431057431057")},
-	{name: "Base64", apply: func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }},
-	{name: "Base64 for URLs", apply: func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }},
-	{name: "hexadecimal", apply: func(text string) string { return hex.EncodeToString([]byte(text)) }},
+	{name: "Base64", apply: func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }, encodes: true},
+	{name: "Base64 for URLs", apply: func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }, encodes: true},
+	{name: "hexadecimal", apply: func(text string) string { return hex.EncodeToString([]byte(text)) }, encodes: true},
 	{name: "percent-encoding", apply: eachByte("%%%02X")},
 	{name: "HTML entities", apply: eachRune("&#%d;")},
 	{name: "\\u escapes", apply: escapes},
@@ -117,6 +120,8 @@ var goodExemptions = []exemption{
 // wrong are harmless samples that a rule acts on in some clothes, which it should not.
 // The aim is none.
 var wrong = []mistake{
+	{"likely-injection", "injected-instructions", "Good 1"},
+	{"likely-injection", "secret-exposed", "quiet_examples"},
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
 }
 
@@ -124,7 +129,9 @@ type mistake struct{ rule, room, sample string }
 
 func wrongOn(id, room, name string) bool { return slices.Contains(wrong, mistake{id, room, name}) }
 
-func isHidden(f finding.Finding) bool { return f.Rule == "hidden-text" }
+func raisedBy(acting []finding.Finding, id string) bool {
+	return slices.ContainsFunc(acting, func(f finding.Finding) bool { return f.Rule == id })
+}
 
 // isAddress says whether the text holds an address.
 func isAddress(s rule.Subject) bool { return strings.Contains(s.Text, "//") }
@@ -218,7 +225,7 @@ func Test_evasion(t *testing.T) {
 					continue
 				}
 				acting := shown(t, inspector, s.Subject, tf)
-				if len(acting) == 0 || tf.hides && slices.ContainsFunc(acting, isHidden) {
+				if len(acting) == 0 || tf.hides && raisedBy(acting, "hidden-text") || tf.encodes && raisedBy(acting, "encoded-payload") {
 					continue
 				}
 				o.raised++
