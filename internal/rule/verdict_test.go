@@ -10,7 +10,12 @@ import (
 )
 
 func made(id string, start int, severity Severity, confidence float64) Found {
-	return Found{id, Match{Start: start, End: start + 10, Severity: severity, Confidence: confidence, Detail: id}}
+	return Found{Rule: id, Match: Match{Start: start, End: start + 10, Severity: severity, Confidence: confidence, Detail: id}}
+}
+
+func hid(f Found) Found {
+	f.Hidden = true
+	return f
 }
 
 func TestCombine(t *testing.T) {
@@ -27,6 +32,10 @@ func TestCombine(t *testing.T) {
 		"medium evidence is company, not more": {[]Found{made("a", 0, High, 0.7), made("b", 5, Medium, 0.8)}, []bool{true, false}},
 		"weak company is not enough":           {[]Found{made("a", 0, High, 0.5), made("b", 5, High, 0.5)}, []bool{false, false}},
 		"three weak ones are":                  {[]Found{made("a", 0, High, 0.6), made("b", 5, High, 0.6), made("c", 9, High, 0.6)}, []bool{true, true, true}},
+		"hiding is company":                    {[]Found{hid(made("a", 0, High, 0.8))}, []bool{true}},
+		"hiding is not enough":                 {[]Found{hid(made("a", 0, High, 0.6))}, []bool{false}},
+		"hiding counts once":                   {[]Found{hid(made("a", 0, High, 0.6)), made("hidden-text", 0, High, 0.5)}, []bool{false, false}},
+		"the hidden text itself is no company": {[]Found{hid(made("hidden-text", 0, High, 0.8))}, []bool{false}},
 		"the certainty of one is not lent":     {[]Found{made("a", 0, High, 0.3), made("b", 5, High, 1)}, []bool{false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,13 +96,13 @@ func TestCombine_is_linear(t *testing.T) {
 
 // A text full of harmless matches, or of those of one rule, hides no company.
 func Test_Combine_finds_company_among_many(t *testing.T) {
-	found := []Found{{"a", Match{Start: 0, End: 10, Severity: High, Confidence: 0.7}}}
+	found := []Found{{Rule: "a", Match: Match{Start: 0, End: 10, Severity: High, Confidence: 0.7}}}
 	for i := range 4 * companyAmong {
 		found = append(found,
-			Found{"mild", Match{Start: 10 + i, End: 11 + i, Severity: Low, Confidence: 1}},
-			Found{"b", Match{Start: 10 + i, End: 11 + i, Severity: High, Confidence: 0.1}})
+			Found{Rule: "mild", Match: Match{Start: 10 + i, End: 11 + i, Severity: Low, Confidence: 1}},
+			Found{Rule: "b", Match: Match{Start: 10 + i, End: 11 + i, Severity: High, Confidence: 0.1}})
 	}
-	found = append(found, Found{"c", Match{Start: 200, End: 210, Severity: High, Confidence: 0.7}})
+	found = append(found, Found{Rule: "c", Match: Match{Start: 200, End: 210, Severity: High, Confidence: 0.7}})
 	if got := Combine(found)[0].Confidence; got < Hard {
 		t.Errorf("a match beside another has confidence %v", got)
 	}
