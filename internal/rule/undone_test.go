@@ -161,7 +161,7 @@ func Test_undoing_is_bounded(t *testing.T) {
 		if _, err := r.Detect(Subject{Text: text}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if made == 0 || made > maxUndone*len(text)+maxUndoneShort {
+		if made == 0 || made > maxDepth*(maxUndone*len(text)+maxUndoneShort) {
 			t.Errorf("%q: %d bytes of %d", piece, made, len(text))
 		}
 	}
