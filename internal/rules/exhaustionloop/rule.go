@@ -110,7 +110,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 			return
 		}
 		if m, stop, found := look(&subject, from, to, end); found {
-			matches, done = append(matches, m), stop
+			matches, done, seen = append(matches, m), stop, stop // behind it there can be another
 		}
 	})
 	return matches, nil
