@@ -111,7 +111,7 @@ func TestPhrases_Said_alone(t *testing.T) {
 func TestPhrases_Said_bounds_what_is_not_enough(t *testing.T) {
 	var text strings.Builder
 	for range 10 * maxAlone {
-		text.WriteString("two " + strings.Repeat("x ", wholeReach))
+		text.WriteString("two " + strings.Repeat("x ", wholeReach/3))
 	}
 	text.WriteString("two one")
 	said := testPhrases.Said(&Subject{Text: text.String()})
