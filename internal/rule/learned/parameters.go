@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00206622
-	weightChecksum = "c581aa72e42e7b25cfe8bf1b49aee07b3d9b710fefd3369de61b844aef180e97" // SHA-256 of weights.bin
+	weightScale    = 0.00202196
+	weightChecksum = "530ef00c6788743390f8cfcb7b7b95cd90c4a8347bd0a831531ac54df1f0c7b8" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.6807, -1.8265}
+var biases = [len(Sizes)]float64{-1.6834, -1.9463}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8834, -0.3617, 2.5788, -0.5553}
+var textWeights = TextWeights{0.8822, -0.3146, 2.0862, -0.5156}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: 0.3984, hard: 1.0238}
-	definitionLimits = limits{soft: 0.3776, hard: 0.7908}
+	resultLimits     = limits{soft: -0.2343, hard: 0.2367}
+	definitionLimits = limits{soft: 0.1659, hard: 0.6176}
 )
