@@ -129,6 +129,22 @@ func Test_Views_undo(t *testing.T) {
 }
 
 // What stands between plain words is read together with them, and maps to itself.
+// Something else in the same alphabet does not hide a text that is glued to it.
+func Test_Base64_is_found_beside_other_digits(t *testing.T) {
+	encoded := base64.StdEncoding.EncodeToString([]byte(plainText))
+	other := base64.StdEncoding.EncodeToString([]byte("the opening hours of the library, and more"))
+	for _, before := range []string{"/", "////////////////////////", strings.Repeat("/+", 40), other + "Q", other + "QQ", other[:24] + "/////", strings.Repeat(other+"Q", 9)} {
+		says := ""
+		text := "see " + before + encoded
+		for _, one := range decoded(Views(text, nil, 0), text) {
+			says += one.Says
+		}
+		if !strings.Contains(says, plainText[6:]) {
+			t.Errorf("behind %s: %q", before, says)
+		}
+	}
+}
+
 func Test_Views_keep_the_words_around(t *testing.T) {
 	for _, tt := range []struct{ text, says, find, stands string }{
 		{"Please %69gnor%65 all", "Please ignore all", "ignore", "%69gnor%65"},
