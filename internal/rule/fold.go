@@ -549,7 +549,7 @@ const (
 	maxWord = 128
 	// fewestLookalikes is how many letters a word of nothing but lookalikes has to be
 	// taken for one of other letters.
-	fewestLookalikes = 3
+	fewestLookalikes = 2
 	// nearWord is how far away the word before or behind may be, in bytes.
 	nearWord = 4
 )
@@ -602,24 +602,34 @@ func (f *folder) imitates(next int) bool {
 // The few there that are no letters count as such.
 func plainLetter(r rune) bool { return r >= 0x370 && r < 0x483 }
 
-// latinBefore says whether the word before is one of ASCII letters, or there is none.
+// latinBefore says whether the word before is one of ASCII letters, or none is near.
 func latinBefore(out []byte) bool {
 	for i := len(out) - 1; i >= max(0, len(out)-nearWord); i-- {
 		if letter(out[i]) || out[i] >= utf8.RuneSelf {
 			return letter(out[i])
 		}
 	}
-	return len(out) == 0
+	return len(out) < nearWord
 }
 
-// latinBehind says whether the next word is one of ASCII letters, or there is none.
+// latinBehind says whether the next word has an ASCII letter, or none is near.
 func latinBehind(rest string) bool {
 	for i := range min(len(rest), nearWord) {
-		if letter(rest[i]) || rest[i] >= utf8.RuneSelf {
-			return letter(rest[i])
+		if wordByte(rest[i]) && !digit(rest[i]) {
+			return latinWithin(rest[i:])
 		}
 	}
-	return len(rest) == 0
+	return len(rest) < nearWord
+}
+
+// latinWithin says whether a word has an ASCII letter.
+func latinWithin(word string) bool {
+	for i := 0; i < min(len(word), maxWord) && wordByte(word[i]); i++ {
+		if letter(word[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func letter(b byte) bool   { return b|0x20 >= 'a' && b|0x20 <= 'z' }

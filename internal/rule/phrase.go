@@ -245,16 +245,16 @@ func (p *Phrases) single(text []byte, work *scratch) []Said {
 			if c.Weight != weight {
 				continue
 			}
+			lone := weight < Enough && p.potential(windows, i) < Enough
+			if w.failed = lone && weight == 1 && !c.Alone; w.failed {
+				continue
+			}
 			start, end := w.bounds(text)
-			w.failed = !p.needed(c, mentions, text, start, end)
+			w.failed = !p.needed(c, mentions, text, start, end) || lone && alone == maxAlone
 			if w.failed {
 				continue
 			}
-			if weight < Enough && p.potential(windows, i) < Enough {
-				if weight == 1 && !c.Alone || alone == maxAlone {
-					w.failed = true
-					continue
-				}
+			if lone {
 				alone++
 			}
 			before := len(all)

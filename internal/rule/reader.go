@@ -71,6 +71,9 @@ func (r *Reader) newPass(form Form) (p pass) {
 type Found struct {
 	Rule string // ID
 	Match
+	// Hidden says of evidence that needs company that markup hides a part of it from
+	// people.
+	Hidden bool
 }
 
 // Rated is a match of the rule with the severity and the confidence that it has.

@@ -26,6 +26,7 @@ type Stream struct {
 	held            []byte // the text from base on
 	base            int
 	settled         int // where the next window takes over
+	seen            int // how far the last window reached
 	found           []Found
 	err             error
 }
@@ -53,7 +54,8 @@ func (s *Stream) Close() error {
 }
 
 // Settled returns what was found since it was last asked, with offsets in the text, and
-// up to where the text is settled: no match that begins before will be found later.
+// up to where the text is settled: no match that begins and ends before will be found
+// later.
 func (s *Stream) Settled() ([]Found, int) {
 	found := s.found
 	s.found = nil
@@ -87,7 +89,9 @@ func (s *Stream) show(size int, last bool) {
 	}
 	for _, f := range found {
 		f.Start, f.End = f.Start+s.base, f.End+s.base
-		if f.Start < s.settled || !last && f.Start >= takeover {
+		// What began before and goes on where no window was is more than was found then: a
+		// long run in Base64 says something else further on.
+		if f.Start < s.settled && f.End <= s.seen || !last && f.Start >= takeover {
 			continue
 		}
 		// The window is used again.
@@ -95,7 +99,7 @@ func (s *Stream) show(size int, last bool) {
 		s.found = append(s.found, f)
 	}
 	s.held = s.held[:copy(s.held, s.held[next:])]
-	s.base, s.settled = s.base+next, takeover
+	s.base, s.settled, s.seen = s.base+next, takeover, s.base+size
 }
 
 // runeStart is where the character begins of which a byte is part.

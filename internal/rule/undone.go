@@ -59,6 +59,10 @@ func (r *reading) undone(s *Subject) []*undo.View {
 		r.isViewed = true
 		var hints []undo.Hint
 		s.Each(disguises, func(literal, start, end int) {
+			text := s.Folded().Text
+			if undo.Whole(literal) && (start > 0 && wordByte(text[start-1]) || end < len(text) && wordByte(text[end])) {
+				return
+			}
 			at, _ := s.Folded().Span(start, end)
 			hints = append(hints, undo.Hint{Word: literal, At: at})
 		})
@@ -163,7 +167,7 @@ func (l *look) ask(subject Subject, above *layer) error {
 				return fmt.Errorf("rule %s: a match outside its text", one.ID)
 			}
 			if above == nil {
-				l.found = append(l.found, Found{one.ID, one.Rated(m)})
+				l.found = append(l.found, one.found(m, &subject))
 				continue
 			}
 			if one.Secret {
@@ -171,7 +175,7 @@ func (l *look) ask(subject Subject, above *layer) error {
 			}
 			// What is no part of something decoded is found in the text as it stands.
 			if len(above.view.Ways(m.Start, m.End)) > 0 {
-				l.decoded = append(l.decoded, found{Found{one.ID, one.Rated(m)}, i, subject.Depth})
+				l.decoded = append(l.decoded, found{one.found(m, &subject), i, subject.Depth})
 			}
 		}
 	}
@@ -185,6 +189,13 @@ func (l *look) ask(subject Subject, above *layer) error {
 		f.Detail += " (" + names(ways) + ")"
 	}
 	return nil
+}
+
+// found is a match of the rule in a subject.
+func (r *Rule) found(m Match, subject *Subject) Found {
+	f := Found{Rule: r.ID, Match: r.Rated(m)}
+	f.Hidden = soft(f) && subject.Surface&FromServer != 0 && subject.Hidden(m.Start, m.End)
+	return f
 }
 
 func names(ways []undo.Way) string {

@@ -16,13 +16,19 @@ const (
 	// lends bounds what one match adds to another, however sure it is: that a text
 	// holds a secret does not make an order of the sentence beside it.
 	lends = 0.8
+	// hiding is how likely it is, by itself, that markup hides a text because people are
+	// not meant to read what a model is told. Pages hide a lot.
+	hiding = 0.5
+	// hider is the rule about hidden text. What it says of a part is not added to hiding.
+	hider = "hidden-text"
 )
 
 // Combine adds up the matches in one text. Evidence that is sure enough stands alone.
 // What is less sure, by Hard, needs company: matches of other rules near it, each of
 // which leaves it less likely to be harmless. The confidences are taken as independent:
 // p = 1 - (1-p1)(1-p2)…, one match for each rule. Matches that are mild if right (below
-// Medium) are no company. The order of the matches is kept.
+// Medium) are no company; that markup hides the evidence from people is. The order of the
+// matches is kept.
 func Combine(found []Found) []Found {
 	if !slices.ContainsFunc(found, soft) {
 		return found
@@ -54,6 +60,9 @@ func accompanied(found []Found, places []int, at int) Found {
 			continue
 		}
 		best[other.Rule] = max(best[other.Rule], other.Confidence)
+	}
+	if f.Hidden && f.Rule != hider {
+		best[hider] = max(best[hider], hiding)
 	}
 	harmless := 1 - f.Confidence
 	var company []string

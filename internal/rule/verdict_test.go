@@ -10,7 +10,12 @@ import (
 )
 
 func made(id string, start int, severity Severity, confidence float64) Found {
-	return Found{id, Match{Start: start, End: start + 10, Severity: severity, Confidence: confidence, Detail: id}}
+	return Found{Rule: id, Match: Match{Start: start, End: start + 10, Severity: severity, Confidence: confidence, Detail: id}}
+}
+
+func hid(f Found) Found {
+	f.Hidden = true
+	return f
 }
 
 func TestCombine(t *testing.T) {
@@ -27,6 +32,10 @@ func TestCombine(t *testing.T) {
 		"medium evidence is company, not more": {[]Found{made("a", 0, High, 0.7), made("b", 5, Medium, 0.8)}, []bool{true, false}},
 		"weak company is not enough":           {[]Found{made("a", 0, High, 0.5), made("b", 5, High, 0.5)}, []bool{false, false}},
 		"three weak ones are":                  {[]Found{made("a", 0, High, 0.6), made("b", 5, High, 0.6), made("c", 9, High, 0.6)}, []bool{true, true, true}},
+		"hiding is company":                    {[]Found{hid(made("a", 0, High, 0.8))}, []bool{true}},
+		"hiding is not enough":                 {[]Found{hid(made("a", 0, High, 0.6))}, []bool{false}},
+		"hiding counts once":                   {[]Found{hid(made("a", 0, High, 0.6)), made("hidden-text", 0, High, 0.5)}, []bool{false, false}},
+		"the hidden text itself is no company": {[]Found{hid(made("hidden-text", 0, High, 0.8))}, []bool{false}},
 		"the certainty of one is not lent":     {[]Found{made("a", 0, High, 0.3), made("b", 5, High, 1)}, []bool{false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {

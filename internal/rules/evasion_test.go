@@ -21,7 +21,8 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// evasionFloor is the share of transformed attacks that must still be found, in all.
+// evasionFloor is the share of transformed attacks that must still be found: in all, of
+// each room and of each transformation.
 const evasionFloor = 0.90
 
 // transformation is a mechanical change of a text that leaves its sense.
@@ -31,6 +32,9 @@ type transformation struct {
 	// hides says that the change itself hides the text from people. hidden-text says so of
 	// a harmless text too, and rightly.
 	hides bool
+	// encodes says that the change makes a run of encoded text. In a definition
+	// encoded-payload says so of a harmless text too, and rightly.
+	encodes bool
 	// split spreads the text over this many strings of one message.
 	split int
 }
@@ -54,9 +58,9 @@ var transformations = []transformation{
 	{name: "mathematical bold letters", apply: mathematicalBold},
 	{name: "combining marks", apply: between("\u0332"), hides: true},
 	{name: "leetspeak", apply: letters("aeiostAEIOST", "431057431057")},
-	{name: "Base64", apply: func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }},
-	{name: "Base64 for URLs", apply: func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }},
-	{name: "hexadecimal", apply: func(text string) string { return hex.EncodeToString([]byte(text)) }},
+	{name: "Base64", apply: func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }, encodes: true},
+	{name: "Base64 for URLs", apply: func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }, encodes: true},
+	{name: "hexadecimal", apply: func(text string) string { return hex.EncodeToString([]byte(text)) }, encodes: true},
 	{name: "percent-encoding", apply: eachByte("%%%02X")},
 	{name: "HTML entities", apply: eachRune("&#%d;")},
 	{name: "\\u escapes", apply: escapes},
@@ -113,17 +117,21 @@ var goodExemptions = []exemption{
 	{"encoded-payload", nil, [][]string{encodings}, "an encoding around an encoding is what the room is about"},
 }
 
-// wrong are harmless samples that a rule acts on, which it should not. The aim is none.
+// wrong are harmless samples that a rule acts on in some clothes, which it should not.
+// The aim is none.
 var wrong = []mistake{
+	{"likely-injection", "injected-instructions", "Good 1"},
+	{"likely-injection", "secret-exposed", "quiet_examples"},
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
-	{"encoded-payload", "tool-poisoning", "quiet_mail"}, // beside likely-injection
 }
 
 type mistake struct{ rule, room, sample string }
 
 func wrongOn(id, room, name string) bool { return slices.Contains(wrong, mistake{id, room, name}) }
 
-func isHidden(f finding.Finding) bool { return f.Rule == "hidden-text" }
+func raisedBy(acting []finding.Finding, id string) bool {
+	return slices.ContainsFunc(acting, func(f finding.Finding) bool { return f.Rule == id })
+}
 
 // isAddress says whether the text holds an address.
 func isAddress(s rule.Subject) bool { return strings.Contains(s.Text, "//") }
@@ -153,10 +161,13 @@ var exemptions = []exemption{
 	{"binary-content", nil, [][]string{otherLetters, insideWords, encodings}, "with other letters the Base64 stands for other bytes, and no client opens what is no data: URI"},
 	{"question-abuse", isPartOfQuestion, [][]string{otherLetters, insideWords, encodings, markup},
 		"no client takes it for an address, or for the name or the format of a field"},
-	{"argument-command", nil, [][]string{notRun, encodings, markup, severalFields}, "no shell runs it so"},
-	{"argument-path", nil, [][]string{notRun, encodings, markup, severalFields}, "no file has that name; the encodings that programs undo are cases of the room"},
-	{"argument-sql", nil, [][]string{notRun, encodings, markup, severalFields}, "no database runs it so; the encodings that servers undo are cases of the room"},
-	{"argument-url", nil, [][]string{notRun, encodings, markup, severalFields}, "it leads nowhere; the spellings that resolvers know are cases of the room"},
+	{"argument-command", nil, [][]string{notRun, notUndone, markup, severalFields, {"line breaks between words", "no-break spaces"}},
+		"no shell runs it so: a line break ends a command, and a no-break space is a letter of its name"},
+	{"argument-path", nil, [][]string{notRun, notUndone, markup, severalFields, {"HTML entities", "\\u escapes"}},
+		"no file has that name; the characters that programs take for dots and slashes are cases of the room"},
+	{"argument-sql", nil, [][]string{notRun, notUndone, markup, severalFields}, "no database runs it so"},
+	{"argument-url", nil, [][]string{notRun, encodings, markup, severalFields},
+		"it leads nowhere, because its scheme is encoded, too; encoded hosts and the spellings that resolvers know are cases of the room"},
 	{"encoded-payload", nil, [][]string{otherLetters, insideWords, encodings}, "with another character it decodes to something else"},
 	{"context-flooding", nil, [][]string{encodings, insideWords, severalFields, {"fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "random case"}}, "what is not the same words, or no words, is another kind of flood"},
 	{"name-imitation", isName, [][]string{encodings, betweenWords, severalFields, markup, {"leetspeak"}}, "no client takes it for the name of a tool"},
@@ -164,6 +175,9 @@ var exemptions = []exemption{
 
 // notRun changes what no program undoes that takes an argument.
 var notRun = []string{"Cyrillic letters", "Greek letters", "fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "letters spaced out", "zero-width between letters", "soft hyphens between letters"}
+
+// notUndone are encodings that no program undoes by itself that takes an argument.
+var notUndone = []string{"Base64", "Base64 for URLs", "hexadecimal", "ROT13", "reversed"}
 
 func applies(list []exemption, id string, s rule.Subject, name string) bool {
 	for _, e := range list {
@@ -189,6 +203,7 @@ func Test_evasion(t *testing.T) {
 		counts[tf.name] = map[string]*outcome{}
 	}
 	var raised, missed []string
+	mistaken := map[mistake]bool{}
 	for _, r := range rules.All() {
 		if r.Severity < rule.High {
 			continue // what it finds is reported and changes nothing
@@ -210,20 +225,32 @@ func Test_evasion(t *testing.T) {
 					continue
 				}
 				acting := shown(t, inspector, s.Subject, tf)
-				if len(acting) == 0 || tf.hides && slices.ContainsFunc(acting, isHidden) {
+				if len(acting) == 0 || tf.hides && raisedBy(acting, "hidden-text") || tf.encodes && raisedBy(acting, "encoded-payload") {
 					continue
 				}
 				o.raised++
-				if f := acting[0]; !wrongOn(f.Rule, r.ID, s.Name) {
+				f := acting[0]
+				mistaken[mistake{f.Rule, r.ID, s.Name}] = true
+				if !wrongOn(f.Rule, r.ID, s.Name) {
 					raised = append(raised, fmt.Sprintf("%s, %s, %s: %s: %s", r.ID, s.Name, tf.name, f.Rule, f.Detail))
 				}
 			}
 		}
 	}
-	all := report(t, counts)
+	for _, m := range wrong {
+		if !mistaken[m] {
+			t.Errorf("%v is wrong no more: take it from the list", m)
+		}
+	}
+	all, parts := report(t, counts)
 	t.Logf("not found:\n%s", strings.Join(missed, "\n"))
-	if share := float64(all.found) / float64(all.of); share < evasionFloor {
+	if share := all.share(); share < evasionFloor {
 		t.Errorf("%d of %d transformed attacks are found, %.1f %%, want %.0f %%; -v shows which", all.found, all.of, 100*share, 100*evasionFloor)
+	}
+	for name, o := range parts {
+		if share := o.share(); share < evasionFloor {
+			t.Errorf("%s: %d of %d transformed attacks are found, want %.0f %%; -v shows which", name, o.found, o.of, 100*evasionFloor)
+		}
 	}
 	for _, line := range raised {
 		t.Errorf("a good sample raises something: %s", line)
@@ -267,6 +294,13 @@ func (o *outcome) add(other *outcome) {
 	o.found, o.of, o.raised = o.found+other.found, o.of+other.of, o.raised+other.raised
 }
 
+func (o *outcome) share() float64 {
+	if o.of == 0 {
+		return 1
+	}
+	return float64(o.found) / float64(o.of)
+}
+
 func (o *outcome) String() string {
 	text := "–"
 	if o.of > 0 {
@@ -278,15 +312,17 @@ func (o *outcome) String() string {
 	return text
 }
 
-// report prints a line for each transformation and a column for each room.
-func report(t *testing.T, counts map[string]map[string]*outcome) *outcome {
+// report prints a line for each transformation and a column for each room, and returns
+// the sums: all, and of each line and column.
+func report(t *testing.T, counts map[string]map[string]*outcome) (*outcome, map[string]*outcome) {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	ids := slices.Sorted(maps.Keys(counts[transformations[0].name]))
-	all, columns := &outcome{}, map[string]*outcome{}
+	all, columns, lines := &outcome{}, map[string]*outcome{}, map[string]*outcome{}
 	fmt.Fprintf(table, "\tALL\t%s\n", strings.Join(ids, "\t"))
 	for _, tf := range transformations {
 		row := &outcome{}
+		lines[tf.name] = row
 		cells := ""
 		for _, id := range ids {
 			o := counts[tf.name][id]
@@ -309,7 +345,8 @@ func report(t *testing.T, counts map[string]map[string]*outcome) *outcome {
 		t.Fatal(err)
 	}
 	t.Logf("found, of how many (!good samples that raise something)\n%s", out.String())
-	return all
+	maps.Copy(lines, columns)
+	return all, lines
 }
 
 // samplesOf are the samples of a room that act, and those that are silent.
@@ -339,9 +376,6 @@ func samplesOf(t *testing.T, inspector *inspect.Inspector, r rule.Rule) (bad, go
 	}
 	for _, s := range good {
 		f := shown(t, inspector, s.Subject, as)
-		if listed := slices.IndexFunc(wrong, func(m mistake) bool { return m.room == r.ID && m.sample == s.Name }); listed >= 0 && len(f) == 0 {
-			t.Errorf("%v is wrong no more: take it from the list", wrong[listed])
-		}
 		if len(f) > 0 && !wrongOn(f[0].Rule, r.ID, s.Name) {
 			t.Errorf("%s: %s raises %v as it stands", r.ID, s.Name, f)
 		}

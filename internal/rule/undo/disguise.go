@@ -15,7 +15,8 @@ type disguise struct {
 }
 
 // disguises are looked for by the words below. Two ways to go backwards are tried: all
-// of a text, and each of its words.
+// of a text, and each of its words; and two to read digits: as a careful reader does, and
+// all of them, of which a one is an i.
 var disguises = []disguise{
 	{ROT13, one(rot13), rot13, true},
 	{Atbash, one(atbash), atbash, true},
@@ -23,6 +24,7 @@ var disguises = []disguise{
 	{Reversed, nil, reverseWords, true},
 	{UpsideDown, one(func(word string) string { return turn(reverse(word)) }), upright, false},
 	{Leet, leetForms, unleet, true},
+	{Leet, nil, unleetAll, true},
 	{Joined, signed, unsigned, true},
 	{Run, together, apartWords, false},
 }
@@ -36,8 +38,19 @@ func one(write func(string) string) func(string) []string {
 var telling = strings.Fields("ignore previous instruct disregard system prompt password override forget reveal secret assistant please execute command " +
 	"credential delete message without follow always before token content important instead another answer should mention using address private attach upload transfer silent notify hidden required conversation history memory future recovery")
 
+// everyday are words that many sentences need, of which only whole words tell. None of
+// them is another word, or a part of one, in the disguise.
+var everyday = map[Way][]string{
+	ROT13:    strings.Fields("user this your from with that must call tool about every nothing again benutzer nichts sofort immer bitte passwort utilisateur votre usuario continuar nuestra conversacion imagen"),
+	Reversed: strings.Fields("this your from with that must about every again nothing benutzer nichts sofort immer bitte passwort utilisateur votre usuario continuar nuestra"),
+	Leet:     strings.Fields("user this your from with that must tool about every again nothing call first benutzer nichts sofort immer bitte passwort utilisateur desormais votre usuario continuar nuestra imagen"),
+}
+
+// backwards are words of orders in scripts that have no other disguise.
+var backwards = strings.Fields("用户 密码 指示 必须 告诉 聊天 пользовател парол истори всегда")
+
 // leetTelling are those whose forms with digits are looked for; each has several.
-var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist " +
+var leetTelling = strings.Fields("ignore previous instruct disregard system prompt password override reveal secret execute delete please assist credential " +
 	"important instead before always message content another without mention answer should using address private attach upload hidden required conversation recovery")
 
 // joinTelling are those that names of programs seldom begin with.
@@ -52,7 +65,7 @@ type Hint struct {
 // Words are what tells disguises, in lower case.
 func Words() []string { return words }
 
-var words, wordWay = func() (all []string, ways []Way) {
+var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int) {
 	for _, d := range disguises {
 		if d.write == nil {
 			continue
@@ -72,8 +85,27 @@ var words, wordWay = func() (all []string, ways []Way) {
 			}
 		}
 	}
-	return all, ways
+	for _, word := range backwards {
+		all, ways = append(all, reverse(word)), append(ways, Reversed)
+	}
+	first = len(all)
+	for _, d := range disguises {
+		for _, word := range everyday[d.way] {
+			if d.write == nil {
+				continue
+			}
+			for _, form := range d.write(word) {
+				if !slices.Contains(all, form) && len(form) > 3 {
+					all, ways = append(all, form), append(ways, d.way)
+				}
+			}
+		}
+	}
+	return all, ways, first
 }()
+
+// Whole says whether one of Words tells only where it is a whole word.
+func Whole(word int) bool { return word >= firstEveryday }
 
 // maxParagraph is how far from a hint its text is taken to go on, in bytes.
 const maxParagraph = 2000
@@ -227,6 +259,34 @@ func unleet(text string) string {
 		}
 	}
 	return string(out)
+}
+
+// unleetAll reads each sign as the letter that it stands for most often, in numbers, too.
+// The sign in an address stays.
+func unleetAll(text string) string {
+	out := []byte(text)
+	for i := 0; i < len(out); i++ {
+		c := unleeted[out[i]]
+		switch {
+		case c == 0 || out[i] == '!' && (i+1 == len(out) || !alnum(out[i+1])):
+		case out[i] == '@' && inAddress(text[i+1:min(len(text), i+maxHost)]):
+		default:
+			out[i] = c
+		}
+	}
+	return string(out)
+}
+
+// maxHost is how far behind its sign the dot of an address is looked for, in bytes.
+const maxHost = 64
+
+// inAddress says whether the name of a host stands at the beginning of a text.
+func inAddress(text string) bool {
+	n := 0
+	for n < len(text) && (alnum(text[n]) || text[n] == '-') {
+		n++
+	}
+	return n > 0 && n+1 < len(text) && text[n] == '.' && alnum(text[n+1])
 }
 
 var unleeted = func() (table [256]byte) {

@@ -35,6 +35,10 @@ func (r *runs) hyphens(text string) {
 
 func wordByte(b byte) bool { return letter(b) || b >= utf8.RuneSelf }
 
+// sentence is how many characters beyond ASCII, which need escapes, are more than a name
+// in an address.
+const sentence = 10
+
 // escapesOf finds the escapes that begin with a mark. read adds those at a place, and
 // says where they end and whether they hide something.
 func (r *runs) escapesOf(text string, mark byte, read func(r *runs, text string, at int) (next int, hides bool)) {
@@ -94,10 +98,10 @@ var hexDigit = func() (table [256]int8) {
 // takes. One escape is size bytes; value reads it, or answers -1. It says whether there
 // was anything that needs no escape.
 func (r *runs) bytes(text string, at, size int, way Way, value func(at int) int) (next int, hides bool) {
-	for {
+	for beyond := 0; ; {
 		first := value(at)
 		if first < 0 {
-			return at, hides
+			return at, hides || beyond >= sentence
 		}
 		var buf [utf8.UTFMax]byte
 		n := 0
@@ -114,6 +118,9 @@ func (r *runs) bytes(text string, at, size int, way Way, value func(at int) int)
 			c, used = rune(first), 1 // Latin-1
 		}
 		hides = hides || c < utf8.RuneSelf && (alnum(byte(c)) || c == ' ')
+		if used > 1 {
+			beyond++
+		}
 		r.addRune(at, at+used*size, way, c)
 		at += used * size
 	}

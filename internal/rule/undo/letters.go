@@ -3,6 +3,7 @@ package undo
 import (
 	"encoding/binary"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,13 +23,120 @@ const (
 // letters finds words whose letters stand apart. Most places of a text have letters
 // beside each other, which the letters of eight bytes tell at once.
 func (r *runs) letters(text string) {
+	var beyond uint64
 	for i := 0; i+8 <= len(text); i += 8 {
-		if apart(letterBits(binary.LittleEndian.Uint64([]byte(text[i : i+8])))) {
+		block := binary.LittleEndian.Uint64([]byte(text[i : i+8]))
+		beyond |= block
+		if apart(letterBits(block)) {
 			if end := r.apart(text, i); end > i {
 				i = max(i, (end-8)&^7)
 			}
 		}
 	}
+	if beyond&highest != 0 {
+		r.wide(text)
+	}
+}
+
+// wide finds letters beyond ASCII that stand apart by spaces. Most words have several
+// letters, which the bytes around a space tell at once.
+func (r *runs) wide(text string) {
+	for from := 0; ; {
+		n := strings.IndexByte(text[from:], ' ')
+		if n < 0 {
+			return
+		}
+		at := from + n
+		from = at + 1
+		if at == 0 || text[at-1] < utf8.RuneSelf || from == len(text) || text[from] < utf8.RuneSelf {
+			continue
+		}
+		start := at - 1
+		for start > 0 && !utf8.RuneStart(text[start]) {
+			start--
+		}
+		if start == 0 || text[start-1] < utf8.RuneSelf {
+			from = max(from, r.wideApart(text, start))
+		}
+	}
+}
+
+// wideApart reads the letters around a place and returns where they end, or 0 where they
+// are too few.
+func (r *runs) wideApart(text string, start int) int {
+	if lone(text, start) == 0 {
+		return 0
+	}
+	for before := start; before >= 0; before = loneBefore(text, start) {
+		start = before
+	}
+	list, plain := r.mark()
+	letters := 0
+	for at := start; ; {
+		letters++
+		end := at + letterSize(text[at:])
+		next := end
+		for next < len(text) && next-end <= widestGap && letterSize(text[next:]) == 0 {
+			_, size := utf8.DecodeRuneInString(text[next:])
+			next += size
+		}
+		if next == end || next-end > widestGap || lone(text, next) == 0 {
+			r.add(at, end, Spaced, text[at:end])
+			start = end
+			break
+		}
+		r.add(at, next, Spaced, text[at:end]+squeeze(text[end:next], " "))
+		at = next
+	}
+	if letters < fewestLetters {
+		r.back(list, plain)
+		return 0
+	}
+	return start
+}
+
+// loneBefore is where the letter stands that comes before a place and stands alone, or -1.
+func loneBefore(text string, at int) int {
+	for i := at; i > 0 && at-i <= widestGap; {
+		_, size := utf8.DecodeLastRuneInString(text[:i])
+		if i -= size; letterSize(text[i:]) > 0 {
+			if at-i == size || lone(text, i) == 0 {
+				return -1
+			}
+			return i
+		}
+	}
+	return -1
+}
+
+// letterSize is the length of the letter or digit that a text begins with, 0 if it begins
+// with something else.
+func letterSize(text string) int {
+	if text == "" {
+		return 0
+	}
+	if text[0] < utf8.RuneSelf {
+		if alnum(text[0]) {
+			return 1
+		}
+		return 0
+	}
+	if c, size := utf8.DecodeRuneInString(text); unicode.IsLetter(c) {
+		return size
+	}
+	return 0
+}
+
+// lone is the length of the letter at a place if it stands alone, else 0.
+func lone(text string, at int) int {
+	size := letterSize(text[at:])
+	if size == 0 || letterSize(text[at+size:]) > 0 {
+		return 0
+	}
+	if c, _ := utf8.DecodeLastRuneInString(text[:at]); unicode.IsLetter(c) || unicode.IsDigit(c) {
+		return 0
+	}
+	return size
 }
 
 // letterBits marks the letters of ASCII in a block by their highest bit.

@@ -2,6 +2,7 @@ package undo
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -53,18 +54,34 @@ func (r *runs) tokens(text string) {
 
 // token reads a run and returns how far it went.
 func (r *runs) token(text string, start, end int) int {
-	for _, way := range []func(r *runs, text string, start, end int) int{(*runs).digits, (*runs).base32, (*runs).base64} {
+	for _, way := range []func(r *runs, text string, start, end int) int{(*runs).digits, (*runs).base32, (*runs).all64} {
 		if next := way(r, text, start, end); next > 0 {
 			return next
 		}
 	}
 	// A path or a name can stand before: dir/aWdub3Jl….
 	for _, part := range paths(text, start, end) {
-		if next := r.base64(text, part[0], part[1]); next > 0 {
+		if next := r.base64(text, part[0], part[0], part[1]); next > 0 {
 			return max(next, end)
 		}
 	}
 	return end
+}
+
+// all64 reads what a run holds in Base64: text can stand behind something else, and
+// behind the end of one text another that is glued to it.
+func (r *runs) all64(text string, start, end int) (furthest int) {
+	for from := start; end-from >= shortestToken; {
+		to := r.base64(text, start, from, end)
+		if to == 0 {
+			from += shortestToken
+			continue
+		}
+		furthest = max(furthest, end, to)
+		from = max(to, from+shortestToken)
+		start = from
+	}
+	return furthest
 }
 
 // maxParts bounds into how many parts a run is split.
@@ -158,11 +175,13 @@ func (r *runs) base32(text string, start, end int) int {
 	return r.keep(start, end, Base32, plain)
 }
 
-// base64 reads both alphabets, in lines or not. A run that was cut, or that something
-// stands before, need not begin with a whole group.
-func (r *runs) base64(text string, start, end int) int {
+// base64 reads both alphabets, in lines or not, from a place in a run, and returns where
+// the text ends, 0 if none stands there. A run that was cut, or that something stands
+// before, need not begin with a whole group. What is text before the place, back to
+// start, belongs to it.
+func (r *runs) base64(text string, start, at, end int) int {
 	for phase := range 4 {
-		from := start + phase
+		from := at + phase
 		if end-from < shortestToken || !likely(text[from:min(end, from+phaseLook)]) {
 			continue
 		}
@@ -172,6 +191,9 @@ func (r *runs) base64(text string, start, end int) int {
 		if readable(first.plain) == nil {
 			continue
 		}
+		for from-4 >= start && printable(text[from-4:from]) {
+			from -= 4
+		}
 		var d decoder64
 		to := d.prefix(text, from, end)
 		if to == end {
@@ -180,9 +202,18 @@ func (r *runs) base64(text string, start, end int) int {
 		for pad := 0; pad < 2 && to < len(text) && text[to] == '='; pad++ {
 			to++
 		}
-		return max(end, r.keep(from, to, Base64, d.plain))
+		r.keep(from, to, Base64, d.plain)
+		return to
 	}
 	return 0
+}
+
+// printable says whether a group of four digits is printable ASCII.
+func printable(group string) bool {
+	var buf [3]byte
+	d := decoder64{plain: buf[:0]}
+	d.feed(group)
+	return !slices.ContainsFunc(d.plain, func(b byte) bool { return b < ' ' && !space(b) || b > '~' })
 }
 
 // likely says whether a run can be text in Base64: the first of four digits is high

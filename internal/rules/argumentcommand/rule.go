@@ -109,6 +109,9 @@ var triggers, owners = func() (*rule.Literals, []int) {
 	for i, h := range harms {
 		for _, word := range h.triggers {
 			words, of = append(words, word), append(of, i)
+			if strings.Contains(word, " ") {
+				words, of = append(words, strings.ReplaceAll(word, " ", "\t")), append(of, i)
+			}
 		}
 	}
 	return rule.NewLiterals(rule.Written, words...), of

@@ -147,6 +147,9 @@ func plain(text string) string {
 			space()
 		case text[i] <= ' ' && text[i] != 0:
 			space()
+		case strings.HasPrefix(text[i:], "\u00a0"): // MySQL takes it for white space
+			i++
+			space()
 		default:
 			out.WriteByte(text[i])
 		}

@@ -129,13 +129,13 @@ func words(unit string) bool {
 	letters, spaces := 0, 0
 	for _, r := range unit {
 		switch {
-		case r == ' ' || r == '\n':
+		case r == ' ' || r == '\n' || r == '\t' || r == 0xa0:
 			spaces++
 		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0xc0:
 			letters++
 		}
 	}
-	return spaces > 0 && letters >= 3 && letters*2 >= len(unit) && different(unit) >= 3
+	return spaces > 0 && letters >= 3 && letters*3 >= utf8.RuneCountInString(unit) && different(unit) >= 3
 }
 
 // different counts the characters of a unit, up to eight.

@@ -44,7 +44,7 @@ func below(host string, domains []string) (sub, listed bool) {
 		if host == domain {
 			return false, true
 		}
-		if strings.HasSuffix(host, "."+domain) {
+		if at := len(host) - len(domain); at > 0 && host[at-1] == '.' && host[at:] == domain {
 			return true, true
 		}
 	}

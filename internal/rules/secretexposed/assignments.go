@@ -25,7 +25,9 @@ var literals, finders = func() (*rule.Literals, []finder) {
 	var list []finder
 	add := func(f finder, words ...string) {
 		for _, word := range words {
-			all, list = append(all, word), append(list, f)
+			for _, form := range spaced(word) {
+				all, list = append(all, form), append(list, f)
+			}
 		}
 	}
 	for _, t := range tokens {
@@ -54,6 +56,18 @@ var literals, finders = func() (*rule.Literals, []finder) {
 		"auth_token", "authtoken", "access_token", "accesstoken", "refresh_token", "refreshtoken", "client_secret", "clientsecret", "bearer", "accountkey", "_token", "auth-token", "access-token", "refresh-token", "signing_key", "encryption_key", "master_key", "credential")
 	return rule.NewLiterals(rule.Written, all...), list
 }()
+
+// spaced are the ways to write a literal with the white space that it holds.
+func spaced(word string) []string {
+	if !strings.Contains(word, " ") {
+		return []string{word}
+	}
+	var forms []string
+	for _, space := range []string{" ", "  ", "\t", "\n", "\u00a0"} {
+		forms = append(forms, strings.ReplaceAll(word, " ", space))
+	}
+	return forms
+}
 
 // findURL recognises a password in an address: scheme://user:password@host.
 func findURL(text string, start, end int) (secret, bool) {
@@ -203,7 +217,9 @@ func value(text string, at int) (from int, assigned bool) {
 	limit := min(len(text), at+12)
 	for at < limit {
 		switch c := text[at]; {
-		case c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '`' || c == ']' || c == '\\':
+		case strings.HasPrefix(text[at:], "\u00a0"):
+			at++
+		case c == '\n' && assigned || c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '`' || c == ']' || c == '\\':
 		case c == ':' || c == '=' || c == '>' && assigned:
 			assigned = true
 		default:

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"hash/crc32"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/rule"
@@ -94,7 +95,7 @@ func findJWT(text string, start, end int) (secret, bool) {
 // findPrivateKey recognises a whole PEM block.
 func findPrivateKey(text string, start, end int) (secret, bool) {
 	head := strings.Index(text[end:min(len(text), end+40)], "-----")
-	if head < 0 || !strings.Contains(text[end:end+head], "PRIVATE KEY") {
+	if head < 0 || !slices.ContainsFunc(spaced("PRIVATE KEY"), func(kind string) bool { return strings.Contains(text[end:end+head], kind) }) {
 		return secret{}, false
 	}
 	body := end + head + len("-----")

@@ -3,6 +3,7 @@
 package toolshadowing
 
 import (
+	"bytes"
 	_ "embed"
 	"regexp"
 	"strings"
@@ -48,34 +49,48 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	return mentions(subject), nil
 }
 
-// mentions finds the names of other servers' tools in a text. Only words that
-// can be such a name are compared, so the neighbours are gone through a few times
-// for a text and not once for each of its bytes.
+// mentions finds the names of other servers' tools in a text, as a model reads them: in
+// any case and any letters. Only words that can be such a name are compared, so the
+// neighbours are gone through a few times for a text and not once for each of its bytes.
 func mentions(subject rule.Subject) []rule.Match {
 	var matches []rule.Match
-	text := subject.Text
+	folded := subject.Folded()
+	text, lengths := folded.Text, humpLengths(subject)
 	for i := 0; i < len(text); {
-		if !nameByte(text, i) {
+		if !nameByte(text[i]) {
 			i++
 			continue
 		}
 		start := i
-		for i < len(text) && (nameByte(text, i) || text[i] == '.') {
+		for i < len(text) && (nameByte(text[i]) || text[i] == '.') {
 			i++
 		}
-		word := strings.TrimRight(text[start:i], ".-")
-		if len(word) > maxName || !distinctive(word) && !strings.Contains(word, ".") {
+		word := string(bytes.TrimRight(text[start:i], ".-"))
+		if len(word) > maxName || len(word) < minMentioned || !strings.ContainsAny(word, "_-.") && !lengths[len(word)] {
 			continue
 		}
 		if n, found := named(word, around(text, start, i), subject); found {
-			matches = append(matches, mention(text, start, start+len(word), n))
+			m := mention(around(text, start, i), n)
+			m.Start, m.End = folded.Span(start, start+len(word))
+			matches = append(matches, m)
 		}
 	}
 	return matches
 }
 
+// humpLengths are the lengths of the names of neighbours that only capital letters tell
+// from a word.
+func humpLengths(subject rule.Subject) (lengths [maxName + 1]bool) {
+	for _, n := range subject.Neighbours {
+		if len(n.Name) <= maxName && hump(n.Name) {
+			lengths[len(n.Name)] = true
+		}
+	}
+	return lengths
+}
+
 // around is the text within reach of text[start:end].
-func around(text string, start, end int) string {
+func around(text []byte, start, end int) []byte {
 	return text[max(0, start-wordingReach):min(len(text), end+wordingReach)]
 }
 
@@ -83,18 +98,19 @@ func around(text string, start, end int) string {
 // word, or by server and name together. A name that the server has as well is its
 // own tool, because two installations of one server speak of themselves, unless
 // the words around it say that another server's is meant.
-func named(word, around string, subject rule.Subject) (rule.Neighbour, bool) {
+func named(word string, around []byte, subject rule.Subject) (rule.Neighbour, bool) {
 	var bare *rule.Neighbour
-	own := word == subject.Name
+	own := word == plain(subject.Name)
 	for i, n := range subject.Neighbours {
+		name := plain(n.Name)
 		if n.Server == subject.Server {
-			own = own || n.Name == word
+			own = own || name == word
 			continue
 		}
-		if bare == nil && word == n.Name && distinctive(word) {
+		if bare == nil && word == name && distinctive(n.Name) {
 			bare = &subject.Neighbours[i]
 		}
-		if rest, found := strings.CutPrefix(word, n.Server); found && (rest == "__"+n.Name || rest == "."+n.Name) {
+		if rest, found := strings.CutPrefix(word, plain(n.Server)); found && len(rest) == len(name)+1 && strings.IndexByte("_.", rest[0]) >= 0 && rest[1:] == name {
 			return n, true
 		}
 	}
@@ -104,12 +120,18 @@ func named(word, around string, subject rule.Subject) (rule.Neighbour, bool) {
 	return *bare, true
 }
 
+// plain is a name as it stands in a folded text: two underscores are one there, and those
+// at an end are emphasis.
+func plain(name string) string {
+	return strings.Trim(strings.ReplaceAll(strings.ToLower(name), "__", "_"), "_")
+}
+
 // speaksOf says whether a text names a server as one: "the mail server", "of the
 // server mail". The id alone is often an ordinary word.
-func speaksOf(server, text string) bool {
-	text = strings.ToLower(text)
+func speaksOf(server string, text []byte) bool {
+	server = strings.ToLower(server)
 	for _, form := range []string{server + " server", "server " + server, server + "'s "} {
-		if i := strings.Index(text, form); i >= 0 && (i == 0 || !nameByte(text, i-1)) {
+		if i := bytes.Index(text, []byte(form)); i >= 0 && (i == 0 || !nameByte(text[i-1])) {
 			return true
 		}
 	}
@@ -132,18 +154,16 @@ func hump(name string) bool {
 }
 
 // changing is wording that says how or when something is used.
-var changing = regexp.MustCompile(`(?i)\b(?:instead of|in place of|rather than|replac\w+|supersed\w+|before (?:us|call|invok|runn)ing|before|after (?:us|call|invok|runn)ing|whenever|always|must|never|do not use|don't use|bcc|cc|redirect\w*|forward\w*|recipient|also (?:send|call|use)|every (?:time|call)|modif\w+|overrid\w+|deprecated|broken|incomplete|unsafe|insecure|no longer|route)\b`)
+var changing = regexp.MustCompile(`\b(?:instead of|in place of|rather than|replac\w+|supersed\w+|before (?:us|call|invok|runn)ing|before|after (?:us|call|invok|runn)ing|whenever|always|must|never|do not use|don't use|bcc|cc|redirect\w*|forward\w*|recipient|also (?:send|call|use)|every (?:time|call)|modif\w+|overrid\w+|deprecated|broken|incomplete|unsafe|insecure|no longer|route)\b`)
 
-func mention(text string, start, end int, n rule.Neighbour) rule.Match {
-	m := rule.Match{Start: start, End: end, Severity: rule.Medium, Detail: "mentions the tool " + n.Name + " of the server " + n.Server}
-	if changing.MatchString(around(text, start, end)) {
-		m.Severity, m.Detail = rule.High, "says how to use the tool "+n.Name+" of the server "+n.Server
+func mention(around []byte, n rule.Neighbour) rule.Match {
+	if changing.Match(around) {
+		return rule.Match{Severity: rule.High, Detail: "says how to use the tool " + n.Name + " of the server " + n.Server}
 	}
-	return m
+	return rule.Match{Severity: rule.Medium, Detail: "mentions the tool " + n.Name + " of the server " + n.Server}
 }
 
-func nameByte(text string, i int) bool {
-	c := text[i]
+func nameByte(c byte) bool {
 	return c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
