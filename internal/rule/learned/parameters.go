@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00202196
-	weightChecksum = "530ef00c6788743390f8cfcb7b7b95cd90c4a8347bd0a831531ac54df1f0c7b8" // SHA-256 of weights.bin
+	weightScale    = 0.00204425
+	weightChecksum = "094be532d679ceb04ed1bd0c30bccd343272334ff886de317e8ad0a0c304fe5d" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.6834, -1.9463}
+var biases = [len(Sizes)]float64{-1.7472, -1.9713}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8822, -0.3146, 2.0862, -0.5156}
+var textWeights = TextWeights{0.8377, -0.2272, 2.1112, -0.4666}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.2343, hard: 0.2367}
-	definitionLimits = limits{soft: 0.1659, hard: 0.6176}
+	resultLimits     = limits{soft: -0.0698, hard: 0.5353}
+	definitionLimits = limits{soft: 0.3429, hard: 0.6825}
 )
