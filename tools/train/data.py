@@ -23,6 +23,7 @@ import json
 import os
 import random
 import re
+import urllib.parse
 
 # Families of attacks, each a part to be held out. Rows that were joined from two sources
 # belong to the one that their attack came from.
@@ -165,7 +166,17 @@ def short(rng, text):
     """A few lines of a document."""
     points = [0] + break_points(text)
     start = rng.choice(points)
-    return text[start : start + rng.randrange(60, 400)].strip() or text[:200]
+    part = text[start : start + rng.randrange(60, 400)].strip() or text[:200]
+    return rng.choice(NOISES)(part)
+
+
+# What happens to harmless text on its way: in most cases nothing.
+NOISES = [lambda text: text] * 8 + [
+    lambda text: text[::-1],
+    lambda text: " ".join(text[:80]),
+    urllib.parse.quote,
+    lambda text: json.dumps({"text": text}),
+]
 
 
 def embed(rng, carrier, payload):

@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00173176
-	weightChecksum = "8e2d484b546d4a798bbcae4d6cf75fb3140f44fd768afca93bc44435b529b5ff" // SHA-256 of weights.bin
+	weightScale    = 0.001831
+	weightChecksum = "68fa4fc23eb7a36c496fa5a3168aee2955f8c591e2bca6f1ec3ae8345e8ca26a" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-2.3172, -1.5386}
+var biases = [len(Sizes)]float64{-1.5329, -1.9552}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{1.0376, -0.6013, 1.5039, -0.6115}
+var textWeights = TextWeights{0.9315, -0.5427, 1.7409, -0.5908}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.6769, hard: -0.0112}
-	definitionLimits = limits{soft: -0.8709, hard: -0.0989}
+	resultLimits     = limits{soft: -0.4665, hard: 0.4946}
+	definitionLimits = limits{soft: -0.5906, hard: 0.0580}
 )

@@ -35,8 +35,9 @@ func (w TextWeights) Score(best, sum float64, words int) float64 {
 
 // Window is a stretch of a folded text that reads like an order to a model.
 type Window struct {
-	Start, End int     // of the window, in bytes
-	From, To   int     // of the sentences in it that carry its score, in bytes
+	Start, End int // of the window, in bytes
+	From, To   int // of the sentences in it that carry its score, in bytes
+	Words      int
 	Score      float64 // log odds, but for a constant
 }
 
@@ -158,7 +159,7 @@ func (s *scorer) better(first, length int, z float64) {
 		}
 	}
 	s.first, s.length = first, length
-	s.window = Window{Start: int(s.word(first).start), End: int(s.word(first + length - 1).end), Score: z}
+	s.window = Window{Start: int(s.word(first).start), End: int(s.word(first + length - 1).end), Words: length, Score: z}
 	s.trim()
 }
 

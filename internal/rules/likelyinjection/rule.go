@@ -30,10 +30,18 @@ var Rule = rule.Rule{
 // stands there; which orders are none of the server's business only other rules can say.
 const forModels = rule.Instructions | rule.PromptDefinition | rule.PromptMessages | rule.ClientRequest
 
-// bound is how sure the rule can be on a surface.
-func bound(surface rule.Surface) float64 {
-	if surface&forModels != 0 {
-		return 0.7
+// fewWords is the number of words below which a text is too short to be sure of: what
+// surrounds it is unknown, and a single word decides.
+const fewWords = 8
+
+// uncertain is how sure the rule is at most where it cannot be certain.
+const uncertain = 0.7
+
+// bound is how sure the rule can be of so many words of a text. Strings of one message one
+// after another are no text that anybody wrote.
+func bound(subject *rule.Subject, words int) float64 {
+	if subject.Surface&forModels != 0 || subject.Joined || words < fewWords {
+		return uncertain
 	}
 	return 1
 }
@@ -41,7 +49,7 @@ func bound(surface rule.Surface) float64 {
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	var matches []rule.Match
 	for _, s := range learned.Find(&subject) {
-		m := rule.Match{Confidence: min(s.Confidence, bound(subject.Surface)), Detail: "reads like an order to the model"}
+		m := rule.Match{Confidence: min(s.Confidence, bound(&subject, s.Words)), Detail: "reads like an order to the model"}
 		m.Start, m.End = place(&subject, s.From, s.To)
 		if m.Start >= m.End || len(matches) > 0 && m.Start < matches[len(matches)-1].End {
 			continue
