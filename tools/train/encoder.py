@@ -568,6 +568,8 @@ def main():
     student = kept(at("student"), lambda: distil(start_of(made, index, arguments.minilm), said(), made))
     student = tune(student, rows, made, arguments.held, arguments.steps)
     if arguments.held >= 0:
+        with open(at(f"held-{arguments.held}"), "wb") as file:
+            pickle.dump(student, file)  # for combine.py
         report(student, rows, made, arguments.held)
     if arguments.out:
         sample = np.random.default_rng(0).choice(len(made.pieces), 400, replace=False)
