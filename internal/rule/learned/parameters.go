@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.001831
-	weightChecksum = "68fa4fc23eb7a36c496fa5a3168aee2955f8c591e2bca6f1ec3ae8345e8ca26a" // SHA-256 of weights.bin
+	weightScale    = 0.00206622
+	weightChecksum = "c581aa72e42e7b25cfe8bf1b49aee07b3d9b710fefd3369de61b844aef180e97" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.5329, -1.9552}
+var biases = [len(Sizes)]float64{-1.6807, -1.8265}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.9315, -0.5427, 1.7409, -0.5908}
+var textWeights = TextWeights{0.8834, -0.3617, 2.5788, -0.5553}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.4665, hard: 0.4946}
-	definitionLimits = limits{soft: -0.5906, hard: 0.0580}
+	resultLimits     = limits{soft: 0.3984, hard: 1.0238}
+	definitionLimits = limits{soft: 0.3776, hard: 0.7908}
 )

@@ -52,8 +52,12 @@ func Test_a_match_is_certain_only_where_it_can_be(t *testing.T) {
 	}
 	f(rule.ToolResult, long, true)
 	f(rule.ToolDefinition, long, true)
-	f(rule.ToolResult, strings.Join(strings.Fields(long)[:fewWords+3], " "), true)
-	f(rule.ToolResult, strings.Join(strings.Fields(long)[:fewWords-1], " "), false)
 	f(rule.PromptMessages, long, false)
 	f(rule.Instructions, long, false)
+	if got := bound(&rule.Subject{Surface: rule.ToolResult}, fewWords-1); got >= rule.Hard {
+		t.Errorf("%v for few words", got)
+	}
+	if got := bound(&rule.Subject{Surface: rule.ToolResult}, fewWords); got != 1 {
+		t.Errorf("%v for enough words", got)
+	}
 }

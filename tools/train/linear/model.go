@@ -12,7 +12,7 @@ import (
 const (
 	bits   = 19 // of a feature's place in the table
 	mask   = 1<<bits - 1
-	epochs = 12
+	epochs = 20
 	rate   = 0.01
 	// A step leaves out a fifth of the features, and droppedKinds is how often it leaves
 	// out whole kinds of them, so that no feature relies on others.
@@ -20,7 +20,7 @@ const (
 	droppedKinds = 0.7
 	// outside is what a window of an attack that has nothing of the injected part weighs,
 	// as a benign one.
-	outside = 0.5
+	outside = 1.5
 )
 
 // kindsMayDrop are the kinds of features that may be left out: all but single words and

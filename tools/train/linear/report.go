@@ -18,8 +18,8 @@ type limit struct{ soft, hard float64 }
 // Shares of benign texts that may reach a limit. The hard one holds for all of them
 // together, hard cases and quoted attacks included, and more strictly for ordinary ones.
 const (
-	softShare         = 0.01
-	hardShare         = 0.005
+	softShare         = 0.007
+	hardShare         = 0.003
 	hardShareOrdinary = 0.001
 )
 
