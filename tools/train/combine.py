@@ -26,7 +26,7 @@ import pieces
 ASKED = 3  # windows of a text
 ASKED_ABOUT = 0.25  # of benign texts
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
-SECOND = 0.4  # what a unit of the second tier's score counts for
+SECOND = 0.2  # what a unit of the second tier's score counts for
 
 SOFT, HARD, HARD_ORDINARY = 0.01, 0.005, 0.001  # of benign texts that may reach a limit
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
@@ -89,7 +89,7 @@ def main():
             student = pickle.load(file)
         here = np.flatnonzero(part == held)
         second[here] = encoder.scores(student, made, here)
-    print("package learned\n\n// Fitted to scores of texts whose family neither tier had seen (docs/model-encoder.md).\nvar (")
+    print("package learned\n\n// Written by tools/train/combine.py: fitted to scores of texts whose family neither tier had seen (docs/model-encoder.md).\nvar (")
     for surface, name in (("tool_result", "resultCombination"), ("tool_description", "definitionCombination")):
         here = [i for i in rows if rows[i]["surface"] == surface]
         benign = [i for i in here if not rows[i]["attack"] and rows[i]["family"] != "written"]

@@ -77,3 +77,27 @@ func Fuzz_around(f *testing.F) {
 		}
 	})
 }
+
+func Test_of_two_that_overlap_the_surer_is_kept(t *testing.T) {
+	f := func(all []Suspicion, want ...float64) {
+		t.Helper()
+		var found []Suspicion
+		for _, s := range all {
+			found = surest(found, s)
+		}
+		var got []float64
+		for _, s := range found {
+			got = append(got, s.Confidence)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: confidences %v, want %v", all, got, want)
+		}
+	}
+	at := func(start, end int, confidence float64) Suspicion {
+		return Suspicion{Window{Start: start, End: end}, confidence}
+	}
+	f([]Suspicion{at(0, 5, 0.5), at(5, 9, 0.6)}, 0.5, 0.6)
+	f([]Suspicion{at(0, 5, 0.5), at(4, 9, 0.6)}, 0.6)
+	f([]Suspicion{at(0, 5, 0.6), at(4, 9, 0.5)}, 0.6)
+	f([]Suspicion{at(0, 5, 0.5), at(5, 9, 0.6), at(3, 20, 0.9)}, 0.9)
+}
