@@ -564,10 +564,12 @@ def main():
     rows = kept(at("examples"), lambda: examples(arguments))
     vocabulary, index = kept(at("vocabulary"), lambda: vocabulary_of(rows, arguments.minilm))
     made = kept(at("windows"), lambda: windows(rows, vocabulary))
-    said = kept(at("teacher"), lambda: teacher(made, rows, index, arguments.minilm))
-    student = kept(at("student"), lambda: distil(start_of(made, index, arguments.minilm), said, made))
+    said = lambda: kept(at("teacher"), lambda: teacher(made, rows, index, arguments.minilm))
+    student = kept(at("student"), lambda: distil(start_of(made, index, arguments.minilm), said(), made))
     student = tune(student, rows, made, arguments.held, arguments.steps)
     if arguments.held >= 0:
+        with open(at(f"held-{arguments.held}"), "wb") as file:
+            pickle.dump(student, file)  # for combine.py
         report(student, rows, made, arguments.held)
     if arguments.out:
         sample = np.random.default_rng(0).choice(len(made.pieces), 400, replace=False)
