@@ -122,7 +122,6 @@ var goodExemptions = []exemption{
 var wrong = []mistake{
 	{"likely-injection", "fake-markup", "quiet_words"},
 	{"likely-injection", "injected-instructions", "Good 1"},
-	{"likely-injection", "secret-exposed", "quiet_examples"},
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
 }
 

@@ -32,21 +32,19 @@ func combinationOf(surface rule.Surface) *combination {
 }
 
 // asked are the indices of the windows that have the highest scores, at most maxAsked.
-func asked(windows []Window) []int {
-	var best []int
+func asked(windows []Window) (best [maxAsked]int, n int) {
 	for i := range windows {
-		at := len(best)
+		at := n
 		for at > 0 && windows[best[at-1]].Score < windows[i].Score {
 			at--
 		}
 		if at < maxAsked {
-			best = append(best, 0)
-			copy(best[at+1:], best[at:])
+			n = min(n+1, maxAsked)
+			copy(best[at+1:n], best[at:])
 			best[at] = i
-			best = best[:min(len(best), maxAsked)]
 		}
 	}
-	return best
+	return best, n
 }
 
 // rescore puts the score of both tiers in the place of the first one's.

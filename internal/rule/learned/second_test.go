@@ -16,7 +16,8 @@ func Test_the_second_tier_is_asked_about_the_most_suspicious_windows(t *testing.
 		for _, score := range scores {
 			windows = append(windows, Window{Score: score})
 		}
-		if got := asked(windows); !slices.Equal(got, want) {
+		if best, n := asked(windows); !slices.Equal(best[:n], want) {
+			got := best[:n]
 			t.Errorf("%v: windows %v, want %v", scores, got, want)
 		}
 	}
