@@ -359,7 +359,7 @@ def distil(student, said, made, epochs=5, rate=2e-3):
     weight = jnp.asarray(deviation / deviation.mean())
     chain = lambda learning_rate: optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rate, weight_decay=0.01))
     steps = epochs * len(batches)
-    optimizer = chain(optax.warmup_cosine_decay_schedule(0, rate, 80, steps))
+    optimizer = chain(optax.warmup_cosine_decay_schedule(0, rate, min(80, steps // 4), steps))
     state = optimizer.init(student)
 
     def loss(student, found, said, key):
