@@ -572,7 +572,7 @@ def main():
             pickle.dump(student, file)  # for combine.py
         report(student, rows, made, arguments.held)
     if arguments.out:
-        sample = np.random.default_rng(0).choice(len(made.pieces), 400, replace=False)
+        sample = np.random.default_rng(0).choice(len(made.pieces), min(400, len(made.pieces)), replace=False)
         export(student, vocabulary, made.pieces[sample].astype(np.int32), SILENCE, arguments.out)
 
 
