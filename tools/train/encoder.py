@@ -359,7 +359,7 @@ def distil(student, said, made, epochs=5, rate=2e-3):
     weight = jnp.asarray(deviation / deviation.mean())
     chain = lambda learning_rate: optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rate, weight_decay=0.01))
     steps = epochs * len(batches)
-    optimizer = chain(optax.warmup_cosine_decay_schedule(0, rate, 80, steps))
+    optimizer = chain(optax.warmup_cosine_decay_schedule(0, rate, min(80, steps // 4), steps))
     state = optimizer.init(student)
 
     def loss(student, found, said, key):
@@ -572,7 +572,7 @@ def main():
             pickle.dump(student, file)  # for combine.py
         report(student, rows, made, arguments.held)
     if arguments.out:
-        sample = np.random.default_rng(0).choice(len(made.pieces), 400, replace=False)
+        sample = np.random.default_rng(0).choice(len(made.pieces), min(400, len(made.pieces)), replace=False)
         export(student, vocabulary, made.pieces[sample].astype(np.int32), SILENCE, arguments.out)
 
 
