@@ -28,7 +28,7 @@ ASKED_ABOUT = 0.25  # of benign texts
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
-SOFT, HARD, HARD_ORDINARY = 0.01, 0.005, 0.001  # of benign texts that may reach a limit
+SOFT, HARD, HARD_ORDINARY = 0.012, 0.006, 0.0015  # of benign texts that may reach a limit
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 
 
