@@ -28,12 +28,24 @@ type joined struct {
 	active bool
 	text   []byte
 	parts  []part
-	shown  int  // how much of text has been shown before
-	pieces bool // the message is one of several
+	shown  int // how much of text has been shown before
+	old    int // how many parts have been
+	// block says that the last string was the text of a block, next that the one to be
+	// added goes on with it.
+	block, next bool
+	followed    []followed // what acted in it
+	known       []followed // what acted in another form of it
+	pieces      bool       // the message is one of several
 	// glued is the first string right behind the message before; nil if that says nothing
 	// else. crossed says that something was found over the border as it is.
 	glued   *joined
 	crossed bool
+}
+
+// followed is what was found over parts of a joined text.
+type followed struct {
+	rule        string
+	first, last int // indexes of strings
 }
 
 // Window is the end of what was said in the messages before, at most edge bytes. Each is
@@ -64,6 +76,9 @@ type part struct {
 	// mended says that the string was changed before, so that the places in it are those of
 	// what is left.
 	mended bool
+	// tight says that the string can go on with the word before: many put blocks of text
+	// together as they come.
+	tight bool
 }
 
 // earlier is the index of what stands in no string of the message.
@@ -74,17 +89,21 @@ func (j *joined) begin(i *Inspector, subject rule.Subject, window *Window) {
 	j.active, j.glued, j.crossed = i.joins && subject.Surface&rule.FromServer != 0, nil, false
 	if j.pieces = window != nil; j.active && j.pieces && len(window.text) > 0 {
 		j.add(earlier, 0, string(window.text), false)
-		j.shown = len(j.text)
+		j.shown, j.old = len(j.text), 1
 	}
 }
 
-func (j *joined) empty() { j.text, j.parts, j.shown = j.text[:0], j.parts[:0], 0 }
+func (j *joined) empty() {
+	j.text, j.parts, j.shown, j.old, j.followed = j.text[:0], j.parts[:0], 0, 0, j.followed[:0]
+	j.block, j.next = false, false
+}
 
 func (j *joined) end() {
 	if cap(j.text) > 2*joinedMost {
 		j.text = nil
 	}
 	clear(j.text[:cap(j.text)]) // nothing of a message is kept
+	clear(j.followed[:cap(j.followed)])
 	j.empty()
 }
 
@@ -92,34 +111,56 @@ func (j *joined) add(index, from int, text string, mended bool) {
 	if len(j.text) > 0 {
 		j.text = append(j.text, ' ')
 	}
-	j.parts = append(j.parts, part{index: index, start: len(j.text), from: from, size: len(text), mended: mended})
+	j.parts = append(j.parts, part{index: index, start: len(j.text), from: from, size: len(text), mended: mended, tight: j.next})
+	j.next = false
 	j.text = append(j.text, text...)
 }
 
 // isSaid says whether the string under a key is read as part of what is said. The names
 // of kinds and of schemas are not: they would stand between every two strings, and the
 // address of a schema would be the place to which the sentence before it sends something.
-// Neither is the envelope of the message, without which it would be none.
+// Neither is the envelope of the message, without which it would be none. What looks like
+// none of these is said under any key.
 func (j *joined) isSaid(key, text string) bool {
 	switch key {
-	case "type", "mimeType", "blob", "$schema", "$id", "$ref", "jsonrpc":
-		return false
+	case "type":
+		return !kinds[text]
+	case "mimeType", "$schema", "$id", "$ref":
+		return worded(text) || !strings.ContainsAny(text, "/#")
+	case "jsonrpc":
+		return text != "2.0"
 	case "method":
-		return strings.IndexByte(text, ' ') >= 0
+		return worded(text)
+	case "blob":
+		return worded(text) || len(text) < leastBinary
 	case "data":
-		return j.pieces // it is what a log message says, else binary content
+		return j.pieces || worded(text) || len(text) < leastBinary // it is what a log message says, else binary content
 	case "progressToken", "level", "logger":
-		return !j.pieces
+		return !j.pieces || worded(text)
 	}
 	return true
 }
 
+// kinds are those of content and of values in schemas.
+var kinds = map[string]bool{
+	"text": true, "image": true, "audio": true, "video": true, "resource": true, "resource_link": true, "tool_use": true, "tool_result": true,
+	"string": true, "number": true, "integer": true, "boolean": true, "object": true, "array": true, "null": true,
+}
+
+// leastBinary is the length from which a word under the name of binary content is taken
+// for such.
+const leastBinary = 32
+
+// worded says whether a text has more than one word.
+func worded(text string) bool { return strings.IndexFunc(text, unicode.IsSpace) >= 0 }
+
 // join enters a string.
 func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.Subject, work *scratch) error {
 	j := &work.joined
-	if !j.active || subject.IsKey || !j.isSaid(subject.Key, subject.Text) {
+	if !j.active || subject.IsKey && !worded(subject.Text) || !subject.IsKey && !j.isSaid(subject.Key, subject.Text) {
 		return nil
 	}
+	j.follows(subject)
 	text, mended := subject.Text, work.clean != ""
 	if len(j.parts) == 1 && j.parts[0].index == earlier {
 		j.glue(n, text, mended)
@@ -141,12 +182,45 @@ func (i *Inspector) join(out *Outcome, doc *wire.Document, n int, subject rule.S
 	return nil
 }
 
+// follows notes whether a string goes on with the block of text before it.
+func (j *joined) follows(subject rule.Subject) {
+	block := subject.Key == "text" && !subject.IsKey
+	j.next = block && j.block && meet(unsafe.String(unsafe.SliceData(j.text), len(j.text)), subject.Text)
+	j.block = block
+}
+
+// meet says whether one text ends, and the next one begins, inside of a word.
+func meet(before, behind string) bool {
+	last, _ := utf8.DecodeLastRuneInString(before)
+	first, _ := utf8.DecodeRuneInString(behind)
+	return unicode.IsLetter(last) && unicode.IsLetter(first)
+}
+
+// tight is the joined text with nothing between blocks that meet inside of a word, nil if
+// none do.
+func (j *joined) tight() *joined {
+	if !slices.ContainsFunc(j.parts, func(p part) bool { return p.tight }) {
+		return nil
+	}
+	t := &joined{known: j.followed}
+	for n, p := range j.parts {
+		if n > 0 && !p.tight {
+			t.text = append(t.text, ' ')
+		}
+		text := j.text[p.start : p.start+p.size]
+		p.start = len(t.text)
+		t.text = append(t.text, text...)
+		if t.parts = append(t.parts, p); n < j.old {
+			t.shown = len(t.text)
+		}
+	}
+	return t
+}
+
 // glue puts the first string of a message right behind the message before, for those
 // who put pieces together as they come: the border may lie inside of a word.
 func (j *joined) glue(n int, text string, mended bool) {
-	last, _ := utf8.DecodeLastRune(j.text)
-	first, _ := utf8.DecodeRuneInString(text)
-	if !unicode.IsLetter(last) || !unicode.IsLetter(first) {
+	if !meet(string(j.text), text) {
 		return
 	}
 	head := text[:boundary(text, min(edge, len(text)))]
@@ -183,6 +257,11 @@ func (i *Inspector) showJoined(out *Outcome, doc *wire.Document, subject rule.Su
 	if err := i.detectJoined(out, doc, subject, j, work); err != nil {
 		return err
 	}
+	if tight := j.tight(); tight != nil {
+		if err := i.detectJoined(out, doc, subject, tight, work); err != nil {
+			return err
+		}
+	}
 	keep := len(j.parts) - 1
 	for keep > 0 && len(j.text)-j.parts[keep].start < edge {
 		keep--
@@ -193,7 +272,7 @@ func (i *Inspector) showJoined(out *Outcome, doc *wire.Document, subject rule.Su
 	for n := range j.parts {
 		j.parts[n].start -= kept
 	}
-	j.shown = len(j.text)
+	j.shown, j.old, j.followed = len(j.text), len(j.parts), j.followed[:0]
 	return nil
 }
 
@@ -223,9 +302,19 @@ func (i *Inspector) followJoined(out *Outcome, doc *wire.Document, subject rule.
 	if len(touched) < 2 {
 		return // it was found where it stands
 	}
+	here := followed{m.Rule, touched[0].index, touched[len(touched)-1].index}
+	if slices.ContainsFunc(j.known, func(f followed) bool { return f.rule == here.rule && f.first <= here.first && here.last <= f.last }) {
+		return
+	}
+	for _, p := range touched {
+		subject.IsKey = subject.IsKey || p.index != earlier && doc.Strings[p.index].IsKey // a name cannot be mended
+	}
 	effect := i.effect(subject, m)
 	if acting(effect) && i.suppresses[m.Rule] && i.isSuppressed(m.Rule, subject.Server, Digest(subject.Text[m.Start:m.End])) {
 		effect = Suppressed
+	}
+	if acting(effect) {
+		j.followed = append(j.followed, here)
 	}
 	over := ", spread over several strings"
 	if touched[0].index == earlier {

@@ -157,7 +157,7 @@ func (c *change) apply(text string) string {
 	if c.cut != "" {
 		return Withheld(c.cut)
 	}
-	text = replace(text, c.redact)
+	text = c.redacted(text)
 	if len(c.annotate) > 0 {
 		text = warning(c.annotate[0]) + text
 	}

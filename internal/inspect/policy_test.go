@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/internal/finding"
 	"gatehouse/internal/rule"
+	"gatehouse/internal/wire"
 )
 
 func Test_what_a_policy_makes_of_a_match(t *testing.T) {
@@ -149,13 +150,21 @@ func Test_a_text_spread_over_strings(t *testing.T) {
 		`["` + long + `very","dangerous` + long + `"]`:             `["` + long + `-"," ` + long + `"]`,
 		`["very","` + long + `","dangerous"]`:                      `["very","` + long + `","dangerous"]`,
 		`{"very":"dangerous"}`:                                     `{"very":"dangerous"}`,
-		`{"a":"very","$schema":"dangerous"}`:                       `{"a":"very","$schema":"dangerous"}`,
+		`{"a":"very","$schema":"x/dangerous"}`:                     `{"a":"very","$schema":"x/dangerous"}`,
+		`[{"a":"very","type":"object"},"dangerous"]`:               `[{"a":"-","type":"object"}," "]`,
+		`[{"type":"very"},{"data":"dangerous"}]`:                   `[{"type":"-"},{"data":" "}]`,
+		`[{"mimeType":"very"},{"$id":"dangerous"}]`:                `[{"mimeType":"-"},{"$id":" "}]`,
+		`[{"text":"a ve"},{"text":"ry dangerous"}]`:                `[{"text":"a -"},{"text":" "}]`,
+		`["a ve","ry dangerous"]`:                                  `["a ve","ry dangerous"]`,
 		`["very dangerous x very","dangerous"]`:                    `[""," "]`,
 		`[` + strings.Repeat(`"q",`, 5000) + `"very","dangerous"]`: `[` + strings.Repeat(`"q",`, 5000) + `"-"," "]`,
 	} {
 		if _, got := message(t, i, text, rule.ToolResult); got != want {
 			t.Errorf("%.200s became %.200s, want %.200s", text, got, want)
 		}
+	}
+	if out, _ := message(t, i, `{"a very":"dangerous"}`, rule.ToolResult); out.Refusal == nil {
+		t.Errorf("over a name: %+v", out.Findings)
 	}
 	out, _ := message(t, i, `["a very","dangerous b"]`, rule.ToolResult)
 	if len(out.Findings) != 1 || out.Findings[0].Field != "/0" || out.Findings[0].Excerpt != "very dangerous" {
@@ -172,5 +181,34 @@ func Test_what_acts_is_kept_among_many_findings(t *testing.T) {
 	out, _ := message(t, New([]rule.Rule{unsure, sure}, nil), `["`+strings.Repeat("x ", 5*maxFindings)+strings.Repeat("z", 1000)+` danger"]`, rule.ToolDefinition)
 	if !slices.ContainsFunc(out.Findings, func(f finding.Finding) bool { return f.Rule == "sure" && f.Effect == Objected }) {
 		t.Errorf("the finding that acts is not among %d", len(out.Findings))
+	}
+}
+
+// What is taken out of a text that is JSON leaves JSON.
+func Test_redaction_leaves_JSON(t *testing.T) {
+	bad := rule.Rule{ID: "bad", Title: "bad", Severity: rule.High, Surfaces: rule.FromServer, Detect: func(s rule.Subject) (all []rule.Match, err error) {
+		for end := 0; ; {
+			start := strings.Index(s.Text[end:], "BEGIN")
+			if start < 0 {
+				return all, nil
+			}
+			start += end
+			end = start + strings.Index(s.Text[start:], "END") + 3
+			all = append(all, rule.Match{Start: start, End: end, Action: rule.Redact, Replacement: "-"})
+		}
+	}}
+	i := New([]rule.Rule{bad}, nil)
+	for text, want := range map[string]string{
+		`{"a":"x BEGIN y END z"}`:                             `{"a":"x - z"}`,
+		`{"a":["x BEGIN y"],"b":"END z","c":"d"}`:             `{"a":["-"],"":"","c":"d"}`,
+		`{"a":"\\BEGIN\"END\\u0041","b":[1,true]}`:            `{"a":"\\-\\u0041","b":[1,true]}`,
+		`["BEGIN",12,{"a":false,"END":1}]`:                    `["-","",{"":"","":1}]`,
+		`[["BEGIN"],["END"],"x","BEGIN END",["BEGIN"],"END"]`: `[["-"],[""],"x","-",["-"],""]`,
+		`{"a":["x BEGIN y"],"b":"END z","c":"d"`:              `{"a":["x - z","c":"d"`,
+	} {
+		_, got := message(t, i, string(wire.AppendString([]byte("["), text))+"]", rule.ToolResult)
+		if want = string(wire.AppendString([]byte("["), want)) + "]"; got != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
+		}
 	}
 }

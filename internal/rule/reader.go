@@ -104,7 +104,7 @@ func (r *Reader) Detect(subject Subject, all []Found) ([]Found, error) {
 
 // whole shows a text to each rule at once.
 func (r *Reader) whole(subject Subject, all []Found) ([]Found, error) {
-	l := look{reader: r, found: all, left: maxUndone*len(subject.Text) + maxUndoneShort}
+	l := look{reader: r, found: all, most: maxUndone*len(subject.Text) + maxUndoneShort}
 	if err := l.show(subject); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,14 +15,18 @@ const (
 	// maxDepth is how many encodings around each other are undone. More are hardly made
 	// by accident, and a model seldom follows them.
 	maxDepth = 3
-	// maxUndone bounds what is made of one text by undoing, in lengths of the text, so
+	// maxUndone bounds what is made of one text by undoing once, in lengths of the text, so
 	// that one encoding is undone in all of a text whatever else is in it: there is one
 	// view of it for all encodings with a form and one for each disguise.
 	// maxUndoneShort, in bytes, is what a short text may have beyond that: each view
 	// repeats the words around what was encoded.
 	maxUndone      = 10
-	maxUndoneShort = 16 << 10
+	maxUndoneShort = 64 << 10
 )
+
+// errTooEncoded says that a text holds so many encodings in each other that not all can
+// be undone, which no text does by accident.
+var errTooEncoded = errors.New("the text holds more encodings in each other than are undone")
 
 // disguises are the words that tell encodings which have no form of their own.
 var disguises = NewLiterals(Lowercase, undo.Words()...)
@@ -102,7 +107,7 @@ type look struct {
 	reader  *Reader
 	found   []Found // in the text as it was sent
 	decoded []found // in what its encoded parts say
-	left    int     // bytes that may yet be made by undoing
+	most    int     // bytes that may be made by undoing, at each depth
 }
 
 // found is a match in something decoded, mapped to the text as it was sent.
@@ -112,7 +117,9 @@ type found struct {
 }
 
 // show shows a text to the rules, and then what its encoded parts say: first what is
-// encoded once, so that a text cannot use up what is allowed by encoding a part often.
+// encoded once, so that a text cannot use up what is allowed by encoding a part often. It
+// fails where more is encoded than may be undone; only the last depth, which few models
+// follow, may be read in part.
 func (l *look) show(subject Subject) error {
 	first := l.reader.begin(&subject)
 	defer first.end()
@@ -120,12 +127,16 @@ func (l *look) show(subject Subject) error {
 		return err
 	}
 	level := []Subject{subject}
-	for range maxDepth {
+	for depth := 1; depth <= maxDepth; depth++ {
 		var next []Subject
+		left := l.most
 		for _, outer := range level {
 			for _, view := range outer.reading.undone(&outer) {
-				if l.left -= len(view.Text); l.left < 0 {
+				if left -= len(view.Text); left < 0 && depth == maxDepth {
 					return nil
+				}
+				if left < 0 {
+					return errTooEncoded // what is left may say anything
 				}
 				inner := outer
 				inner.Text, inner.Depth = view.Text, outer.Depth+1

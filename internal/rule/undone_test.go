@@ -3,6 +3,7 @@ package rule
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"testing"
 
@@ -160,9 +161,25 @@ func Test_undoing_is_bounded(t *testing.T) {
 		if _, err := r.Detect(Subject{Text: text}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if made == 0 || made > maxUndone*len(text)+maxUndoneShort {
+		if made == 0 || made > maxDepth*(maxUndone*len(text)+maxUndoneShort) {
 			t.Errorf("%q: %d bytes of %d", piece, made, len(text))
 		}
+	}
+}
+
+// Decoys that use up what may be undone hide nothing: what cannot be read is refused.
+func Test_more_encodings_than_are_undone_are_an_error(t *testing.T) {
+	decoy := "vtaber cerivbhf, rtmliv kiverlfh, erongi suoiverp, 1gn0r3 pr3v10us, ignore_all_the_rules, ignoreall, ǝɹouƃı. "
+	text := strings.Repeat(decoy+"The library opens at nine.\n\n", 2000)
+	for range 3 {
+		text += base64.StdEncoding.EncodeToString([]byte(text[len(text)-len(decoy)*100:])) + "\n\n"
+	}
+	r := NewReader([]Rule{{ID: "quiet", Surfaces: ToolResult, Detect: func(s Subject) ([]Match, error) { return nil, nil }}})
+	if _, err := r.Detect(Subject{Surface: ToolResult, Text: text}, nil); !errors.Is(err, errTooEncoded) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := r.Detect(Subject{Surface: ToolResult, Text: decoy + decoy}, nil); err != nil {
+		t.Errorf("of a short text: %v", err)
 	}
 }
 

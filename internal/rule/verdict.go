@@ -10,8 +10,8 @@ const (
 	// companyWithin is how near, in bytes, matches of different rules must stand to
 	// count together: about a paragraph.
 	companyWithin = 320
-	// companyAmong bounds how many matches on either side are looked at, so that a text
-	// full of them costs no more than its length.
+	// companyAmong bounds how many matches of each other rule are looked at on either side,
+	// so that a text full of them costs no more than its length.
 	companyAmong = 32
 	// lends bounds what one match adds to another, however sure it is: that a text
 	// holds a secret does not make an order of the sentence beside it.
@@ -33,48 +33,84 @@ func Combine(found []Found) []Found {
 	if !slices.ContainsFunc(found, soft) {
 		return found
 	}
-	places := make([]int, len(found))
-	for i := range places {
-		places[i] = i
-	}
-	slices.SortStableFunc(places, func(a, b int) int { return cmp.Compare(found[a].Start, found[b].Start) })
+	company := companies(found)
 	raised := slices.Clone(found) // company is judged as it was found, not as it was raised
-	for at, i := range places {
+	for i := range found {
 		if soft(found[i]) {
-			raised[i] = accompanied(found, places, at)
+			raised[i] = accompanied(found[i], company)
 		}
 	}
 	return raised
 }
 
+// companies are the matches that can be company for others, by rule, in order of their
+// starts: what one rule finds in any number does not hide what another does.
+func companies(found []Found) [][]Found {
+	var all [][]Found
+	byRule := map[string]int{}
+	for _, f := range found {
+		if f.Severity < Medium {
+			continue
+		}
+		n, known := byRule[f.Rule]
+		if !known {
+			n = len(all)
+			byRule[f.Rule], all = n, append(all, nil)
+		}
+		all[n] = append(all[n], f)
+	}
+	for _, list := range all {
+		slices.SortStableFunc(list, func(a, b Found) int { return cmp.Compare(a.Start, b.Start) })
+	}
+	slices.SortFunc(all, func(a, b []Found) int { return strings.Compare(a[0].Rule, b[0].Rule) })
+	return all
+}
+
 // soft is evidence of something bad that is not sure enough to act.
 func soft(f Found) bool { return f.Severity >= High && f.Confidence < Hard }
 
-// accompanied is the match at a place with the confidence that its company gives it.
-func accompanied(found []Found, places []int, at int) Found {
-	f := found[places[at]]
-	best := map[string]float64{}
-	for n := max(0, at-companyAmong); n < min(len(places), at+companyAmong+1); n++ {
-		other := found[places[n]]
-		if other.Rule == f.Rule || other.Sum && !f.Sum || other.Severity < Medium || other.Start-f.End > companyWithin || f.Start-other.End > companyWithin {
-			continue
-		}
-		best[other.Rule] = max(best[other.Rule], other.Confidence)
-	}
+// accompanied is a match with the confidence that its company gives it.
+func accompanied(f Found, companies [][]Found) Found {
+	hidden := 0.0
 	if f.Hidden && f.Rule != hider {
-		best[hider] = max(best[hider], hiding)
+		hidden = hiding
 	}
 	harmless := 1 - f.Confidence
 	var company []string
-	for id, confidence := range best {
-		company = append(company, id)
-		harmless *= 1 - min(confidence, lends)
+	for _, list := range companies {
+		best := beside(f, list)
+		if list[0].Rule == hider {
+			best, hidden = max(best, hidden), 0
+		}
+		if best > 0 {
+			company = append(company, list[0].Rule)
+			harmless *= 1 - min(best, lends)
+		}
+	}
+	if hidden > 0 {
+		company = append(company, hider)
+		harmless *= 1 - hidden
+		slices.Sort(company)
 	}
 	if 1-harmless < Hard {
 		return f
 	}
-	slices.Sort(company)
 	f.Confidence = 1 - harmless
 	f.Detail += "; beside " + strings.Join(company, ", ")
 	return f
+}
+
+// beside is the confidence of the surest match of another rule near f.
+func beside(f Found, list []Found) (best float64) {
+	if list[0].Rule == f.Rule {
+		return 0
+	}
+	at, _ := slices.BinarySearchFunc(list, f.Start, func(o Found, start int) int { return cmp.Compare(o.Start, start) })
+	for _, other := range list[max(0, at-companyAmong):min(len(list), at+companyAmong+1)] {
+		if other.Sum && !f.Sum || other.Start-f.End > companyWithin || f.Start-other.End > companyWithin {
+			continue
+		}
+		best = max(best, other.Confidence)
+	}
+	return best
 }

@@ -93,3 +93,17 @@ func TestCombine_is_linear(t *testing.T) {
 		t.Error("what was given is changed")
 	}
 }
+
+// A text full of harmless matches, or of those of one rule, hides no company.
+func Test_Combine_finds_company_among_many(t *testing.T) {
+	found := []Found{{Rule: "a", Match: Match{Start: 0, End: 10, Severity: High, Confidence: 0.7}}}
+	for i := range 4 * companyAmong {
+		found = append(found,
+			Found{Rule: "mild", Match: Match{Start: 10 + i, End: 11 + i, Severity: Low, Confidence: 1}},
+			Found{Rule: "b", Match: Match{Start: 10 + i, End: 11 + i, Severity: High, Confidence: 0.1}})
+	}
+	found = append(found, Found{Rule: "c", Match: Match{Start: 200, End: 210, Severity: High, Confidence: 0.7}})
+	if got := Combine(found)[0].Confidence; got < Hard {
+		t.Errorf("a match beside another has confidence %v", got)
+	}
+}

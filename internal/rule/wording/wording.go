@@ -25,6 +25,9 @@ func Across(words int) string {
 	return `\S* (?:\S+ ){0,` + strconv.Itoa(words) + `}?["'(\[<]?`
 }
 
+// others is whoever does or may do something, but for the one who is spoken to.
+const others = `(?:^|(?:^|[ "'(])(?:[^y\s]\S*|y|y[^o\s]\S*|yo|yo[^u\s]\S*|you\S+) )`
+
 // gap is what stands between the words of an order.
 var gap = Within(6)
 
@@ -50,23 +53,23 @@ var Orders = []rule.Phrase{
 	{
 		Kind: "override", Detail: "sets earlier instructions aside", Weight: 3,
 		Triggers: []string{"ignor", "disreg", "forget", "forgot", "neglect", "pay no attention", "discard", "set aside"},
-		Pattern: `\b(?:ignor\w{0,4}|disreg\w{1,6}|forget\w{0,4}|forgot|neglect\w{0,3}|discard|pay no attention to|set aside)\b` + gap +
+		Pattern: `\b(?:ignor(?:e|ing|r?e?)|disreg(?:\w{1,3}|\w{3,4}ing)|forget(?:ting)?|forgot|neglect(?:ing)?|discard|pay no attention to|set aside)\b` + gap +
 			`\b(?:previ\w+|prior|above|earlier|preced\w+|foregoing|before|past|initial|original|existing|current|all|any|every\w*|your|system|these|those|what)\b` + gap +
-			`\b(?:instr\w{2,12}|guidelines?|prompts?|directi?v?e?s?|orders|commands?|constraints|(?:safety|system|security|your|previous|prior|all) (?:\w+ )?(?:rules|restrictions|polic(?:y|ies)|protocols?)|programming|training|safeguards|(?:you(?:'ve| have|r)? (?:\w+ )?(?:been )?(?:told|said|given|learned|taught)))\b`,
-		Unless: `\b(?:never|not|n't|cannot|to avoid|that|which|or|may|might|can|will|would|could|attempts?|try|tries|trying)\s+(?:to\s+)?|` + told,
+			`\b(?:instr\w{2,12}|guidelines?|prompts?|directi?ves?|orders|commands|constraints|(?:safety|system|security|your|previous|prior|all) (?:\w+ )?(?:rules|restrictions|polic(?:y|ies)|protocols?)|programming|training|safeguards|(?:you(?:'ve| have|r)? (?:\w+ )?(?:been )?(?:told|said|given|learned|taught)))\b`,
+		Unless: `\b(?:never|not|n't|cannot|to avoid|that|which|or|attempts?|try|tries|trying)\s+(?:to\s+)?|` + others + `(?:may|might|can|will|would|could)\s+|` + told,
 	},
 	{
 		Kind: "override", Detail: "sets everything before aside", Weight: 3,
 		Triggers: []string{"ignore ", "disregard ", "forget "},
 		Pattern:  `\b(?:ignore|disregard|forget) (?:all |about |every ?thing |(?:all )?(?:of )?(?:the )?(?:text |content )?)?(?:that was |that came |you were told |i said |was said |written )?(?:the )?(?:above|before|previous|beforehand|so far)(?: (?:text|content|context|task|request|conversation|messages?|tasks|questions?|assignment|documents?|paragraphs?|directions))?(?:[.,:;!]| and | print | now | then | instead|$)|\b(?:ignore|disregard) (?:the )?user's (?:actual |real |original )?(?:request|question|instructions?|input)\b`,
-		Unless:   `\b(?:never|not|n't|or|to|may|will|can)\s+`,
+		Unless:   `\b(?:never|not|n't|or|to|(?:may|can)(?: (?:just|safely|simply|also|then))?)\s+|` + others + `will\s+`,
 	},
 	{
 		Kind: "override", Detail: "overrides rules or safety of the model", Weight: 3,
 		Triggers: []string{"overrid", "bypass", "disabl", "circumvent", "supersed", "turn off", "deactivat", "remove all", "lift all", "stop following", "not follow", "n't follow", "be set aside"},
 		Pattern: `\b(?:override|bypass|disable|circumvent|supersede|turn off|deactivate|remove|lift|(?:do not|don't|stop) follow(?:ing)?)\b` + gap +
 			`\b(?:(?:previous|prior|your|user|system|safety|earlier)\b` + gap + `\b(?:instructions?|(?:system )prompts?|directives|guidelines|guardrails|safety (?:polic\w+|filters?|rules|guidelines|protocols?|settings))|(?:safety|content|ethical|ethics) (?:filter\w*|guideline\w*|polic\w+|constraint\w*|restriction\w*)|(?:all|any|your) safety (?:filter\w*|polic\w+|rules|guidelines|protocols?))\b|\b(?:previous|prior|earlier) instructions? (?:should|must|can|are)(?: now)? (?:be )?(?:set aside|ignored|disregarded|void|cancel\w+)`,
-		Unless: `\b(?:never|not|n't|or|to|may|might|can|could|will|would|cannot|that)\s+|` + told,
+		Unless: `\b(?:never|not|n't|or|to|may|might|can|could|cannot|that)\s+|` + others + `(?:will|would)\s+|` + told,
 	},
 	{
 		Kind: "new-task", Detail: "announces new instructions", Weight: 2,
@@ -76,7 +79,7 @@ var Orders = []rule.Phrase{
 	{
 		Kind: "new-task", Detail: "demands strict obedience to what follows", Weight: 2,
 		Triggers: []string{"adhere to the following", "follow these instructions", "follow the following", "follow my instructions", "obey", "following instructions instead", "comply with"},
-		Pattern:  `\b(?:strictly|instead|only|exactly|must|immediately)\b` + Within(3) + `\b(?:adher\w+ to|follow|obey|comply with|execute)\b` + Within(2) + `\b(?:following|these|my|this)\b` + Within(2) + `\b(?:instructions?|orders?|commands?|directives?)|\byou must (?:obey|comply)\b`,
+		Pattern:  `\b(?:strictly|instead|only|exactly|must|immediately)\b` + Within(3) + `\b(?:adher\w+ to|follow|obey|comply with|execute)\b` + Within(2) + `\b(?:following|these|my|this)\b` + Within(2) + `\b(?:instructions?|orders?|commands?|directives?)\b|\byou must obey\b`,
 	},
 	{
 		Kind: "exfiltration", Detail: "asks to fetch private data and send it to an address", Weight: 3,

@@ -48,8 +48,9 @@ var triggers = rule.NewLiterals(rule.Lowercase, "forever", "indefinitely", "endl
 const (
 	order = `\b(?:call|invoke|run|use|execute|re-?run|repeat|trigger|query|launch|spawn)`
 	// self is what is called.
-	self = `(?:this|that|these|the same|the|both|all|each|every|your|it|its own|itself|yourself)\b(?: \w+){0,4}? ?(?:tools?|functions?|agents?|sub-?agents?|servers?|calls?|again|itself|yourself|prompt)?\b`
-	gap  = `[^.!?\n]*?`
+	self     = `(?:(?:this|that|these|the same|it|its own|itself|yourself)\b(?: \w+){0,4}? ?(?:` + callable + `)?\b|(?:the|both|all|each|every|your)\b(?: [\w-]+){0,4}? (?:` + callable + `|\w+_\w+)\b)`
+	callable = `tools?|functions?|agents?|sub-?agents?|servers?|calls?|again|itself|yourself|prompts?|quer(?:y|ies)|commands?|search(?:es)?|requests?|steps?|loops?|one|two|three`
+	gap      = `[^.!?\n]*?`
 	// endless is an end that does not come.
 	endless = `\b(?:forever|indefinitely|endlessly|infinitely|without (?:ever )?(?:stopping|end|limit|pause)|in an? (?:infinite|endless|continuous) loop|\d?[\d,]*\d00 times|as many times as (?:possible|you can)|as often as (?:possible|you can)|until (?:you (?:run out|are stopped|reach your|hit your|are told to stop)|the (?:budget|quota|context|limit|user stops)))`
 )
@@ -109,7 +110,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 			return
 		}
 		if m, stop, found := look(&subject, from, to, end); found {
-			matches, done = append(matches, m), stop
+			matches, done, seen = append(matches, m), stop, stop // behind it there can be another
 		}
 	})
 	return matches, nil
