@@ -40,7 +40,9 @@ func TestFold(t *testing.T) {
 	f("e\u0489x\u0336a\u20d2m\u1dc4p\ufe20l\u0334e", "example")
 	f("и\u0306 й е\u0308 α\u0301 か\u3099 \u1112\u1161\u11ab \u1100\u1161", "й й ё ά が 한 가") // composed
 	f("ѕуѕtеm ѕуѕ сору the сору of", "system ѕуѕ сору the copy of")
+	f("раѕѕ іtѕ соntеnt, сору.", "pass its content, copy.") // beside words that are disguised themselves
 	f("это рост и сон", "это рост и сон")
+	f("слово сору слово", "слово сору слово")
 	f("Ꭵgnоrе ꓲgnore іցnore ignօre", "ignore ignore ignore ignore")
 	f("🇩🇪🇫🇷 ignore🇩🇪 🇮🇬🇳🇴🇷🇪", "🇩🇪🇫🇷 ignore🇩🇪 ignore")
 	f("🅘🅖🅝🅞🅡🅔 ⒾⒼⓃ øłđħ ıɠŋ ɐʌ", "ignore ign oldh ign av")

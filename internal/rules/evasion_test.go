@@ -120,8 +120,8 @@ var goodExemptions = []exemption{
 // wrong are harmless samples that a rule acts on in some clothes, which it should not.
 // The aim is none.
 var wrong = []mistake{
+	{"likely-injection", "fake-markup", "quiet_words"},
 	{"likely-injection", "injected-instructions", "Good 1"},
-	{"likely-injection", "secret-exposed", "quiet_examples"},
 	{"likely-injection", "tool-poisoning", "quiet_mail"},
 }
 
@@ -166,15 +166,15 @@ var exemptions = []exemption{
 	{"argument-path", nil, [][]string{notRun, notUndone, markup, severalFields, {"HTML entities", "\\u escapes"}},
 		"no file has that name; the characters that programs take for dots and slashes are cases of the room"},
 	{"argument-sql", nil, [][]string{notRun, notUndone, markup, severalFields}, "no database runs it so"},
-	{"argument-url", nil, [][]string{notRun, encodings, markup, severalFields},
-		"it leads nowhere, because its scheme is encoded, too; encoded hosts and the spellings that resolvers know are cases of the room"},
+	{"argument-url", nil, [][]string{notRun, encodings, markup, severalFields, {"fullwidth letters"}},
+		"it leads nowhere, because its scheme is written so, too; encoded hosts and the spellings that resolvers know are cases of the room"},
 	{"encoded-payload", nil, [][]string{otherLetters, insideWords, encodings}, "with another character it decodes to something else"},
 	{"context-flooding", nil, [][]string{encodings, insideWords, severalFields, {"fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "random case"}}, "what is not the same words, or no words, is another kind of flood"},
 	{"name-imitation", isName, [][]string{encodings, betweenWords, severalFields, markup, {"leetspeak"}}, "no client takes it for the name of a tool"},
 }
 
 // notRun changes what no program undoes that takes an argument.
-var notRun = []string{"Cyrillic letters", "Greek letters", "fullwidth letters", "mathematical bold letters", "combining marks", "leetspeak", "letters spaced out", "zero-width between letters", "soft hyphens between letters"}
+var notRun = []string{"Cyrillic letters", "Greek letters", "mathematical bold letters", "combining marks", "leetspeak", "letters spaced out", "zero-width between letters", "soft hyphens between letters"}
 
 // notUndone are encodings that no program undoes by itself that takes an argument.
 var notUndone = []string{"Base64", "Base64 for URLs", "hexadecimal", "ROT13", "reversed"}

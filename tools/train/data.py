@@ -156,6 +156,26 @@ def wrapped(rng, payload):
     return rng.choice(forms)(payload)
 
 
+def alone(rng, payload):
+    """The payload as the only text of a small structure, as tools return it."""
+    key = rng.choice(["text", "body", "note", "message", "comment", "value", "content", "description", "title", "summary"])
+    forms = [
+        lambda p: json.dumps({key: p}, ensure_ascii=False),
+        lambda p: json.dumps({"id": rng.randrange(10000), key: p}, ensure_ascii=False, indent=2),
+        lambda p: key + ": " + p,
+        lambda p: key + ": |\n  " + p,
+        lambda p: "| " + rng.choice(["1", "open", "-", "new"]) + " | " + p + " |",
+        lambda p: "<p>" + p + "</p>",
+        lambda p: "> " + p,
+        lambda p: "```\n" + p + "\n```",
+    ]
+    return rng.choice(forms)(payload)
+
+
+# Written attacks that are one even where nothing stands around them.
+TELLING = {"override", "fake_markup", "addressed", "important_message", "exfiltration", "memory_concealment", "one_line_hijack"}
+
+
 def break_points(text):
     """Where something may be put in: ends of lines and of sentences."""
     points = [m.end() for m in re.finditer(r"\n+|[.!?]\s", text)]
@@ -276,6 +296,8 @@ def build(folder, written_paths):
             continue
         if not attack:
             yield example("written", fold, row, measured=False, file="written")
+        if not attack or row["category"] in TELLING:
+            yield example("written", fold, row, alone(rng, row["text"]), measured=False, attack=attack, file="written")
         for copy in range(COPIES_WRITTEN):
             insert = embed if row["surface"] == "tool_result" else embed_description
             text, span = insert(rng, carriers.pick(rng, row["surface"]), row["text"])

@@ -359,7 +359,7 @@ def distil(student, said, made, epochs=5, rate=2e-3):
     weight = jnp.asarray(deviation / deviation.mean())
     chain = lambda learning_rate: optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rate, weight_decay=0.01))
     steps = epochs * len(batches)
-    optimizer = chain(optax.warmup_cosine_decay_schedule(0, rate, 80, steps))
+    optimizer = chain(optax.warmup_cosine_decay_schedule(0, rate, min(80, steps // 4), steps))
     state = optimizer.init(student)
 
     def loss(student, found, said, key):
@@ -564,13 +564,15 @@ def main():
     rows = kept(at("examples"), lambda: examples(arguments))
     vocabulary, index = kept(at("vocabulary"), lambda: vocabulary_of(rows, arguments.minilm))
     made = kept(at("windows"), lambda: windows(rows, vocabulary))
-    said = kept(at("teacher"), lambda: teacher(made, rows, index, arguments.minilm))
-    student = kept(at("student"), lambda: distil(start_of(made, index, arguments.minilm), said, made))
+    said = lambda: kept(at("teacher"), lambda: teacher(made, rows, index, arguments.minilm))
+    student = kept(at("student"), lambda: distil(start_of(made, index, arguments.minilm), said(), made))
     student = tune(student, rows, made, arguments.held, arguments.steps)
     if arguments.held >= 0:
+        with open(at(f"held-{arguments.held}"), "wb") as file:
+            pickle.dump(student, file)  # for combine.py
         report(student, rows, made, arguments.held)
     if arguments.out:
-        sample = np.random.default_rng(0).choice(len(made.pieces), 400, replace=False)
+        sample = np.random.default_rng(0).choice(len(made.pieces), min(400, len(made.pieces)), replace=False)
         export(student, vocabulary, made.pieces[sample].astype(np.int32), SILENCE, arguments.out)
 
 

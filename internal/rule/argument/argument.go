@@ -124,3 +124,14 @@ func Unescape(text string) string {
 	}
 	return out.String()
 }
+
+// Narrow writes full-width forms as ASCII, as programs do that normalise, and Windows
+// where a program asks for its arguments in an old code page.
+func Narrow(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '\uff01' && r <= '\uff5e' {
+			return r - '\uff01' + '!'
+		}
+		return r
+	}, text)
+}

@@ -51,3 +51,11 @@ func Test_unescape_leaves_what_is_no_escape(t *testing.T) {
 		}
 	}
 }
+
+func Test_Narrow(t *testing.T) {
+	for text, want := range map[string]string{"": "", "a; b": "a; b", "ａ；　～！": "a;　~!", "名前（二）": "名前(二)"} {
+		if got := Narrow(text); got != want {
+			t.Errorf("Narrow(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

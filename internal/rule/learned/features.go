@@ -63,9 +63,11 @@ func (r *reader) next() bool {
 	r.at = end
 	r.words[3], r.words[2], r.words[1], r.words[0] = r.words[2], r.words[1], r.words[0], t
 	r.count = 0
-	r.wordFeatures()
-	r.classFeatures()
-	r.pieces()
+	if r.n == 0 || t.hash != r.words[1].hash { // a word said again says nothing more
+		r.wordFeatures()
+		r.classFeatures()
+		r.pieces()
+	}
 	r.n++
 	return true
 }

@@ -9,6 +9,9 @@
 package learned
 
 import (
+	"slices"
+	"sync"
+
 	"gatehouse/internal/rule"
 )
 
@@ -45,13 +48,51 @@ type Suspicion struct {
 	Confidence float64 // from 0.5 to 1; from rule.Hard on the window acts by itself
 }
 
+// memories are for the windows of a text: a quarter of ordinary ones have some that the
+// second tier is asked about.
+var memories = sync.Pool{New: func() any { return new([]Window) }}
+
+// maxKept is how many windows wait, as memory, for the next text.
+const maxKept = 1 << 10
+
 // Find returns the windows of a subject's folded text that are at least suspicious, in
-// order.
+// order. The first tier reads the whole text, the second one the windows that the first
+// suspects most.
 func Find(subject *rule.Subject) []Suspicion {
-	text, l := subject.Folded().Text, of(subject.Surface)
-	var found []Suspicion
-	for _, w := range Windows(text, l.soft) {
-		found = append(found, Suspicion{w, l.confidence(w.Score)})
+	text, c := subject.Folded().Text, combinationOf(subject.Surface)
+	memory := memories.Get().(*[]Window)
+	windows := appendWindows((*memory)[:0], text, c.gate)
+	defer func() {
+		if *memory = windows; cap(windows) <= maxKept {
+			memories.Put(memory)
+		}
+	}()
+	best, n := asked(windows)
+	again := best[:n]
+	for _, i := range again {
+		c.rescore(text, &windows[i])
 	}
-	return rescored(text, l, found)
+	var found []Suspicion
+	for i, w := range windows {
+		l := of(subject.Surface)
+		if slices.Contains(again, i) {
+			l = c.limits
+		}
+		if w.Score >= l.soft {
+			found = surest(found, Suspicion{w, l.confidence(w.Score)})
+		}
+	}
+	return found
+}
+
+// surest appends what was found, but of two that overlap it keeps the surer one.
+func surest(found []Suspicion, s Suspicion) []Suspicion {
+	last := len(found) - 1
+	switch {
+	case last < 0 || s.Start >= found[last].End:
+		return append(found, s)
+	case s.Confidence > found[last].Confidence:
+		return surest(found[:last], s)
+	}
+	return found
 }

@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00206622
-	weightChecksum = "c581aa72e42e7b25cfe8bf1b49aee07b3d9b710fefd3369de61b844aef180e97" // SHA-256 of weights.bin
+	weightScale    = 0.00204425
+	weightChecksum = "094be532d679ceb04ed1bd0c30bccd343272334ff886de317e8ad0a0c304fe5d" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.6807, -1.8265}
+var biases = [len(Sizes)]float64{-1.7472, -1.9713}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8834, -0.3617, 2.5788, -0.5553}
+var textWeights = TextWeights{0.8377, -0.2272, 2.1112, -0.4666}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: 0.3984, hard: 1.0238}
-	definitionLimits = limits{soft: 0.3776, hard: 0.7908}
+	resultLimits     = limits{soft: -0.0698, hard: 0.5353}
+	definitionLimits = limits{soft: 0.3429, hard: 0.6825}
 )

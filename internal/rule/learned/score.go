@@ -44,17 +44,20 @@ type Window struct {
 // Windows returns the windows of a folded text whose score is at least the given one,
 // the best of those that overlap, in order. It is linear in the text. Nearly every text
 // has none and is read once; the others are read twice.
-func Windows(folded []byte, least float64) []Window {
+func Windows(folded []byte, least float64) []Window { return appendWindows(nil, folded, least) }
+
+func appendWindows(found []Window, folded []byte, least float64) []Window {
 	first := newScorer(folded, math.Inf(1))
 	first.run()
 	if first.n == 0 {
-		return nil
+		return found
 	}
 	around := textWeights.Score(0, float64(first.total)*weightScale, first.n)
 	if float64(textWeights[0]*first.best())+around < least {
-		return nil
+		return found
 	}
 	second := newScorer(folded, (least-around)/textWeights[0])
+	second.found = found
 	second.run()
 	for i := range second.found {
 		second.found[i].Score = float64(textWeights[0]*second.found[i].Score) + around

@@ -38,7 +38,8 @@ func (r *runs) letters(text string) {
 	}
 }
 
-// wide finds letters beyond ASCII that stand apart by spaces.
+// wide finds letters beyond ASCII that stand apart by spaces. Most words have several
+// letters, which the bytes around a space tell at once.
 func (r *runs) wide(text string) {
 	for from := 0; ; {
 		n := strings.IndexByte(text[from:], ' ')
@@ -47,38 +48,65 @@ func (r *runs) wide(text string) {
 		}
 		at := from + n
 		from = at + 1
-		if at > 0 && text[at-1] >= utf8.RuneSelf && from < len(text) && text[from] >= utf8.RuneSelf {
-			_, size := utf8.DecodeLastRuneInString(text[:at])
-			from = max(from, r.wideApart(text, at-size))
+		if at == 0 || text[at-1] < utf8.RuneSelf || from == len(text) || text[from] < utf8.RuneSelf {
+			continue
+		}
+		start := at - 1
+		for start > 0 && !utf8.RuneStart(text[start]) {
+			start--
+		}
+		if start == 0 || text[start-1] < utf8.RuneSelf {
+			from = max(from, r.wideApart(text, start))
 		}
 	}
 }
 
-// wideApart reads the letters from a place on and returns where they end, or 0 where they
-// are too few. Only what stands between them is taken away.
-func (r *runs) wideApart(text string, at int) int {
+// wideApart reads the letters around a place and returns where they end, or 0 where they
+// are too few.
+func (r *runs) wideApart(text string, start int) int {
+	if lone(text, start) == 0 {
+		return 0
+	}
+	for before := start; before >= 0; before = loneBefore(text, start) {
+		start = before
+	}
 	list, plain := r.mark()
 	letters := 0
-	for size := lone(text, at); size > 0; size = lone(text, at) {
+	for at := start; ; {
 		letters++
-		end := at + size
+		end := at + letterSize(text[at:])
 		next := end
 		for next < len(text) && next-end <= widestGap && letterSize(text[next:]) == 0 {
 			_, size := utf8.DecodeRuneInString(text[next:])
 			next += size
 		}
-		if at = next; lone(text, next) == 0 {
+		if next == end || next-end > widestGap || lone(text, next) == 0 {
+			r.add(at, end, Spaced, text[at:end])
+			start = end
 			break
 		}
-		if gap := text[end:next]; squeeze(gap, " ") != gap {
-			r.add(end, next, Spaced, squeeze(gap, " "))
-		}
+		r.add(at, next, Spaced, text[at:end]+squeeze(text[end:next], " "))
+		at = next
 	}
 	if letters < fewestLetters {
 		r.back(list, plain)
 		return 0
 	}
-	return at
+	return start
+}
+
+// loneBefore is where the letter stands that comes before a place and stands alone, or -1.
+func loneBefore(text string, at int) int {
+	for i := at; i > 0 && at-i <= widestGap; {
+		_, size := utf8.DecodeLastRuneInString(text[:i])
+		if i -= size; letterSize(text[i:]) > 0 {
+			if at-i == size || lone(text, i) == 0 {
+				return -1
+			}
+			return i
+		}
+	}
+	return -1
 }
 
 // letterSize is the length of the letter or digit that a text begins with, 0 if it begins

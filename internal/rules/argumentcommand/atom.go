@@ -25,6 +25,7 @@ var (
 
 // breaksOut says how a value would become a command, and how sure that is.
 func breaksOut(text string, meaning argument.Meaning) (float64, string) {
+	text = argument.Narrow(text)
 	if !strings.ContainsAny(text, ";|&`$(\n%-:") {
 		return 0, ""
 	}

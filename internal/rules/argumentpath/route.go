@@ -25,7 +25,7 @@ var alike = strings.NewReplacer(
 func decode(path string) (plain string, encoded bool) {
 	plain = path
 	for range maxDecoded {
-		next := argument.Unescape(alike.Replace(lowerEscapes(plain)))
+		next := argument.Narrow(argument.Unescape(alike.Replace(lowerEscapes(plain))))
 		if next == plain {
 			break
 		}

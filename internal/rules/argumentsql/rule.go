@@ -77,6 +77,9 @@ var leaving = []pattern{
 // signs are what one of the patterns needs.
 const signs = `'";-#(`
 
+// wideSigns are the same as argument.Narrow reads them.
+const wideSigns = "＇＂；－＃（"
+
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	if subject.IsKey || len(subject.Text) > maxStatement {
 		return nil, nil
@@ -86,7 +89,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	if meaning&(argument.Prose|argument.Command) != 0 && !isSQL || !isSQL && len(subject.Text) > maxAtom {
 		return nil, nil
 	}
-	if !strings.ContainsAny(subject.Text, signs) && !strings.Contains(subject.Text, "%") && len(strings.Fields(subject.Text)) < 3 {
+	if !strings.ContainsAny(subject.Text, signs+wideSigns+"%") && len(strings.Fields(subject.Text)) < 3 {
 		return nil, nil
 	}
 	text := plain(subject.Text)
@@ -120,7 +123,7 @@ func match(subject rule.Subject, confidence float64, detail string) []rule.Match
 // and percent-encoding undone. What MySQL runs inside of a comment, /*!50000 … */,
 // stays.
 func plain(text string) string {
-	text = strings.ToLower(argument.Unescape(text))
+	text = strings.ToLower(argument.Narrow(argument.Unescape(text)))
 	var out strings.Builder
 	space := func() {
 		if s := out.String(); s != "" && s[len(s)-1] != ' ' {

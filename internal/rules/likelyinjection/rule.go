@@ -32,7 +32,7 @@ const forModels = rule.Instructions | rule.PromptDefinition | rule.PromptMessage
 
 // fewWords is the number of words below which a text is too short to be sure of: what
 // surrounds it is unknown, and a single word decides.
-const fewWords = 8
+const fewWords = 16
 
 // uncertain is how sure the rule is at most where it cannot be certain.
 const uncertain = 0.7

@@ -18,9 +18,9 @@ type limit struct{ soft, hard float64 }
 // Shares of benign texts that may reach a limit. The hard one holds for all of them
 // together, hard cases and quoted attacks included, and more strictly for ordinary ones.
 const (
-	softShare         = 0.007
-	hardShare         = 0.003
-	hardShareOrdinary = 0.001
+	softShare         = 0.012
+	hardShare         = 0.006
+	hardShareOrdinary = 0.0015
 )
 
 // ordinary are the files of texts that nobody chose for being difficult.
