@@ -228,13 +228,18 @@ type window struct {
 type mention struct{ literal, start, end uint32 }
 
 // maxAlone bounds how many patterns of one text are run for the sake of evidence that
-// is not enough. It is more than an ordinary text of some pages asks for.
-const maxAlone = 48
+// is not enough. It is more than an ordinary text of some pages asks for. A longer one may
+// have one more for each aloneEvery bytes, so that its beginning does not use up what its
+// end needs.
+const (
+	maxAlone   = 48
+	aloneEvery = 1 << 10
+)
 
 func (p *Phrases) single(text []byte, work *scratch) []Said {
 	windows, mentions := work.windows, work.mentions
 	var all []Said
-	alone := 0
+	alone, most := 0, maxAlone+len(text)/aloneEvery
 	// A phrase of weight 3 is enough by itself. Lighter ones are tried, the heavier
 	// first, where those around could still add up, and, up to a bound, where they are
 	// worth a report.
@@ -250,7 +255,7 @@ func (p *Phrases) single(text []byte, work *scratch) []Said {
 				continue
 			}
 			start, end := w.bounds(text)
-			w.failed = !p.needed(c, mentions, text, start, end) || lone && alone == maxAlone
+			w.failed = !p.needed(c, mentions, text, start, end) || lone && alone == most
 			if w.failed {
 				continue
 			}

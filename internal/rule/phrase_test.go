@@ -111,12 +111,12 @@ func TestPhrases_Said_alone(t *testing.T) {
 func TestPhrases_Said_bounds_what_is_not_enough(t *testing.T) {
 	var text strings.Builder
 	for range 10 * maxAlone {
-		text.WriteString("two " + strings.Repeat("x ", wholeReach))
+		text.WriteString("two " + strings.Repeat("x ", wholeReach/3))
 	}
 	text.WriteString("two one")
 	said := testPhrases.Said(&Subject{Text: text.String()})
-	if len(said) != maxAlone+2 {
-		t.Errorf("%d are found, want %d and the two that add up", len(said), maxAlone)
+	if most := maxAlone + len(Fold(text.String()).Text)/aloneEvery; len(said) < most || len(said) > most+4 {
+		t.Errorf("%d are found, want %d and those beside the two that add up", len(said), most)
 	}
 }
 

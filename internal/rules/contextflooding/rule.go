@@ -52,8 +52,8 @@ const (
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	text := subject.Text
-	if len(text) < minText || subject.Key == "blob" || subject.Key == "data" {
-		return nil, nil
+	if len(text) < minText || (subject.Key == "blob" || subject.Key == "data") && strings.IndexByte(text[:minText], ' ') < 0 {
+		return nil, nil // binary content, in Base64
 	}
 	definition := subject.Surface&rule.Definitions != 0
 	fills := fillsResult

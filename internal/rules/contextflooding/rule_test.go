@@ -80,3 +80,13 @@ func Fuzz_matches_lie_inside(f *testing.F) {
 		}
 	})
 }
+
+// A name of binary content excuses binary content only.
+func Test_a_text_under_the_name_of_binary_content_is_read(t *testing.T) {
+	for text, want := range map[string]bool{filler(100): true, strings.Repeat("QUJDRA", 20000): false} {
+		matches, err := Rule.Detect(rule.Subject{Surface: rule.ToolDefinition, Key: "data", Text: text})
+		if err != nil || len(matches) > 0 != want {
+			t.Errorf("%.40q…: %v, %v", text, matches, err)
+		}
+	}
+}

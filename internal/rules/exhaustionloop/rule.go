@@ -35,10 +35,11 @@ const (
 	reach = 200
 	// behind is how much behind a trigger must have been read for it to be done with.
 	behind = 100
-	// maxLooks bounds the places of one text that are read: each costs up to a third of a
-	// millisecond, and a hostile text has as many as it likes. What was not read is
-	// reported.
-	maxLooks = 256
+	// maxLooks bounds the places of one text that are read, and looksEvery says for how
+	// many bytes of it there is one more: each costs up to a third of a millisecond, and a
+	// hostile text has as many as it likes. What was not read is reported.
+	maxLooks   = 256
+	looksEvery = 1 << 10
 )
 
 // triggers are words of what has no end. Most texts with one of them speak of
@@ -94,6 +95,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	}
 	var matches []rule.Match
 	folded, done, seen, looks := subject.Folded(), 0, 0, 0
+	most := maxLooks + len(folded.Text)/looksEvery
 	subject.Each(triggers, func(literal, start, end int) {
 		if start < done || end+behind <= seen {
 			return // it has been read with the trigger before
@@ -102,8 +104,8 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 		if seen = to; !calls(folded.Text[from:to]) {
 			return
 		}
-		if looks++; looks > maxLooks {
-			if looks == maxLooks+1 {
+		if looks++; looks > most {
+			if looks == most+1 {
 				first, last := folded.Span(start, end)
 				matches = append(matches, rule.Match{Start: first, End: last, Detail: "more places that may tell to call something than are read"})
 			}
