@@ -17,12 +17,14 @@ import (
 
 	"gatehouse/internal/evaluate"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/rule"
 	"gatehouse/internal/rules"
 )
 
 type evalOptions struct {
 	corpora   []string
 	verdicts  string
+	without   []string
 	minRecall float64
 	maxFalse  float64
 	asJSON    *bool
@@ -73,6 +75,7 @@ looked at.`,
 		},
 	}
 	flags := command.Flags()
+	flags.StringSliceVar(&o.without, "without", nil, "leave out these `RULES`, to see what the others find")
 	flags.StringArrayVar(&o.corpora, "corpus", nil, "measure on `FILE`: a file, a folder of .jsonl files, a pattern, or - for standard input; may be given several times")
 	flags.StringVar(&o.verdicts, "verdicts", "", "write a line for each row to `FILE`: id, flagged, score, rules")
 	flags.Float64Var(&o.minRecall, "min-recall", 0, "fail if a smaller `SHARE` of the attacks is found, from 0 to 1")
@@ -110,11 +113,15 @@ func (o *evalOptions) run(c *cobra.Command) (err error) {
 		options.Progress = func(rows int) { fmt.Fprintf(stderr, "\r%d texts", rows) }
 		defer fmt.Fprint(stderr, "\r\x1b[K")
 	}
+	list, err := o.rules()
+	if err != nil {
+		return err
+	}
 	options.Exposures = map[string]bool{}
-	for _, r := range rules.All() {
+	for _, r := range list {
 		options.Exposures[r.ID] = r.Exposure
 	}
-	report, err := evaluate.Run(inspect.New(rules.All(), nil), corpora, options)
+	report, err := evaluate.Run(inspect.New(list, nil), corpora, options)
 	if err != nil {
 		return exitWith(exitIncomplete, err)
 	}
@@ -337,4 +344,14 @@ func printSpeed(out io.Writer, s evaluate.Speed) error {
 	}
 	_, err := fmt.Fprintf(out, "\nspeed on one processor: %.0f MB/s, %.0f µs for 10 KB of benign text (median of %d pieces)\n", *s.MBPerSecond, *s.Clean, s.Pieces)
 	return err
+}
+
+// rules are those that are measured.
+func (o *evalOptions) rules() ([]rule.Rule, error) {
+	for _, id := range o.without {
+		if _, found := rules.ByID(id); !found {
+			return nil, fmt.Errorf("--without: there is no rule %q; `gatehouse rules list` shows them", id)
+		}
+	}
+	return slices.DeleteFunc(rules.All(), func(r rule.Rule) bool { return slices.Contains(o.without, r.ID) }), nil
 }

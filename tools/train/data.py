@@ -95,6 +95,7 @@ def corpora(folder):
 
 def example(family, fold, row, text=None, span=None, measured=True, surface=None, attack=None, file=None):
     made = {
+        "id": row.get("id", ""),
         "family": family,
         "fold": fold,
         "measured": measured,

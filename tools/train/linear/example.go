@@ -18,6 +18,7 @@ const maxLine = 1 << 24
 
 // example is a text and what data.py says of it.
 type example struct {
+	ID       string `json:"id"`
 	Family   string `json:"family"`
 	File     string `json:"file"`
 	Fold     int    `json:"fold"`

@@ -137,7 +137,7 @@ func writeScores(path string, all []*example) error {
 	out := bufio.NewWriter(file)
 	for _, e := range all {
 		if e.Measured {
-			fmt.Fprintf(out, "%.3f\t%s\t%s\t%v\t%s\t%.300q\n", e.score, e.File, e.Surface, e.Attack, e.Category, e.Text)
+			fmt.Fprintf(out, "%.3f\t%s\t%s\t%v\t%s\t%s\n", e.score, e.File, e.Surface, e.Attack, e.Category, e.ID)
 		}
 	}
 	if err := out.Flush(); err != nil {
