@@ -110,7 +110,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 // wordingRules judge how a text is worded, which an attacker can change at will.
 // What holds without them does not depend on recognising an attack by its words.
-var wordingRules = []string{"hidden-text", "injected-instructions", "tool-poisoning", "tool-shadowing"}
+var wordingRules = []string{
+	"hidden-text", "injected-instructions", "tool-poisoning", "tool-shadowing", "concealment", "credential-harvest", "memory-poisoning", "fake-markup",
+	"data-beacon", "question-abuse", "exhaustion-loop", "context-flooding", "likely-injection",
+}
 
 // prepare makes the folder, or refuses one that holds something already.
 func prepare(dir string) error {

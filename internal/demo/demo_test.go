@@ -82,7 +82,7 @@ func TestDemo_every_attack_succeeds_without_and_fails_with_gatehouse(t *testing.
 		"poisoned-description": "quarantined by tool-poisoning",
 		"redefined-tool":       "mail__send_message allowed",
 		"rug-pull":             "drift",
-		"injected-result":      "redacted by injected-instructions",
+		"injected-result":      "redacted by concealment",
 	} {
 		if got := printed(t, report, name); !strings.Contains(got, want) {
 			t.Errorf("%s: the reason does not say %q:\n%s", name, want, got)
