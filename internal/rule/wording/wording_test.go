@@ -26,3 +26,13 @@ func Test_what_the_reader_will_do_is_an_order(t *testing.T) {
 		}
 	}
 }
+
+// The words of a licence are no order that acts, however often they count.
+func Test_a_licence_is_no_order(t *testing.T) {
+	subject := rule.Subject{Text: "You must comply with the conditions of this licence when you share the work. Failure to comply with these terms ends it."}
+	for _, e := range rule.NewPhrases(Orders).Find(&subject) {
+		if e.Weight >= rule.Enough {
+			t.Errorf("%q has weight %d", e.Details, e.Weight)
+		}
+	}
+}
