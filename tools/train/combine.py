@@ -28,7 +28,8 @@ ASKED_ABOUT = 0.25  # of benign texts
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
-SOFT, HARD, HARD_ORDINARY = 0.012, 0.006, 0.0015  # of benign texts that may reach a limit
+SOFT, HARD = 0.012, 0.006  # of benign texts that may reach a limit
+HARD_ORDINARY = {"tool_result": 0.0015, "tool_description": 0.0005}
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 
 
@@ -100,7 +101,7 @@ def main():
         for i, one, other in zip(made.row, first, second):
             if one >= gate:
                 both[i] = max(both[i], one + SECOND * other)
-        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY))
+        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY[surface]))
         print(f"\t{name} = combination{{gate: {gate:.3f}, first: 1, second: {SECOND}, limits: limits{{soft: {at(both, benign, SOFT):.3f}, hard: {hard:.3f}}}}}")
         print(f"{surface}: {len(benign)} benign texts", file=sys.stderr)
         groups = collections.defaultdict(list)

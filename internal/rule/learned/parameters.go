@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00204425
-	weightChecksum = "094be532d679ceb04ed1bd0c30bccd343272334ff886de317e8ad0a0c304fe5d" // SHA-256 of weights.bin
+	weightScale    = 0.00201981
+	weightChecksum = "90abe3392affc106373c8f49462b8f83e59b437114c3cc4628f4806000cee362" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.7472, -1.9713}
+var biases = [len(Sizes)]float64{-1.7278, -1.9688}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8377, -0.2272, 2.1112, -0.4666}
+var textWeights = TextWeights{0.8901, -0.3917, 1.8542, -0.5128}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.0698, hard: 0.5353}
-	definitionLimits = limits{soft: 0.3429, hard: 0.6825}
+	resultLimits     = limits{soft: -0.3717, hard: 0.1356}
+	definitionLimits = limits{soft: -0.2514, hard: 0.5905}
 )

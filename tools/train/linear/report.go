@@ -21,6 +21,8 @@ const (
 	softShare         = 0.012
 	hardShare         = 0.006
 	hardShareOrdinary = 0.0015
+	// A definition that is flagged stops a whole server, so fewer may be.
+	hardShareDefinitions = 0.0005
 )
 
 // ordinary are the files of texts that nobody chose for being difficult.
@@ -45,7 +47,11 @@ func chooseLimits(all []*example) map[string]limit {
 				plain = append(plain, e.score)
 			}
 		}
-		limits[surface] = limit{above(benign, softShare), max(above(benign, hardShare), above(plain, hardShareOrdinary))}
+		share := hardShareOrdinary
+		if surface == "tool_description" {
+			share = hardShareDefinitions
+		}
+		limits[surface] = limit{above(benign, softShare), max(above(benign, hardShare), above(plain, share))}
 	}
 	return limits
 }
