@@ -28,8 +28,8 @@ ASKED_ABOUT = 0.25  # of benign texts
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
-SOFT, HARD = 0.012, 0.006  # of benign texts that may reach a limit
-HARD_ORDINARY = {"tool_result": 0.0015, "tool_description": 0.0005}
+SOFT, HARD = 0.01, 0.004  # of benign texts that may reach a limit
+HARD_ORDINARY = {"tool_result": 0.001, "tool_description": 0.0003}
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 
 

@@ -18,11 +18,11 @@ type limit struct{ soft, hard float64 }
 // Shares of benign texts that may reach a limit. The hard one holds for all of them
 // together, hard cases and quoted attacks included, and more strictly for ordinary ones.
 const (
-	softShare         = 0.012
-	hardShare         = 0.006
-	hardShareOrdinary = 0.0015
+	softShare         = 0.01
+	hardShare         = 0.004
+	hardShareOrdinary = 0.001
 	// A definition that is flagged stops a whole server, so fewer may be.
-	hardShareDefinitions = 0.0005
+	hardShareDefinitions = 0.0003
 )
 
 // ordinary are the files of texts that nobody chose for being difficult.
