@@ -28,7 +28,7 @@ ASKED_ABOUT = 0.25  # of benign texts
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
-SOFT, HARD = 0.01, 0.004  # of benign texts that may reach a limit
+SOFT, HARD = 0.01, 0.0055  # of benign texts that may reach a limit
 HARD_ORDINARY = {"tool_result": 0.001, "tool_description": 0.0003}
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 

@@ -165,8 +165,11 @@ func Test_an_order_in_a_long_text_is_found_where_it_stands(t *testing.T) {
 	if len(found) == 0 {
 		t.Fatal("not found")
 	}
+	// The sentence before may be taken for a part of it, more may not.
+	start := strings.Index(string(folded), string(fold(order))[:20])
+	const sentence = 60
 	for _, w := range found {
-		if !strings.Contains(string(fold(order)), strings.TrimRight(string(folded[w.From:w.To]), ".")) {
+		if w.From < start-sentence || w.To > start+len(order)+sentence {
 			t.Errorf("found %q", folded[w.From:w.To])
 		}
 	}

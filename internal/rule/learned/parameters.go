@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00201981
-	weightChecksum = "90abe3392affc106373c8f49462b8f83e59b437114c3cc4628f4806000cee362" // SHA-256 of weights.bin
+	weightScale    = 0.00203109
+	weightChecksum = "68d7af962fb393725ea59167bd2171a79e179eee02d93ec28011a52a672e04e2" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.7278, -1.9688}
+var biases = [len(Sizes)]float64{-2.5353, -1.5692}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8901, -0.3917, 1.8542, -0.5128}
+var textWeights = TextWeights{0.8802, -0.3606, 1.8129, -0.4666}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.3717, hard: 0.1356}
-	definitionLimits = limits{soft: -0.2514, hard: 0.5905}
+	resultLimits     = limits{soft: -0.0765, hard: 0.4738}
+	definitionLimits = limits{soft: 0.0724, hard: 2.0869}
 )

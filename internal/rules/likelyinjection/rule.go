@@ -40,7 +40,8 @@ const uncertain = 0.7
 // bound is how sure the rule can be of so many words of a text. Strings of one message one
 // after another are no text that anybody wrote.
 func bound(subject *rule.Subject, words int) float64 {
-	if subject.Surface&forModels != 0 || subject.Joined || words < fewWords {
+	instructions := subject.Surface == rule.Other && subject.Key == "instructions" // of initialize, judged by admission
+	if subject.Surface&forModels != 0 || instructions || subject.Joined || words < fewWords {
 		return uncertain
 	}
 	return 1

@@ -19,7 +19,7 @@ type limit struct{ soft, hard float64 }
 // together, hard cases and quoted attacks included, and more strictly for ordinary ones.
 const (
 	softShare         = 0.01
-	hardShare         = 0.004
+	hardShare         = 0.0055
 	hardShareOrdinary = 0.001
 	// A definition that is flagged stops a whole server, so fewer may be.
 	hardShareDefinitions = 0.0003
