@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,9 @@ func diagnose(c *config.Config) []check {
 		known = append(known, r.ID)
 	}
 	if err := c.CheckRules(known); err != nil {
-		checks = append(checks, check{"configuration", "problem", err.Error(), "see `gatehouse rules list`"})
+		for line := range strings.Lines(err.Error()) { // one for each rule that is not there
+			checks = append(checks, check{"configuration", "problem", strings.TrimSuffix(line, "\n"), "see `gatehouse rules list`"})
+		}
 	}
 	for _, s := range c.Servers {
 		checks = append(checks, checkServer(s))

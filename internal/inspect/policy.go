@@ -22,9 +22,6 @@ const (
 	Refuse   Action = "refuse"   // the message is withheld
 )
 
-// Actions are all of them, as they are written in a configuration.
-var Actions = []Action{Enforce, Report, Annotate, Redact, CutText, Refuse}
-
 // Policy is what the configuration says about one rule. The zero value enforces it.
 type Policy struct {
 	Action Action // empty: Enforce
