@@ -29,7 +29,8 @@ UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
 SOFT, HARD = 0.01, 0.0055  # of benign texts that may reach a limit
-HARD_ORDINARY = {"tool_result": 0.001, "tool_description": 0.0003}
+HARD_ORDINARY = 0.001
+DISTANCE = 0.35  # of the limit for definitions from the highest of ordinary ones
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 
 
@@ -101,7 +102,9 @@ def main():
         for i, one, other in zip(made.row, first, second):
             if one >= gate:
                 both[i] = max(both[i], one + SECOND * other)
-        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY[surface]))
+        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY))
+        if surface == "tool_description":
+            hard = max(hard, at(both, ordinary, 0.0003) + DISTANCE)
         print(f"\t{name} = combination{{gate: {gate:.3f}, first: 1, second: {SECOND}, limits: limits{{soft: {at(both, benign, SOFT):.3f}, hard: {hard:.3f}}}}}")
         print(f"{surface}: {len(benign)} benign texts", file=sys.stderr)
         groups = collections.defaultdict(list)

@@ -14,7 +14,7 @@ import json
 
 import data
 
-SHARES = {"tool_result": 0.004, "tool_description": 0.0003}  # near those of the shipped limits
+SHARES = {"tool_result": 0.0053, "tool_description": 0.0003}  # near those of the shipped limits
 
 
 def main():

@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0x7ffff
-	weightScale    = 0.00203109
-	weightChecksum = "68d7af962fb393725ea59167bd2171a79e179eee02d93ec28011a52a672e04e2" // SHA-256 of weights.bin
+	weightScale    = 0.00204924
+	weightChecksum = "9905deabae3ff073882f9417966893a4bebf148849140c308f721ce16abeac59" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-2.5353, -1.5692}
+var biases = [len(Sizes)]float64{-1.9705, -1.7367}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8802, -0.3606, 1.8129, -0.4666}
+var textWeights = TextWeights{0.8480, -0.3494, 1.7222, -0.4591}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.0765, hard: 0.4738}
-	definitionLimits = limits{soft: 0.0724, hard: 2.0869}
+	resultLimits     = limits{soft: -0.1415, hard: 0.3001}
+	definitionLimits = limits{soft: 0.0516, hard: 2.2304}
 )

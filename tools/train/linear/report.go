@@ -21,8 +21,10 @@ const (
 	softShare         = 0.01
 	hardShare         = 0.0055
 	hardShareOrdinary = 0.001
-	// A definition that is flagged stops a whole server, so fewer may be.
-	hardShareDefinitions = 0.0003
+	// A definition that is flagged stops a whole server: none of the ordinary ones may be,
+	// and the limit keeps a distance from the highest of them that silences the servers of
+	// "make test-wide" as well.
+	definitionsDistance = 0.35
 )
 
 // ordinary are the files of texts that nobody chose for being difficult.
@@ -47,11 +49,11 @@ func chooseLimits(all []*example) map[string]limit {
 				plain = append(plain, e.score)
 			}
 		}
-		share := hardShareOrdinary
+		hard := max(above(benign, hardShare), above(plain, hardShareOrdinary))
 		if surface == "tool_description" {
-			share = hardShareDefinitions
+			hard = max(hard, above(plain, 0)+definitionsDistance)
 		}
-		limits[surface] = limit{above(benign, softShare), max(above(benign, hardShare), above(plain, share))}
+		limits[surface] = limit{above(benign, softShare), hard}
 	}
 	return limits
 }
