@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gatehouse/internal/rules"
 )
 
 // hidden spells a text in tag characters, which people do not see.
@@ -42,14 +44,15 @@ func TestRemoved_each_rule_alone_stops_its_attack(t *testing.T) {
 				if test.args == nil {
 					args = append(args, "-mode", "inject", "-surface", test.surface)
 				}
-				rules := object{test.rule: mode}
-				if mode == "report" && test.rule == "tool-shadowing" {
-					rules["tool-poisoning"] = mode // sees the same definition in its own way
+				policies := object{}
+				for _, r := range rules.All() {
+					policies[r.ID] = "report" // others see the same text in their own way
 				}
+				policies[test.rule] = mode
 				g := serve(t, object{
 					test.surface: object{"command": hostile(t, args...)},
 					"post":       object{"command": hostile(t, "-mode", "post")},
-				}, object{"rules": rules})
+				}, object{"rules": policies})
 				var seen string
 				if test.surface == "definition" {
 					c := g.legacy("")
