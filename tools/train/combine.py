@@ -24,7 +24,7 @@ import encoder
 import pieces
 
 ASKED = 3  # windows of a text
-ASKED_ABOUT = 0.25  # of benign texts
+ASKED_ABOUT = 0.015  # of benign texts: below, the second tier could hardly make a window certain
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
