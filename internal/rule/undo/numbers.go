@@ -2,6 +2,7 @@ package undo
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -210,7 +211,8 @@ func (r *runs) morse(text string, start, end int) {
 
 // morseWords reads what starts at a place and returns where it ends.
 func (r *runs) morseWords(text string, start, end int) int {
-	var plain []byte
+	var memory [64]byte // rules and leaders are far more frequent than Morse
+	plain := memory[:0]
 	letters, at, last := uint64(0), start, start
 	for at < end && listBytes[text[at]]&inMorse != 0 {
 		from := at
@@ -232,7 +234,7 @@ func (r *runs) morseWords(text string, start, end int) int {
 		plain, last = append(plain, c), at
 	}
 	if bits.OnesCount64(letters) >= fewestMorse {
-		r.keep(start, last, Morse, plain)
+		r.keep(start, last, Morse, slices.Clone(plain))
 	}
 	return at
 }
