@@ -56,7 +56,7 @@ type Phrases struct {
 
 type compiled struct {
 	Phrase
-	pattern, unless *regexp.Regexp
+	pattern, unless func() *regexp.Regexp // made when a text first needs it; unless may be nil
 	sequences       []sequence
 	kind            int
 	needs           []int // sets of literals; one of each must stand in a window
@@ -77,7 +77,7 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 	words := vocabulary{index: map[string]int{}}
 	kinds := map[string]int{}
 	for _, phrase := range slices.Concat(lists...) {
-		c := compiled{Phrase: phrase, pattern: regexp.MustCompile(phrase.Pattern), sequences: sequences(parse(phrase.Pattern))}
+		c := compiled{Phrase: phrase, pattern: lazily(phrase.Pattern), sequences: sequences(parse(phrase.Pattern))}
 		if _, known := kinds[c.Kind]; !known {
 			kinds[c.Kind] = len(kinds)
 		}
@@ -86,7 +86,8 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 			c.Before = reachBefore
 		}
 		if phrase.Unless != "" {
-			c.unless = regexp.MustCompile("(?:" + phrase.Unless + ")$")
+			parse(phrase.Unless)
+			c.unless = lazily("(?:" + phrase.Unless + ")$")
 		}
 		for _, trigger := range phrase.Triggers {
 			u := words.use(trigger)
@@ -156,10 +157,16 @@ func (c *compiled) requirements() [][]string {
 	return sets
 }
 
+// lazily compiles a pattern, which parse accepts, when it is first needed. Most are never,
+// and compiling all of them would take longer than everything else at the start.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 func parse(pattern string) *syntax.Regexp {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		panic("rule: internal error: " + err.Error()) // it has been compiled
+		panic("rule: internal error: " + err.Error()) // patterns are constants
 	}
 	return parsed
 }
@@ -364,9 +371,9 @@ func (w *window) bounds(text []byte) (start, end int) {
 
 // confirm runs the pattern over text[start:end].
 func (c *compiled) confirm(text []byte, start, end int, all []Said) []Said {
-	for _, at := range c.pattern.FindAllIndex(text[start:end], -1) {
+	for _, at := range c.pattern().FindAllIndex(text[start:end], -1) {
 		from, to := start+at[0], start+at[1]
-		if from == to || c.unless != nil && c.unless.Match(text[max(from-reachBefore, 0):from]) {
+		if from == to || c.unless != nil && c.unless().Match(text[max(from-reachBefore, 0):from]) {
 			continue
 		}
 		all = append(all, Said{from, to, &c.Phrase})

@@ -152,3 +152,26 @@ func TestJoin_takes_lists_together(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// Every pattern that parses compiles, so that none is found wrong when it is first needed.
+func (p *Phrases) compileAll() {
+	for _, c := range p.list {
+		c.pattern()
+		if c.unless != nil {
+			c.unless()
+		}
+	}
+}
+
+func Test_a_wrong_pattern_is_found_when_it_is_declared(t *testing.T) {
+	for _, p := range []Phrase{{Kind: "k", Weight: 3, Triggers: []string{"abc"}, Pattern: "a(bc"}, {Kind: "k", Weight: 3, Triggers: []string{"abc"}, Pattern: "abc", Unless: "x["}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%q, %q is accepted", p.Pattern, p.Unless)
+				}
+			}()
+			NewPhrases([]Phrase{p}).compileAll()
+		}()
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/wording"
@@ -38,13 +39,15 @@ const yours = `(?:your|the|ihr\w*|dein\w*|votre|ton|ta|tes|su|tu|sus|tus)`
 // field: "Password", "Your GitHub API key".
 func isSecret(subject *rule.Subject) bool {
 	text := subject.Folded().Text
-	return len(text) <= maxLabel && label.Match(text)
+	return len(text) <= maxLabel && label().Match(text)
 }
 
 // maxLabel bounds a label, in folded bytes; what is longer is prose.
 const maxLabel = 80
 
-var label = regexp.MustCompile(`^(?:(?:please )?(?:enter|type|paste|provide|confirm|repeat)? ?` + yours + `? ?(?:(?:new|current|old|\w+(?:'s)?) ){0,2}(?:` + wording.SecretNames + `|\bpin\b|\btoken\b)|(?:您的|你的|请输入|您的账户)?(?:\S{0,6})` + wording.SecretNames + `|(?:ваш\S*|твой|введите) (?:\S+ )?` + wording.SecretNames + `\S*)(?: (?:for|of|fur|pour|para|de) .{0,40})?(?: ?\(.*\))?[ .:?*!]*$`)
+var label = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(?:please )?(?:enter|type|paste|provide|confirm|repeat)? ?` + yours + `? ?(?:(?:new|current|old|\w+(?:'s)?) ){0,2}(?:` + wording.SecretNames + `|\bpin\b|\btoken\b)|(?:您的|你的|请输入|您的账户)?(?:\S{0,6})` + wording.SecretNames + `|(?:ваш\S*|твой|введите) (?:\S+ )?` + wording.SecretNames + `\S*)(?: (?:for|of|fur|pour|para|de) .{0,40})?(?: ?\(.*\))?[ .:?*!]*$`)
+})
 
 var phrases = rule.NewPhrases([]rule.Phrase{
 	{
