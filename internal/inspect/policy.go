@@ -94,9 +94,14 @@ func (p Policy) effect(m rule.Found) string {
 }
 
 // bar is the confidence from which a match acts: what the policy says, moved by how
-// far the server's texts are trusted.
+// far those are trusted who write what the server returns. They write neither its
+// definitions nor what is sent to it.
 func bar(policy Policy, subject rule.Subject) float64 {
-	return min(cmp.Or(policy.Confidence, rule.Hard)*subject.Trust.Factor(), 1)
+	bar := cmp.Or(policy.Confidence, rule.Hard)
+	if subject.Surface&(rule.Definitions|rule.ToServer) == 0 {
+		bar *= subject.Trust.Factor()
+	}
+	return min(bar, 1)
 }
 
 // acting says whether an effect is more than a report.

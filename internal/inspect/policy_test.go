@@ -71,6 +71,22 @@ func Test_trust_moves_the_bar(t *testing.T) {
 	}
 }
 
+// Who writes what a server returns says nothing of its definitions, nor of what is sent.
+func Test_trust_is_about_what_is_returned(t *testing.T) {
+	for surface, want := range map[rule.Surface]string{rule.ToolDefinition: "objected", rule.Arguments: "refused"} {
+		for _, trust := range []rule.Trust{rule.TrustLow, rule.TrustNormal, rule.TrustHigh} {
+			for confidence, want := range map[float64]string{0.95: want, 0.8: "reported"} {
+				i := New([]rule.Rule{word("w", "danger", rule.Match{Confidence: confidence, Action: rule.Refuse})}, nil)
+				doc := scan(t, `["danger"]`)
+				out, err := i.Message(doc, doc.Root, rule.Subject{Surface: surface, Trust: trust})
+				if err != nil || len(out.Findings) != 1 || out.Findings[0].Effect != want {
+					t.Errorf("%v, trust %d, confidence %v: %+v, %v; want %s", surface, trust, confidence, out.Findings, err, want)
+				}
+			}
+		}
+	}
+}
+
 func Test_rules_that_agree_act_together(t *testing.T) {
 	a, b := word("a", "one", rule.Match{Confidence: 0.7, Action: rule.Redact}), word("b", "two", rule.Match{Confidence: 0.7, Action: rule.Redact})
 	if _, got := message(t, New([]rule.Rule{a, b}, nil), `["one three"]`, rule.ToolResult); got != `["one three"]` {
