@@ -15,7 +15,10 @@ type token struct {
 	// shape is what the characters after the prefix look like, where an alphabet and
 	// a length do not say it all.
 	shape func() *regexp.Regexp
-	check func(body string) bool
+	// checksum says that a token ends with a checksum of the rest.
+	checksum bool
+	// digits says that a token without digits is none that the service issued.
+	digits bool
 }
 
 // shape is compiled when the first text has its prefix, which for most formats is
@@ -37,10 +40,10 @@ var tokens = slices.Concat(codeHosts, chats, payments, models, clouds, offices, 
 
 // codeHosts are forges, registries of packages and what builds.
 var codeHosts = []token{
-	{kind: "GitHub token", vendor: "github", prefix: "ghp_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "gho_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "ghu_", alphabet: base62, min: 36, max: 36, check: checksum},
-	{kind: "GitHub token", vendor: "github", prefix: "ghs_", alphabet: base62, min: 36, max: 36, check: checksum},
+	{kind: "GitHub token", vendor: "github", prefix: "ghp_", alphabet: base62, min: 36, max: 36, checksum: true},
+	{kind: "GitHub token", vendor: "github", prefix: "gho_", alphabet: base62, min: 36, max: 36, checksum: true},
+	{kind: "GitHub token", vendor: "github", prefix: "ghu_", alphabet: base62, min: 36, max: 36, checksum: true},
+	{kind: "GitHub token", vendor: "github", prefix: "ghs_", alphabet: base62, min: 36, max: 36, checksum: true},
 	{kind: "GitHub token", vendor: "github", prefix: "ghr_", alphabet: base62, min: 36, max: 76},
 	{kind: "GitHub fine-grained token", vendor: "github", prefix: "github_pat_", alphabet: base62 + "_", min: 82, max: 82},
 	{kind: "GitLab token", vendor: "gitlab", prefix: "glpat-", alphabet: urlsafe + ".", min: 20, max: 320},
@@ -54,13 +57,13 @@ var codeHosts = []token{
 	{kind: "GitLab agent token", vendor: "gitlab", prefix: "glagent-", alphabet: urlsafe, min: 50, max: 64},
 	{kind: "GitLab application secret", vendor: "gitlab", prefix: "gloas-", alphabet: urlsafe, min: 64, max: 64},
 	{kind: "GitLab SCIM token", vendor: "gitlab", prefix: "glsoat-", alphabet: urlsafe, min: 20, max: 64},
-	{kind: "Bitbucket app password", vendor: "bitbucket", prefix: "ATBB", alphabet: base62, min: 32, max: 32, check: withDigits},
+	{kind: "Bitbucket app password", vendor: "bitbucket", prefix: "ATBB", alphabet: base62, min: 32, max: 32, digits: true},
 	{kind: "Bitbucket token", vendor: "bitbucket", prefix: "ATCTT3xFf", alphabet: urlsafe + "=", min: 100, max: 300},
-	{kind: "npm token", vendor: "npm", prefix: "npm_", alphabet: base62, min: 36, max: 36, check: checksum},
+	{kind: "npm token", vendor: "npm", prefix: "npm_", alphabet: base62, min: 36, max: 36, checksum: true},
 	{kind: "PyPI token", vendor: "pypi", prefix: "pypi-AgEIcHlwaS5vcmc", alphabet: urlsafe, min: 50, max: 1000},
 	{kind: "RubyGems key", vendor: "rubygems", prefix: "rubygems_", alphabet: hexa, min: 48, max: 48},
 	{kind: "Clojars token", vendor: "clojars", prefix: "CLOJARS_", alphabet: lower36, min: 60, max: 60},
-	{kind: "crates.io token", vendor: "crates", prefix: "cio", alphabet: base62, min: 32, max: 32, check: withDigits},
+	{kind: "crates.io token", vendor: "crates", prefix: "cio", alphabet: base62, min: 32, max: 32, digits: true},
 	{kind: "Docker token", vendor: "docker", prefix: "dckr_pat_", alphabet: urlsafe, min: 27, max: 27},
 	{kind: "Docker token", vendor: "docker", prefix: "dckr_oat_", alphabet: urlsafe, min: 32, max: 32},
 	{kind: "Artifactory key", vendor: "artifactory", prefix: "AKCp", alphabet: base62, min: 69, max: 69},
@@ -72,23 +75,23 @@ var codeHosts = []token{
 	{kind: "SonarQube token", vendor: "sonar", prefix: "sqp_", alphabet: hexa, min: 40, max: 40},
 	{kind: "SonarQube token", vendor: "sonar", prefix: "sqa_", alphabet: hexa, min: 40, max: 40},
 	{kind: "Harness token", vendor: "harness", prefix: "pat.", alphabet: urlsafe + ".", min: 68, max: 68, shape: shape(`[\w-]{22}\.[a-zA-Z0-9]{24}\.[a-zA-Z0-9]{20}`)},
-	{kind: "Octopus Deploy key", vendor: "octopus", prefix: "API-", alphabet: base32, min: 26, max: 26, check: withDigits},
+	{kind: "Octopus Deploy key", vendor: "octopus", prefix: "API-", alphabet: base32, min: 26, max: 26, digits: true},
 	{kind: "Prefect token", vendor: "prefect", prefix: "pnu_", alphabet: base62, min: 36, max: 36},
 	{kind: "Pulumi token", vendor: "pulumi", prefix: "pul-", alphabet: hexa, min: 40, max: 40},
-	{kind: "Infracost token", vendor: "infracost", prefix: "ico-", alphabet: base62, min: 32, max: 32, check: withDigits},
+	{kind: "Infracost token", vendor: "infracost", prefix: "ico-", alphabet: base62, min: 32, max: 32, digits: true},
 	{kind: "Postman key", vendor: "postman", prefix: "PMAK-", alphabet: hexa + "-", min: 59, max: 59, shape: shape(`[0-9a-f]{24}-[0-9a-f]{34}`)},
 }
 
 // chats are services that carry messages and mail.
 var chats = []token{
-	{kind: "Slack token", vendor: "slack", prefix: "xoxb-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxp-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxa-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxr-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxs-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxe-", alphabet: urlsafe, min: 24, max: 400, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xoxe.xoxp-", alphabet: urlsafe, min: 24, max: 400, check: withDigits},
-	{kind: "Slack token", vendor: "slack", prefix: "xapp-", alphabet: urlsafe, min: 24, max: 200, check: withDigits},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxb-", alphabet: urlsafe, min: 24, max: 200, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxp-", alphabet: urlsafe, min: 24, max: 200, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxa-", alphabet: urlsafe, min: 24, max: 200, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxr-", alphabet: urlsafe, min: 24, max: 200, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxs-", alphabet: urlsafe, min: 24, max: 200, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxe-", alphabet: urlsafe, min: 24, max: 400, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xoxe.xoxp-", alphabet: urlsafe, min: 24, max: 400, digits: true},
+	{kind: "Slack token", vendor: "slack", prefix: "xapp-", alphabet: urlsafe, min: 24, max: 200, digits: true},
 	{kind: "Slack webhook", vendor: "slack", prefix: "hooks.slack.com/services/", alphabet: base62 + "/", min: 40, max: 80},
 	{kind: "Slack webhook", vendor: "slack", prefix: "hooks.slack.com/workflows/", alphabet: base62 + "/", min: 40, max: 120},
 	{kind: "Slack webhook", vendor: "slack", prefix: "hooks.slack.com/triggers/", alphabet: base62 + "/", min: 40, max: 120},
@@ -145,7 +148,7 @@ var models = []token{
 	{kind: "LangSmith key", vendor: "langsmith", prefix: "lsv2_pt_", alphabet: hexa + "_", min: 43, max: 43, shape: shape(`[0-9a-f]{32}_[0-9a-f]{10}`)},
 	{kind: "LangSmith key", vendor: "langsmith", prefix: "lsv2_sk_", alphabet: hexa + "_", min: 43, max: 43, shape: shape(`[0-9a-f]{32}_[0-9a-f]{10}`)},
 	{kind: "Pinecone key", vendor: "pinecone", prefix: "pcsk_", alphabet: base62 + "_", min: 60, max: 80},
-	{kind: "Tavily key", vendor: "tavily", prefix: "tvly-", alphabet: urlsafe, min: 32, max: 48, check: withDigits},
+	{kind: "Tavily key", vendor: "tavily", prefix: "tvly-", alphabet: urlsafe, min: 32, max: 48, digits: true},
 	{kind: "Firecrawl key", vendor: "firecrawl", prefix: "fc-", alphabet: hexa, min: 32, max: 32},
 	{kind: "E2B key", vendor: "e2b", prefix: "e2b_", alphabet: hexa, min: 40, max: 40},
 }
@@ -156,7 +159,7 @@ var clouds = []token{
 	{kind: "Google OAuth token", vendor: "google", prefix: "ya29.", alphabet: urlsafe, min: 40, max: 1024},
 	{kind: "Google OAuth client secret", vendor: "google", prefix: "GOCSPX-", alphabet: urlsafe, min: 28, max: 28},
 	{kind: "Amazon Bedrock key", vendor: "aws", prefix: "ABSK", alphabet: base64s, min: 109, max: 272},
-	{kind: "Alibaba access key id", vendor: "alibaba", prefix: "LTAI", alphabet: base62, min: 20, max: 20, check: withDigits},
+	{kind: "Alibaba access key id", vendor: "alibaba", prefix: "LTAI", alphabet: base62, min: 20, max: 20, digits: true},
 	{kind: "Yandex key", vendor: "yandex", prefix: "AQVN", alphabet: urlsafe, min: 35, max: 38},
 	{kind: "DigitalOcean token", vendor: "digitalocean", prefix: "dop_v1_", alphabet: hexa, min: 64, max: 64},
 	{kind: "DigitalOcean token", vendor: "digitalocean", prefix: "doo_v1_", alphabet: hexa, min: 64, max: 64},
@@ -165,7 +168,7 @@ var clouds = []token{
 	{kind: "Fly.io token", vendor: "fly", prefix: "fo1_", alphabet: urlsafe, min: 43, max: 43},
 	{kind: "Fly.io token", vendor: "fly", prefix: "fm2_", alphabet: base64s, min: 100, max: 1000},
 	{kind: "Fly.io token", vendor: "fly", prefix: "fm1r_", alphabet: base64s, min: 100, max: 1000},
-	{kind: "Render key", vendor: "render", prefix: "rnd_", alphabet: base62, min: 28, max: 36, check: withDigits},
+	{kind: "Render key", vendor: "render", prefix: "rnd_", alphabet: base62, min: 28, max: 36, digits: true},
 	{kind: "Netlify token", vendor: "netlify", prefix: "nfp_", alphabet: base62, min: 36, max: 40},
 	{kind: "Vercel key", vendor: "vercel", prefix: "vck_", alphabet: base62, min: 40, max: 64},
 	{kind: "Vercel token", vendor: "vercel", prefix: "vcp_", alphabet: base62, min: 40, max: 64},
@@ -197,7 +200,7 @@ var clouds = []token{
 // offices are services for documents, plans and customers.
 var offices = []token{
 	{kind: "Notion token", vendor: "notion", prefix: "ntn_", alphabet: base62, min: 40, max: 60},
-	{kind: "Notion token", vendor: "notion", prefix: "secret_", alphabet: base62, min: 43, max: 43, check: withDigits},
+	{kind: "Notion token", vendor: "notion", prefix: "secret_", alphabet: base62, min: 43, max: 43, digits: true},
 	{kind: "Linear key", vendor: "linear", prefix: "lin_api_", alphabet: base62, min: 40, max: 40},
 	{kind: "Linear token", vendor: "linear", prefix: "lin_oauth_", alphabet: hexa, min: 64, max: 64},
 	{kind: "Atlassian token", vendor: "atlassian", prefix: "ATATT3xFf", alphabet: urlsafe + "=", min: 100, max: 300},
@@ -209,7 +212,7 @@ var offices = []token{
 	{kind: "Contentful token", vendor: "contentful", prefix: "CFPAT-", alphabet: urlsafe, min: 43, max: 43},
 	{kind: "Frame.io token", vendor: "frame", prefix: "fio-u-", alphabet: urlsafe + "=", min: 64, max: 64},
 	{kind: "Dropbox token", vendor: "dropbox", prefix: "sl.", alphabet: urlsafe + "=", min: 130, max: 1400},
-	{kind: "Adobe secret", vendor: "adobe", prefix: "p8e-", alphabet: lower36, min: 32, max: 32, check: withDigits},
+	{kind: "Adobe secret", vendor: "adobe", prefix: "p8e-", alphabet: lower36, min: 32, max: 32, digits: true},
 	{kind: "ReadMe key", vendor: "readme", prefix: "rdme_", alphabet: lower36, min: 70, max: 70},
 	{kind: "Mapbox token", vendor: "mapbox", prefix: "sk.eyJ", alphabet: urlsafe + ".", min: 60, max: 200, shape: shape(`[\w-]{40,}\.[\w-]{20,24}`)},
 }
@@ -217,7 +220,7 @@ var offices = []token{
 // observers are services that watch others.
 var observers = []token{
 	{kind: "Grafana token", vendor: "grafana", prefix: "glsa_", alphabet: base62 + "_", min: 41, max: 41},
-	{kind: "Grafana Cloud token", vendor: "grafana", prefix: "glc_", alphabet: base64s, min: 32, max: 400, check: withDigits},
+	{kind: "Grafana Cloud token", vendor: "grafana", prefix: "glc_", alphabet: base64s, min: 32, max: 400, digits: true},
 	{kind: "Sentry token", vendor: "sentry", prefix: "sntryu_", alphabet: hexa, min: 64, max: 64},
 	{kind: "Sentry token", vendor: "sentry", prefix: "sntrys_", alphabet: base64s + "_-", min: 60, max: 500},
 	{kind: "New Relic key", vendor: "newrelic", prefix: "NRAK-", alphabet: base32, min: 27, max: 27},
@@ -227,5 +230,5 @@ var observers = []token{
 	{kind: "Honeycomb key", vendor: "honeycomb", prefix: "hcaik_", alphabet: base32 + "abcdefghijklmnopqrstuvwxyz", min: 58, max: 58},
 	{kind: "LaunchDarkly key", vendor: "launchdarkly", prefix: "api-", alphabet: hexa + "-", min: 36, max: 36, shape: shape(uuid)},
 	{kind: "LaunchDarkly key", vendor: "launchdarkly", prefix: "sdk-", alphabet: hexa + "-", min: 36, max: 36, shape: shape(uuid)},
-	{kind: "Snyk token", vendor: "snyk", prefix: "snyk_", alphabet: urlsafe + ".", min: 40, max: 100, check: withDigits},
+	{kind: "Snyk token", vendor: "snyk", prefix: "snyk_", alphabet: urlsafe + ".", min: 40, max: 100, digits: true},
 }

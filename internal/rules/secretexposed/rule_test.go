@@ -13,8 +13,9 @@ func TestRule(t *testing.T) { ruletest.Run(t, Rule) }
 
 // made is a token with a true checksum, put together here so that no file holds
 // one.
-func made() string {
-	const random = "Q7vK2mZ9xL4pT8bN3cR6wY1sD5fG0h"
+func made() string { return issued("Q7vK2mZ9xL4pT8bN3cR6wY1sD5fG0h") }
+
+func issued(random string) string {
 	alphabet := digits + letters
 	sum, check := crc32.ChecksumIEEE([]byte(random)), ""
 	for range 6 {
@@ -31,6 +32,24 @@ func Test_checksum_tells_a_token_from_a_look_alike(t *testing.T) {
 	}
 	if checksum(token[4:len(token)-1] + "!") {
 		t.Error("a false checksum is accepted")
+	}
+}
+
+// One token in some thousands looks like a placeholder by chance.
+func Test_a_true_checksum_is_no_placeholder(t *testing.T) {
+	found := func(token string) int {
+		matches, err := Rule.Detect(rule.Subject{Surface: rule.ToolResult, Text: "token " + token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(matches)
+	}
+	token := issued("pUOlaj80UXXxxXJEfAg9LccH8ydsqN")
+	if found(token) != 1 {
+		t.Error("a token with a true checksum and xxxx in it is not found")
+	}
+	if found(token[:len(token)-1]+"-") != 0 {
+		t.Error("a placeholder without a checksum is found")
 	}
 }
 

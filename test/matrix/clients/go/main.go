@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -106,7 +107,7 @@ func run(ctx context.Context, j job, t target) (*connection, map[string]result) 
 		}
 		text, err := c.step(ctx, s)
 		if err != nil {
-			results[s.Op] = result{Error: err.Error()}
+			results[s.Op] = result{Error: fmt.Sprintf("%v (the last answers: %s)", err, c.heard.text())}
 			continue
 		}
 		results[s.Op] = result{Text: text}
@@ -118,6 +119,7 @@ func run(ctx context.Context, j job, t target) (*connection, map[string]result) 
 type connection struct {
 	session *mcp.ClientSession
 	updates chan string
+	heard   heard
 
 	mu    sync.Mutex // guards what follows
 	asked func(context.Context) (*mcp.ElicitResult, error)
@@ -151,7 +153,7 @@ func (c *connection) connect(ctx context.Context, j job, url string) error {
 			}
 		},
 	})
-	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url},
+	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: &c.heard}},
 		&mcp.ClientSessionOptions{ProtocolVersion: versions[j.Era]})
 	c.session = session
 	return err
@@ -267,4 +269,50 @@ func (c *connection) cancel(whole context.Context, s step) (string, error) {
 		return "", err
 	}
 	return "", fmt.Errorf("not cancelled, answered %s", said)
+}
+
+// heard keeps the end of what came over HTTP, for the report of an error: the SDK's
+// errors do not say what they could not read.
+type heard struct {
+	mu   sync.Mutex
+	last []byte
+}
+
+// maxHeard is a few short answers.
+const maxHeard = 4 << 10
+
+func (h *heard) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		h.keep(fmt.Appendf(nil, "\n%s: %v", r.Method, err))
+		return nil, err
+	}
+	h.keep(fmt.Appendf(nil, "\n%s: %s %s: ", r.Method, answer.Status, answer.Header.Get("Content-Type")))
+	answer.Body = &hearing{ReadCloser: answer.Body, to: h}
+	return answer, nil
+}
+
+func (h *heard) keep(text []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = append(h.last, text...)
+	h.last = h.last[max(0, len(h.last)-maxHeard):]
+}
+
+func (h *heard) text() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return string(h.last)
+}
+
+// hearing is the body of one answer.
+type hearing struct {
+	io.ReadCloser
+	to *heard
+}
+
+func (b *hearing) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.to.keep(p[:n])
+	return n, err
 }
