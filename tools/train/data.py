@@ -56,7 +56,11 @@ MAX_PAYLOAD = 600
 
 # How often each written injection is put into a document, and each user's text.
 COPIES_WRITTEN = 3
-COPIES_USER = 1
+COPIES_USER = 4
+
+# Of a hundred attacks whose injected part is known, so many are put into a document of
+# another source besides: what stands around them is not what makes them attacks.
+MOVED = 60
 
 # Results are often a sentence or two: so many documents give a short text besides.
 SHORT_EVERY = 3
@@ -263,6 +267,17 @@ def added(text, known):
     return [len(text[:start].encode()), len(text[:end].encode())]
 
 
+def moved(family, fold, row, span, carriers, stem):
+    """The injected part of an attack in a document of another source."""
+    payload = row["text"].encode()[span[0] : span[1]].decode("utf-8", "ignore").strip()
+    if len(payload) > MAX_PAYLOAD or ":base64:" in row.get("category", ""):
+        return
+    rng = random.Random("moved " + row["id"])
+    insert = embed if row["surface"] == "tool_result" else embed_description
+    text, span = insert(rng, carriers.pick(rng, row["surface"]), payload)
+    yield example(family, fold, row, text, span, measured=False, file="moved " + stem)
+
+
 def build(folder, written_paths):
     rows = list(corpora(folder))
     known = {row["text"][start:end].strip() for _, row in rows if row["label"] == "benign" for start, end in pieces(row["text"])}
@@ -274,6 +289,8 @@ def build(folder, written_paths):
         if row["surface"] != "user_text":
             span = added(row["text"], known) if row["label"] == "attack" else None
             yield example(family, fold, row, span=span, file=stem)
+            if span and stable("moved " + row["id"], 100) < MOVED:
+                yield from moved(family, fold, row, span, carriers, stem)
             if stem.startswith("documents") and stable(row["id"], SHORT_EVERY) == 0:
                 yield example(family, fold, row, short(random.Random(row["id"]), row["text"]), measured=False, file="short")
             continue
