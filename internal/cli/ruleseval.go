@@ -96,39 +96,67 @@ func (o *evalOptions) run(c *cobra.Command) (err error) {
 			return exitWith(exitUsage, fmt.Errorf("%s: %v is not from 0 to 1", flag, value))
 		}
 	}
+	list, err := o.rules()
+	if err != nil {
+		return exitWith(exitUsage, err)
+	}
 	corpora, err := findCorpora(o.corpora, c.InOrStdin())
 	if err != nil {
 		return err
 	}
-	var options evaluate.Options
-	if o.verdicts != "" {
-		file, err := os.OpenFile(o.verdicts, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-		if err != nil {
-			return exitWith(exitIncomplete, fmt.Errorf("writing verdicts: %w", err))
-		}
-		defer file.Close()
-		options.Verdicts = file
-	}
-	if stderr := c.ErrOrStderr(); isTerminal(stderr) {
-		options.Progress = func(rows int) { fmt.Fprintf(stderr, "\r%d texts", rows) }
-		defer fmt.Fprint(stderr, "\r\x1b[K")
-	}
-	list, err := o.rules()
+	report, err := o.measure(c, list, corpora)
 	if err != nil {
 		return err
-	}
-	options.Exposures = map[string]bool{}
-	for _, r := range list {
-		options.Exposures[r.ID] = r.Exposure
-	}
-	report, err := evaluate.Run(inspect.New(list, nil), corpora, options)
-	if err != nil {
-		return exitWith(exitIncomplete, err)
 	}
 	if err := o.print(c.OutOrStdout(), report); err != nil {
 		return exitWith(exitIncomplete, err)
 	}
 	return o.judge(report)
+}
+
+func (o *evalOptions) measure(c *cobra.Command, list []rule.Rule, corpora []evaluate.Corpus) (*evaluate.Report, error) {
+	options := evaluate.Options{Exposures: map[string]bool{}}
+	for _, r := range list {
+		options.Exposures[r.ID] = r.Exposure
+	}
+	var verdicts *os.File
+	if o.verdicts != "" {
+		var err error
+		if verdicts, err = o.create(corpora); err != nil {
+			return nil, err
+		}
+		defer verdicts.Close()
+		options.Verdicts = verdicts
+	}
+	if stderr := c.ErrOrStderr(); isTerminal(stderr) {
+		options.Progress = func(rows int) { fmt.Fprintf(stderr, "\r%d texts", rows) }
+		defer fmt.Fprint(stderr, "\r\x1b[K")
+	}
+	report, err := evaluate.Run(inspect.New(list, nil), corpora, options)
+	if err == nil && verdicts != nil {
+		err = verdicts.Close()
+	}
+	if err != nil {
+		return nil, exitWith(exitIncomplete, err)
+	}
+	return report, nil
+}
+
+// create makes the file for the verdicts. One that is measured would be empty before it
+// is read.
+func (o *evalOptions) create(corpora []evaluate.Corpus) (*os.File, error) {
+	if info, err := os.Stat(o.verdicts); err == nil {
+		for _, corpus := range corpora {
+			if measured, err := os.Stat(corpus.Name); err == nil && os.SameFile(info, measured) {
+				return nil, exitWith(exitUsage, fmt.Errorf("--verdicts: %s is a corpus; name another file", o.verdicts))
+			}
+		}
+	}
+	file, err := os.OpenFile(o.verdicts, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, exitWith(exitIncomplete, fmt.Errorf("writing verdicts: %w", err))
+	}
+	return file, nil
 }
 
 func (o *evalOptions) print(out io.Writer, report *evaluate.Report) error {
@@ -340,7 +368,8 @@ func printCurve(out io.Writer, curves map[string]evaluate.Curve) {
 
 func printSpeed(out io.Writer, s evaluate.Speed) error {
 	if s.MBPerSecond == nil {
-		return nil
+		_, err := fmt.Fprintln(out, "\nspeed: not enough benign text to measure it; ten kilobytes of one surface are")
+		return err
 	}
 	_, err := fmt.Fprintf(out, "\nspeed on one processor: %.0f MB/s, %.0f µs for 10 KB of benign text (median of %d pieces)\n", *s.MBPerSecond, *s.Clean, s.Pieces)
 	return err
