@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/argument"
+	"gatehouse/internal/rule/names"
 )
 
 // metadata are the addresses at which clouds tell a machine its own credentials.
@@ -190,7 +191,11 @@ func embedded(name string) netip.Addr {
 func lookAlike(host string) verdict {
 	for label := range strings.SplitSeq(host, ".") {
 		if encoded, found := strings.CutPrefix(label, "xn--"); found {
-			label = punycode(encoded)
+			decoded, ok := names.Punycode(encoded)
+			if !ok {
+				return verdict{"a name in Punycode that cannot be read", reported, rule.Medium}
+			}
+			label = decoded
 		}
 		if !strings.ContainsFunc(label, imitates) {
 			continue // accents are spelling
@@ -209,58 +214,4 @@ func imitates(r rune) bool {
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
-}
-
-// maxLabel is the longest part of a name, in bytes (RFC 1035).
-const maxLabel = 63
-
-// punycode decodes a label (RFC 3492, section 6.2); what is wrong gives "".
-func punycode(encoded string) string {
-	const base, tMin, tMax, skew, damp = 36, 1, 26, 38, 700
-	if len(encoded) > maxLabel {
-		return ""
-	}
-	var out []rune
-	if dash := strings.LastIndexByte(encoded, '-'); dash >= 0 {
-		out, encoded = []rune(encoded[:dash]), encoded[dash+1:]
-	}
-	n, i, bias := 128, 0, 72
-	for len(encoded) > 0 {
-		old, weight := i, 1
-		for k := base; ; k += base {
-			if len(encoded) == 0 {
-				return ""
-			}
-			digit := strings.IndexByte("abcdefghijklmnopqrstuvwxyz0123456789", encoded[0])
-			encoded = encoded[1:]
-			if digit < 0 || weight > 1<<26 {
-				return ""
-			}
-			i += digit * weight
-			t := min(max(k-bias, tMin), tMax)
-			if digit < t {
-				break
-			}
-			weight *= base - t
-		}
-		length := len(out) + 1
-		delta := (i - old) / 2
-		if old == 0 {
-			delta = (i - old) / damp
-		}
-		delta += delta / length
-		k := 0
-		for ; delta > (base-tMin)*tMax/2; k += base {
-			delta /= base - tMin
-		}
-		bias = k + (base-tMin+1)*delta/(delta+skew)
-		n += i / length
-		i %= length
-		if n > utf8.MaxRune {
-			return ""
-		}
-		out = slices.Insert(out, i, rune(n))
-		i++
-	}
-	return string(out)
 }
