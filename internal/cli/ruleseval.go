@@ -263,7 +263,7 @@ func printReport(out io.Writer, r *evaluate.Report) error {
 	}
 	fmt.Fprintln(out)
 	if r.RepeatedIDs > 0 {
-		fmt.Fprintf(out, "warning: %d rows have the id of another row\n", r.RepeatedIDs)
+		fmt.Fprintf(out, "warning: rows with the id of another row: %d\n", r.RepeatedIDs)
 	}
 	printRates(out, "ALL", map[string]*evaluate.Rates{"overall": &r.Overall})
 	printRates(out, "SURFACE", r.BySurface)
@@ -284,7 +284,7 @@ func newTable(out io.Writer) *tabwriter.Writer {
 const maxGroups = 20
 
 func printRates(out io.Writer, title string, groups map[string]*evaluate.Rates) {
-	if len(groups) == 0 {
+	if len(groups) == 0 || len(groups) == 1 && groups[""] != nil { // no row says any
 		return
 	}
 	names := slices.SortedFunc(maps.Keys(groups), func(a, b string) int {
@@ -338,24 +338,20 @@ func printRuleCounts(out io.Writer, counts map[string]*evaluate.RuleCount) {
 
 // printCurve has a line for each surface and a column for each limit.
 func printCurve(out io.Writer, curves map[string]evaluate.Curve) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(curves)), func(name string) bool { return len(curves[name].AtFalsePositiveRate) == 0 })
+	if len(names) == 0 {
+		return
+	}
 	table := newTable(out)
 	defer table.Flush()
-	titled := false
-	for _, name := range slices.Sorted(maps.Keys(curves)) {
-		limits := curves[name].AtFalsePositiveRate
-		if len(limits) == 0 {
-			continue
-		}
-		if !titled {
-			titled = true
-			fmt.Fprint(table, "FOUND IF BENIGN FLAGGED MAY BE")
-			for _, l := range limits {
-				fmt.Fprintf(table, "\t%.1f %%", 100*l.Limit)
-			}
-			fmt.Fprintln(table)
-		}
+	fmt.Fprint(table, "FOUND IF BENIGN FLAGGED MAY BE")
+	for _, l := range curves[names[0]].AtFalsePositiveRate {
+		fmt.Fprintf(table, "\t%.1f %%", 100*l.Limit)
+	}
+	fmt.Fprintln(table)
+	for _, name := range names {
 		fmt.Fprint(table, name)
-		for _, l := range limits {
+		for _, l := range curves[name].AtFalsePositiveRate {
 			if l.Threshold == nil {
 				fmt.Fprint(table, "\tnothing")
 			} else {

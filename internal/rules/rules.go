@@ -9,7 +9,8 @@ import (
 	"gatehouse/internal/rule"
 )
 
-//go:generate go run gatehouse/internal/rules/gen
+//go:generate go run gatehouse/internal/rules/gen list
+//go:generate go run gatehouse/internal/rules/gen pages
 
 // ByID finds a rule by its identifier.
 func ByID(id string) (rule.Rule, bool) {

@@ -32,7 +32,6 @@ func run(m *testing.M) int {
 // What tests need is found, or they are skipped.
 var (
 	installed = program.Installed
-	missing   = program.Missing
 	node      = program.Node
 	tool      = program.Tool
 )

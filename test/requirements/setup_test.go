@@ -123,9 +123,6 @@ func (g *gateway) start() (err error) {
 	return err
 }
 
-// wait lets a moment pass before something is looked at again.
-func wait() { <-time.After(10 * time.Millisecond) }
-
 // end ends the program and checks its log.
 func (g *gateway) end() error {
 	var problems []error
