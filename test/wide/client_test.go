@@ -88,8 +88,8 @@ func (g *gateway) client(t *testing.T, id string) *client {
 	return c
 }
 
-// result asks and returns the result; an error is an empty one. What a result says is
-// of no interest here: rules have read it.
+// result asks and returns the result, nil for an error. What a result says is of no
+// interest here: rules have read it.
 func (c *client) result(method string, params object) object {
 	c.t.Helper()
 	c.id++
