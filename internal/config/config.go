@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"gatehouse/internal/rule/media"
 )
 
 // Config is one configuration, complete and checked. It does not change after
@@ -176,9 +178,9 @@ func Default(path string) *Config {
 			Events:       10_000,
 			Tools:        2000,
 			Processes:    256,
-			MediaBytes:   8 << 20,
-			MediaPixels:  100_000_000,
-			MediaTypes:   []string{"image/*", "audio/*", "text/*", "application/pdf"},
+			MediaBytes:   media.DefaultBytes,
+			MediaPixels:  media.DefaultPixels,
+			MediaTypes:   slices.Clone(media.DefaultTypes),
 		},
 	}
 }

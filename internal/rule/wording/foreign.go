@@ -2,9 +2,9 @@ package wording
 
 import "gatehouse/internal/rule"
 
-// Foreign are the words that set earlier instructions aside, and that speak to the
+// translated are the words that set earlier instructions aside, and that speak to the
 // model, in other languages.
-var Foreign = []rule.Phrase{
+var translated = []rule.Phrase{
 	foreign("German", []string{"ignorier", "vergiss", "vergesse", "missacht"}, `\b(?:ignorier\w*|vergiss|vergess\w*|missacht\w*)\b`+gap+`\b(?:vorherig|bisherig|obig|all|vorangegangen|vorstehend|vorig|fruher|deine|ihre)\w*`+gap+`\b\w*(?:anweisung|befehl|instruktion|regel|vorgabe|aufgabe|auftrag|richtlinie)`),
 	foreign("French", []string{"ignore", "oubli", "ne tenez pas compte", "ne tiens pas compte"}, `\b(?:ignor\w+|oubli\w+|ne t\w+ pas compte)\b`+gap+`\b(?:instruction|consigne|directive|regle|ordre)s?\b`+gap+`\b(?:precedent|anterieur|ci-dessus|initial|avant|recu)\w*|\b(?:ignor\w+|oubli\w+)\b`+gap+`\b(?:toutes?|tous|vos|tes)\b`+gap+`\b(?:instructions|consignes|directives)\b`),
 	foreign("Spanish", []string{"ignor", "olvid", "descart", "omit", "haz caso omiso"}, `\b(?:ignor\w+|olvid\w+|descart\w+|omit\w+|haz caso omiso)\b`+gap+`\b(?:instruccion|orden|indicacion|regla|directriz|directric)\w*`+gap+`\b(?:anterior|previ|de arriba|original|inicial)\w*|\b(?:ignor\w+|olvid\w+)\b`+gap+`\b(?:tod[oa]s|tus|sus)\b`+gap+`\b(?:instrucciones|ordenes|indicaciones)\b`),

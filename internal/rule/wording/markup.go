@@ -26,9 +26,9 @@ const (
 	otherOrders = `you (?:must|will now|shall|should now|are now|have to|need to|can now)|do not (?:tell|mention|reveal|inform)|don't (?:tell|mention|reveal)|reveal|exfiltrate|forward (?:the|all|every|this)|send (?:the|all|every|it|this|an?|any|\$?\d+)|delete (?:the|all|every)|transfer|execute (?:the|this|rm|curl)|run (?:the following|rm|curl|this)|call (?:the )?(?:tool |function )?["']?\w+[_.]\w+|upload|grant|wire|pay|approve|immediately (?:call|send|run|execute|forward|transfer|delete|read|upload|return|reply|respond|switch|follow|stop following)|from now on|all (?:previous|safety|prior)|override|overrides?|your new|new (?:instruction|task|directive|objective)s?|print your|output your|read (?:~|the file|/etc|\.env)|always (?:include|send|call|use|recommend|append|answer)|respond only|reply only|before (?:using|calling|answering|responding)`
 )
 
-// Marks imitate the marks of a conversation. Documentation of chat templates is full of
+// marking imitate the marks of a conversation. Documentation of chat templates is full of
 // them; an order behind one is not.
-var Marks = []rule.Phrase{
+var marking = []rule.Phrase{
 	{
 		Kind: Markup, Detail: "imitates the markup of a conversation", Weight: 2,
 		Triggers: []string{"<|", "[inst]", "[/inst]", "<<sys", "<system", "</system", "<assistant", "</assistant", "[system", "</instructions", "<secret", "<hidden", "<important", "system override", "system message", "system alert", "system notice", "system instruction", "</user", "<admin", "<tool_call", "<function_call", "begin system", "system]", "<override", "[assistant", "[ai ", "[admin", "<sys", "[[system", "[hidden", "</tool_", "</function_result", "</document", "</context", "<tool_use", "[note to", "hidden instruction", "hidden directive", "secret instruction", "<developer", "_of_turn>", "<operator", "[developer", "[operator"},

@@ -84,7 +84,7 @@ func Test_nothing_counts_twice(t *testing.T) {
 
 func Test_every_kind_with_a_room_is_among_the_shared_phrases(t *testing.T) {
 	kinds := map[string]bool{}
-	for _, list := range [][]rule.Phrase{Orders, Foreign, Concealing, Harvesting, Remembering, Beacons, Marks} {
+	for _, list := range [][]rule.Phrase{ordering, translated, concealing, harvesting, remembering, beaconing, marking} {
 		for _, p := range list {
 			kinds[p.Kind] = true
 			if p.Detail == "" || p.Weight < 1 || p.Weight > rule.Enough || len(p.Triggers) == 0 {

@@ -49,8 +49,8 @@ var sends = []string{"send", "forward", "mail ", "upload", "transmit", "exfiltra
 // begin, in folded bytes.
 const farBefore = 300
 
-// Orders are phrases that mean the same wherever they stand.
-var Orders = []rule.Phrase{
+// ordering are phrases that mean the same wherever they stand.
+var ordering = []rule.Phrase{
 	{
 		Kind: "override", Detail: "sets earlier instructions aside", Weight: 3,
 		Triggers: []string{"ignor", "disreg", "forget", "forgot", "neglect", "pay no attention", "discard", "set aside"},

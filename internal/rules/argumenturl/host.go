@@ -34,7 +34,7 @@ var resolvers = []string{".nip.io", ".sslip.io", ".xip.io", ".traefik.me"}
 // loopbackNames are public names of the machine itself.
 var loopbackNames = []string{"localtest.me", "lvh.me", "vcap.me", "lacolhost.com"}
 
-func judgeHost(host, written string, hasScheme bool) verdict {
+func judgeHost(host, written string, hasScheme bool) flaw {
 	addr, spelling := address(host)
 	if !hasScheme && strings.Count(host, ".") < 3 && !strings.ContainsAny(host, ":x") {
 		addr = netip.Addr{} // a version
@@ -46,21 +46,21 @@ func judgeHost(host, written string, hasScheme bool) verdict {
 	}
 	switch {
 	case slices.Contains(metadataNames, host):
-		return verdict{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
+		return flaw{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
 	case addr.IsValid() && slices.Contains(metadata, addr):
-		return verdict{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
+		return flaw{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
 	case addr.IsValid() && inside(addr) && (spelling == unusual || !strings.EqualFold(written, host)):
-		return verdict{"an inside address in a spelling that hides it", certain, rule.High}
+		return flaw{"an inside address in a spelling that hides it", certain, rule.High}
 	case slices.ContainsFunc(loopbackNames, func(name string) bool { return host == name || strings.HasSuffix(host, "."+name) }):
-		return verdict{"a public name of the machine itself", reported, rule.Medium}
+		return flaw{"a public name of the machine itself", reported, rule.Medium}
 	case addr.IsValid() && inside(addr):
-		return verdict{"an address inside the network", doubtful, rule.Low}
+		return flaw{"an address inside the network", doubtful, rule.Low}
 	case host == "localhost" || strings.HasSuffix(host, ".localhost"):
-		return verdict{"the machine itself", doubtful, rule.Low}
+		return flaw{"the machine itself", doubtful, rule.Low}
 	case addr.IsValid() && spelling == unusual:
-		return verdict{"an address in a spelling that hides it", reported, rule.Medium}
+		return flaw{"an address in a spelling that hides it", reported, rule.Medium}
 	}
-	return verdict{}
+	return flaw{}
 }
 
 // shared is 100.64.0.0/10, which carriers and clouds use inside (RFC 6598).
@@ -188,12 +188,12 @@ func embedded(name string) netip.Addr {
 
 // lookAlike recognises a name whose letters imitate those of another one, in Unicode
 // or in Punycode.
-func lookAlike(host string) verdict {
+func lookAlike(host string) flaw {
 	for label := range strings.SplitSeq(host, ".") {
 		if encoded, found := strings.CutPrefix(label, "xn--"); found {
 			decoded, ok := names.Punycode(encoded)
 			if !ok {
-				return verdict{"a name in Punycode that cannot be read", reported, rule.Medium}
+				return flaw{"a name in Punycode that cannot be read", reported, rule.Medium}
 			}
 			label = decoded
 		}
@@ -201,10 +201,10 @@ func lookAlike(host string) verdict {
 			continue // accents are spelling
 		}
 		if folded := string(rule.Fold(label).Text); isASCII(folded) && folded != "" && utf8.RuneCountInString(label) > 2 {
-			return verdict{"a name whose letters imitate another one", reported, rule.High}
+			return flaw{"a name whose letters imitate another one", reported, rule.High}
 		}
 	}
-	return verdict{}
+	return flaw{}
 }
 
 // imitates says whether a letter is of a script that has the shapes of Latin ones.
