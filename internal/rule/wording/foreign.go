@@ -26,8 +26,8 @@ var translated = []rule.Phrase{
 	addressing("German", []string{" ki ", " ki:", " ki-", " ki,", "sprachmodell", "assistent"}, `\b(?:hinweis|nachricht|anweisung|notiz|bitte|info|information|achtung|wichtig)\w* (?:an|fur) (?:\S+ ){0,3}?(?:ki|sprachmodell|assistent)`+foreignEnd),
 	addressing("French", []string{" ia ", " ia:", " ia,", "l'ia", "l'assistant", "modele de langage"}, `\b(?:note|message|consigne|instruction|attention|avis)s? (?:a|pour|de) (?:\S+ ){0,3}?(?:\S*')?(?:ia|assistant|modele de langage)`+foreignEnd),
 	addressing("Spanish and Portuguese", []string{" ia ", " ia:", " ia,", "asistente", "assistente", "modelo de l"}, `\b(?:notas?|mensaje|mensagem|instruccion|instrucao|aviso|atencion|atencao|nota) (?:para|a|ao) (?:\S+ ){0,3}?(?:ia|asistente|assistente|modelo de (?:lenguaje|linguagem))`+foreignEnd),
-	addressing("Chinese", []string{"ai", "人工智能", "语言模型", "助手"}, `(?:致|告|请)[^。!?\n]{0,8}?(?:处理|阅读|读取|总结|分析)?[^。!?\n]{0,8}?(?:ai|人工智能|语言模型)(?:助手|模型|系统|代理)?[:,]`),
-	addressing("Japanese", []string{"ai", "アシスタント", "言語モデル"}, `(?:ai|アシスタント|言語モデル)(?:アシスタント|モデル|エージェント)?(?:へ|への(?:指示|お知らせ|連絡|注意)|の皆様へ)[:,。\n]`),
+	addressing("Chinese", []string{"ai助手", "ai模型", "ai系统", "ai代理", "人工智能", "语言模型"}, `(?:致|告|请)[^。!?\n]{0,8}?(?:处理|阅读|读取|总结|分析)?[^。!?\n]{0,8}?(?:ai(?:助手|模型|系统|代理)|(?:人工智能|语言模型)(?:助手|模型|系统|代理)?)[:,]`),
+	addressing("Japanese", []string{"aiへ", "aiアシスタント", "aiモデル", "aiエージェント", "アシスタントへ", "言語モデルへ"}, `(?:ai|アシスタント|言語モデル)(?:アシスタント|モデル|エージェント)?(?:へ|への(?:指示|お知らせ|連絡|注意)|の皆様へ)[:,。\n]`),
 	addressing("Russian", []string{"ии", "ассистент", "помощник", "языков"}, `(?:сообщение|инструкция|указание|примечание|внимание|заметка|задание) (?:для )?(?:\S+ ){0,3}?(?:ии|ассистент\S*|помощник\S*|языков\S+ модел\S*)[^.!?\n]{0,40}?[:,]`),
 }
 
