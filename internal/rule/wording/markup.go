@@ -26,7 +26,7 @@ const (
 	otherOrders = `you (?:must|will now|shall|should now|are now|have to|need to|can now)|do not (?:tell|mention|reveal|inform)|don't (?:tell|mention|reveal)|reveal|exfiltrate|forward (?:the|all|every|this)|send (?:the|all|every|it|this|an?|any|\$?\d+)|delete (?:the|all|every)|transfer|execute (?:the|this|rm|curl)|run (?:the following|rm|curl|this)|call (?:the )?(?:tool |function )?["']?\w+[_.]\w+|upload|grant|wire|pay|approve|immediately (?:call|send|run|execute|forward|transfer|delete|read|upload|return|reply|respond|switch|follow|stop following)|from now on|all (?:previous|safety|prior)|override|overrides?|your new|new (?:instruction|task|directive|objective)s?|print your|output your|read (?:~|the file|/etc|\.env)|always (?:include|send|call|use|recommend|append|answer)|respond only|reply only|before (?:using|calling|answering|responding)`
 )
 
-// marking imitate the marks of a conversation. Documentation of chat templates is full of
+// marking are phrases that imitate the marks of a conversation. Documentation of chat templates is full of
 // them; an order behind one is not.
 var marking = []rule.Phrase{
 	{
