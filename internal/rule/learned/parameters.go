@@ -3,19 +3,19 @@
 package learned
 
 const (
-	weightMask     = 0x7ffff
-	weightScale    = 0.00204924
-	weightChecksum = "9905deabae3ff073882f9417966893a4bebf148849140c308f721ce16abeac59" // SHA-256 of weights.bin
+	weightMask     = 0xfffff
+	weightScale    = 0.00207563
+	weightChecksum = "a3e111f172d9d64885cef9a63a37a2b0fe7a4e2a1efd31b0ec981783d73e55b4" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.9705, -1.7367}
+var biases = [len(Sizes)]float64{-1.9926, -2.0332}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8480, -0.3494, 1.7222, -0.4591}
+var textWeights = TextWeights{0.8329, -0.3014, 2.1126, -0.4027}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.1415, hard: 0.3001}
-	definitionLimits = limits{soft: 0.0516, hard: 2.2304}
+	resultLimits     = limits{soft: 0.1669, hard: 0.3057}
+	definitionLimits = limits{soft: 0.4230, hard: 2.1766}
 )
