@@ -5,7 +5,7 @@
     python3 combine.py --work WORK --windows WINDOWS > combination.go
 
 Both scores are of texts whose family the model that gives them has not seen. What the
-second tier's score counts for is one number a surface, fixed by hand; the limits follow from
+second tier's score counts for is one number, fixed by hand; the limits follow from
 ordinary texts as in the first tier (linear/export.go). The table goes to standard error.
 """
 
@@ -24,11 +24,11 @@ import encoder
 import pieces
 
 ASKED = 3  # windows of a text
-# Of benign texts, by surface, whose best window the second tier is asked about. Below, it
+# Of benign texts whose best window the second tier is asked about. Below, it
 # could hardly make a window certain, or would do so with too many ordinary results.
-ASKED_ABOUT = {"tool_result": 0.015, "tool_description": 0.06}
+ASKED_ABOUT = 0.03
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
-SECOND = {"tool_result": 0.2, "tool_description": 0.3}  # what a unit of the second tier's score counts for
+SECOND = 0.2  # what a unit of the second tier's score counts for
 
 SOFT, HARD = 0.01, 0.008  # of benign texts that may reach a limit
 HARD_ORDINARY = 0.001
@@ -100,14 +100,14 @@ def main():
         ordinary = [i for i in benign if rows[i]["file"] in ORDINARY]
         at = lambda scores, who, rate: float(np.quantile([scores[i] for i in who], 1 - rate))
         alone, both = {i: rows[i]["first"] for i in here}, collections.defaultdict(lambda: -99.0)
-        gate, counts = at(alone, benign, ASKED_ABOUT[surface]), SECOND[surface]
+        gate = at(alone, benign, ASKED_ABOUT)
         for i, one, other in zip(made.row, first, second):
             if one >= gate:
-                both[i] = max(both[i], one + counts * other)
+                both[i] = max(both[i], one + SECOND * other)
         hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY))
         if surface == "tool_description":
             hard = max(hard, at(both, ordinary, HARD_ORDINARY) + DISTANCE)
-        print(f"\t{name} = combination{{gate: {gate:.3f}, first: 1, second: {counts}, limits: limits{{soft: {at(both, benign, SOFT):.3f}, hard: {hard:.3f}}}}}")
+        print(f"\t{name} = combination{{gate: {gate:.3f}, first: 1, second: {SECOND}, limits: limits{{soft: {at(both, benign, SOFT):.3f}, hard: {hard:.3f}}}}}")
         print(f"{surface}: {len(benign)} benign texts", file=sys.stderr)
         groups = collections.defaultdict(list)
         for i in here:

@@ -17,6 +17,7 @@ Standard library only; the same input gives the same output.
 """
 
 import argparse
+import base64
 import glob
 import hashlib
 import json
@@ -62,8 +63,14 @@ COPIES_USER = 4
 # another source besides: what stands around them is not what makes them attacks.
 MOVED = 60
 
-# Results are often a sentence or two: so many documents give a short text besides.
-SHORT_EVERY = 3
+# Results are often a sentence or two: one of so many documents gives a short text besides.
+SHORT_EVERY = 2
+
+# One of so many harmless descriptions is learnt by itself besides.
+DESCRIBED_EVERY = 2
+
+# In how many small structures each harmless sentence of ours stands.
+COPIES_ALONE = 3
 
 
 def stable(text, n):
@@ -196,11 +203,15 @@ def short(rng, text):
 
 
 # What happens to harmless text on its way: in most cases nothing.
-NOISES = [lambda text: text] * 8 + [
+NOISES = [lambda text: text] * 16 + [
     lambda text: text[::-1],
     lambda text: " ".join(text[:80]),
     urllib.parse.quote,
     lambda text: json.dumps({"text": text}),
+    lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+    lambda text: text.encode().hex(" "),
+    lambda text: base64.b64encode(text.encode()).decode(),
 ]
 
 
@@ -267,6 +278,13 @@ def added(text, known):
     return [len(text[:start].encode()), len(text[:end].encode())]
 
 
+def described(family, fold, row, file):
+    """A harmless tool's description by itself, as rules read it: field by field."""
+    m = re.search(r"^Description: (.*?)(?=\nArguments:|\Z)", row["text"], re.M | re.S)
+    if m and m[1].strip() and stable("described " + row["id"], DESCRIBED_EVERY) == 0:
+        yield example(family, fold, row, m[1], measured=False, file=file)
+
+
 def moved(family, fold, row, span, carriers, stem):
     """The injected part of an attack in a document of another source."""
     payload = row["text"].encode()[span[0] : span[1]].decode("utf-8", "ignore").strip()
@@ -291,6 +309,8 @@ def build(folder, written_paths):
             yield example(family, fold, row, span=span, file=stem)
             if span and stable("moved " + row["id"], 100) < MOVED:
                 yield from moved(family, fold, row, span, carriers, stem)
+            if row["label"] == "benign" and row["surface"] == "tool_description":
+                yield from described(family, fold, row, stem)
             if stem.startswith("documents") and stable(row["id"], SHORT_EVERY) == 0:
                 yield example(family, fold, row, short(random.Random(row["id"]), row["text"]), measured=False, file="short")
             continue
@@ -311,10 +331,12 @@ def build(folder, written_paths):
         attack = row["label"] == "attack"
         if row["kind"] == "document":
             yield example("written", fold, row, file="written")
+            if not attack and row["surface"] == "tool_description":
+                yield from described("written", fold, row, "written")
             continue
         if not attack:
             yield example("written", fold, row, measured=False, file="written")
-        if not attack or row["category"] in TELLING:
+        for _ in range(COPIES_ALONE if not attack else row["category"] in TELLING):
             yield example("written", fold, row, alone(rng, row["text"]), measured=False, attack=attack, file="written")
         for copy in range(COPIES_WRITTEN):
             insert = embed if row["surface"] == "tool_result" else embed_description

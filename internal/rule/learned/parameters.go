@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0xfffff
-	weightScale    = 0.00207563
-	weightChecksum = "a3e111f172d9d64885cef9a63a37a2b0fe7a4e2a1efd31b0ec981783d73e55b4" // SHA-256 of weights.bin
+	weightScale    = 0.00207339
+	weightChecksum = "b6f84187a7619abc654fe992eb43023503998fe2c0ccb5410074475a4fc0fa9b" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.9926, -2.0332}
+var biases = [len(Sizes)]float64{-2.2570, -1.9793}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8329, -0.3014, 2.1126, -0.4027}
+var textWeights = TextWeights{0.8923, -0.3873, 1.5437, -0.4414}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: 0.1669, hard: 0.3057}
-	definitionLimits = limits{soft: 0.4230, hard: 2.1766}
+	resultLimits     = limits{soft: -0.4790, hard: -0.3177}
+	definitionLimits = limits{soft: -0.3944, hard: 1.6788}
 )
