@@ -70,7 +70,10 @@ SHORT_EVERY = 2
 DESCRIBED_EVERY = 2
 
 # In how many small structures each harmless sentence of ours stands.
-COPIES_ALONE = 3
+COPIES_ALONE = 4
+
+# How often each stands between lines in other languages.
+COPIES_BETWEEN = 3
 
 
 def stable(text, n):
@@ -127,8 +130,10 @@ class Carriers:
     """Benign texts into which injections are put."""
 
     def __init__(self, rows):
-        self.results, self.descriptions = [], []
+        self.results, self.descriptions, self.foreign = [], [], []
         for row in rows:
+            if row["category"].endswith(":multilingual"):
+                self.foreign += [line.strip() for line in row["text"].split("\n") if 30 < len(line.strip()) < 160]
             if row["surface"] == "tool_result" and len(row["text"]) > 200:
                 self.results.append(row["text"])
             elif row["surface"] == "tool_description" and len(row["text"]) > 60:
@@ -141,6 +146,11 @@ class Carriers:
             start = text.find("\n", rng.randrange(len(text) - 5000))
             text = text[start + 1 : start + 5000]
         return text
+
+
+def between(rng, lines, payload):
+    """The payload between two lines in other languages."""
+    return rng.choice(lines) + "\n\n" + payload + "\n\n" + rng.choice(lines)
 
 
 def plain(rng, payload):
@@ -338,6 +348,9 @@ def build(folder, written_paths):
             yield example("written", fold, row, measured=False, file="written")
         for _ in range(COPIES_ALONE if not attack else row["category"] in TELLING):
             yield example("written", fold, row, alone(rng, row["text"]), measured=False, attack=attack, file="written")
+        if not attack:
+            for _ in range(COPIES_BETWEEN):
+                yield example("written", fold, row, between(rng, carriers.foreign, row["text"]), measured=False, file="written")
         for copy in range(COPIES_WRITTEN):
             insert = embed if row["surface"] == "tool_result" else embed_description
             text, span = insert(rng, carriers.pick(rng, row["surface"]), row["text"])

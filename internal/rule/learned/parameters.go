@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0xfffff
-	weightScale    = 0.00207339
-	weightChecksum = "b6f84187a7619abc654fe992eb43023503998fe2c0ccb5410074475a4fc0fa9b" // SHA-256 of weights.bin
+	weightScale    = 0.00207399
+	weightChecksum = "1b18075f11ebd77114c94336311bfcf405c675b67b4b9352abf5298ab5d2b5b2" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-2.2570, -1.9793}
+var biases = [len(Sizes)]float64{-2.2886, -1.9110}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8923, -0.3873, 1.5437, -0.4414}
+var textWeights = TextWeights{0.8810, -0.4313, 1.4013, -0.4564}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.4790, hard: -0.3177}
-	definitionLimits = limits{soft: -0.3944, hard: 1.6788}
+	resultLimits     = limits{soft: -0.7353, hard: -0.6455}
+	definitionLimits = limits{soft: -0.5583, hard: 1.6697}
 )
