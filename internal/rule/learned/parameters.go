@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0xfffff
-	weightScale    = 0.00207399
-	weightChecksum = "1b18075f11ebd77114c94336311bfcf405c675b67b4b9352abf5298ab5d2b5b2" // SHA-256 of weights.bin
+	weightScale    = 0.00201768
+	weightChecksum = "9fe1d7fffd8e57997b171a2c3ac95740674458d8693474713950aeed7659262b" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-2.2886, -1.9110}
+var biases = [len(Sizes)]float64{-2.4217, -1.9463}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8810, -0.4313, 1.4013, -0.4564}
+var textWeights = TextWeights{0.8163, -0.2774, 1.7130, -0.3755}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.7353, hard: -0.6455}
-	definitionLimits = limits{soft: -0.5583, hard: 1.6697}
+	resultLimits     = limits{soft: -0.1289, hard: 0.4211}
+	definitionLimits = limits{soft: 0.1992, hard: 2.1731}
 )
