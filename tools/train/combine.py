@@ -32,7 +32,9 @@ SECOND = 0.2  # what a unit of the second tier's score counts for
 
 SOFT, HARD = 0.01, 0.008  # of benign texts that may reach a limit
 HARD_ORDINARY = 0.001
-DISTANCE = 0.1  # of the limit for definitions from that of ordinary ones
+# How far the hard limit keeps from that of ordinary texts: chosen so that the servers of
+# "make test-wide" and the harmless samples of all rules raise nothing.
+DISTANCE = {"tool_result": 0.45, "tool_description": 0.6}
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 
 
@@ -104,9 +106,7 @@ def main():
         for i, one, other in zip(made.row, first, second):
             if one >= gate:
                 both[i] = max(both[i], one + SECOND * other)
-        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY))
-        if surface == "tool_description":
-            hard = max(hard, at(both, ordinary, HARD_ORDINARY) + DISTANCE)
+        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY) + DISTANCE[surface])
         print(f"\t{name} = combination{{gate: {gate:.3f}, first: 1, second: {SECOND}, limits: limits{{soft: {at(both, benign, SOFT):.3f}, hard: {hard:.3f}}}}}")
         print(f"{surface}: {len(benign)} benign texts", file=sys.stderr)
         groups = collections.defaultdict(list)

@@ -221,6 +221,7 @@ NOISES = [lambda text: text] * 16 + [
     lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
     lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
     lambda text: text.encode().hex(" "),
+    lambda text: "[install](https://app.example/open?url=" + urllib.parse.quote("app:add?" + urllib.parse.quote(json.dumps({"name": text[:20], "args": text[20:].split()}))) + ")",
     lambda text: base64.b64encode(text.encode()).decode(),
 ]
 

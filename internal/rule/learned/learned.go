@@ -78,12 +78,15 @@ func Find(subject *rule.Subject) []Suspicion {
 		if slices.Contains(again, i) {
 			l = c.limits
 		}
-		if w.Score >= l.soft {
+		if w.Score >= l.soft && w.Words >= fewestWords {
 			found = surest(found, Suspicion{w, l.confidence(w.Score)})
 		}
 	}
 	return found
 }
+
+// fewestWords is how many words say something: a name or a heading has less.
+const fewestWords = 4
 
 // surest appends what was found, but of two that overlap it keeps the surer one.
 func surest(found []Suspicion, s Suspicion) []Suspicion {

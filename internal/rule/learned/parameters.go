@@ -4,18 +4,18 @@ package learned
 
 const (
 	weightMask     = 0xfffff
-	weightScale    = 0.00201768
-	weightChecksum = "9fe1d7fffd8e57997b171a2c3ac95740674458d8693474713950aeed7659262b" // SHA-256 of weights.bin
+	weightScale    = 0.00205213
+	weightChecksum = "ad08ed88d44ac31c6ffac80b5f936e750247a13047417697f8bf251338f53776" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-2.4217, -1.9463}
+var biases = [len(Sizes)]float64{-2.1972, -1.9692}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8163, -0.2774, 1.7130, -0.3755}
+var textWeights = TextWeights{0.8618, -0.3516, 1.5514, -0.4028}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.1289, hard: 0.4211}
-	definitionLimits = limits{soft: 0.1992, hard: 2.1731}
+	resultLimits     = limits{soft: -0.3530, hard: 0.3029}
+	definitionLimits = limits{soft: -0.1086, hard: 2.0357}
 )
