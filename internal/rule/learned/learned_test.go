@@ -87,13 +87,9 @@ func Test_words(t *testing.T) {
 	f := func(text string, want ...string) {
 		t.Helper()
 		var got []string
-		for at, brk := 0, uint8(0); ; {
-			w, end, ok := next([]byte(text), at, brk)
-			if !ok {
-				break
-			}
+		var w token
+		for w.next([]byte(text), int(w.end), 0) {
 			got = append(got, text[w.start:w.end])
-			at = end
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
@@ -116,8 +112,9 @@ func Test_words(t *testing.T) {
 func Test_what_nobody_should_learn_is_one_word(t *testing.T) {
 	f := func(a, b string) {
 		t.Helper()
-		x, _, _ := next([]byte(a), 0, 0)
-		y, _, _ := next([]byte(b), 0, 0)
+		var x, y token
+		x.next([]byte(a), 0, 0)
+		y.next([]byte(b), 0, 0)
 		if x.hash != y.hash {
 			t.Errorf("%q and %q are two words", a, b)
 		}
@@ -133,8 +130,9 @@ func Test_what_nobody_should_learn_is_one_word(t *testing.T) {
 func Test_classes(t *testing.T) {
 	f := func(a, b string, same bool) {
 		t.Helper()
-		x, _, _ := next([]byte(a), 0, 0)
-		y, _, _ := next([]byte(b), 0, 0)
+		var x, y token
+		x.next([]byte(a), 0, 0)
+		y.next([]byte(b), 0, 0)
 		if x.class == 0 || (x.class == y.class) != same {
 			t.Errorf("%q has class %d, %q has %d", a, x.class, b, y.class)
 		}
@@ -231,7 +229,7 @@ func slowest(folded []byte) (best float64, any bool) {
 	for i, end := range f.Ends {
 		sums[i+1] = sums[i]
 		for _, h := range f.All[start:end] {
-			sums[i+1] += int(weight(h))
+			sums[i+1] += int(int8(weightsFile[h&weightMask]))
 		}
 		start = end
 	}
@@ -257,6 +255,24 @@ func Benchmark_windows(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				Windows(folded, resultLimits.soft)
+			}
+		})
+	}
+}
+
+// BenchmarkFind is the first tier on ordinary text.
+func BenchmarkFind(b *testing.B) {
+	page, err := os.ReadFile("../../../test/bench/page.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, size := range []int{20, 200, 10_000, 100_000} {
+		text := strings.Repeat(string(page), size/len(page)+1)[:size]
+		folded := fold(text)
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				Windows(folded, 10)
 			}
 		})
 	}
