@@ -66,6 +66,13 @@ type Hint struct {
 func Words() []string { return words }
 
 var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int) {
+	known := map[string]bool{}
+	add := func(form string, way Way) {
+		if !known[form] {
+			known[form] = true
+			all, ways = append(all, form), append(ways, way)
+		}
+	}
 	for _, d := range disguises {
 		if d.write == nil {
 			continue
@@ -79,14 +86,14 @@ var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int)
 		}
 		for _, word := range from {
 			for _, form := range d.write(word) {
-				if !slices.Contains(all, form) && !slices.Contains(telling, form) {
-					all, ways = append(all, form), append(ways, d.way)
+				if !slices.Contains(telling, form) {
+					add(form, d.way)
 				}
 			}
 		}
 	}
 	for _, word := range backwards {
-		all, ways = append(all, reverse(word)), append(ways, Reversed)
+		add(reverse(word), Reversed)
 	}
 	first = len(all)
 	for _, d := range disguises {
@@ -95,8 +102,8 @@ var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int)
 				continue
 			}
 			for _, form := range d.write(word) {
-				if !slices.Contains(all, form) && len(form) > 3 {
-					all, ways = append(all, form), append(ways, d.way)
+				if len(form) > 3 {
+					add(form, d.way)
 				}
 			}
 		}

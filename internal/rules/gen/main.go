@@ -1,5 +1,6 @@
 // Command gen writes what follows from the folders of the rules: the list in
-// all.go and the pages in docs/rules. It runs in the folder internal/rules, by
+// all.go, the pages in docs/rules, and what is known of the phrases in
+// internal/rule/prepared.gen.go. It runs in the folder internal/rules, by
 // go generate.
 package main
 
@@ -18,7 +19,10 @@ import (
 	"gatehouse/internal/rules"
 )
 
-const pages = "../../docs/rules"
+const (
+	pages    = "../../docs/rules"
+	prepared = "../rule/prepared.gen.go"
+)
 
 func main() {
 	log.SetFlags(0)
@@ -44,7 +48,14 @@ func run() error {
 	if len(folders) != len(rules.All()) {
 		return fmt.Errorf("the list has changed; run go generate once more for the pages")
 	}
-	return writePages(rules.All())
+	if err := writePages(rules.All()); err != nil {
+		return err
+	}
+	source, err := rule.Prepare(rules.All())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(prepared, source, 0o644)
 }
 
 // ruleID finds the ID where a rule is defined.
