@@ -46,6 +46,7 @@ func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppressio
 		binary := rules[n]
 		i.binary = &binary
 	}
+	search := rule.NewSearch(rules)
 	made := map[string]*rule.Reader{} // by the IDs of their rules: most surfaces are read by the same
 	for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
 		var ids string
@@ -56,7 +57,7 @@ func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppressio
 			}
 		}
 		if made[ids] == nil && len(reading) > 0 {
-			made[ids] = rule.NewReader(reading)
+			made[ids] = search.Reader(reading)
 		}
 		i.readers[surface] = made[ids]
 	}
