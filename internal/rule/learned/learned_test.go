@@ -173,6 +173,17 @@ func Test_an_order_in_a_long_text_is_found_where_it_stands(t *testing.T) {
 	}
 }
 
+func Test_one_word_is_no_order(t *testing.T) {
+	for _, text := range []string{"", "jsonrpc", "ignore", "ignore_previous_instructions"} {
+		if found := Windows(fold(text), -100); len(found) > 0 {
+			t.Errorf("%q: %+v", text, found)
+		}
+	}
+	if found := Windows(fold("ignore instructions"), -100); len(found) == 0 {
+		t.Error("two words have no window")
+	}
+}
+
 func Test_confidence_grows_with_the_score(t *testing.T) {
 	for _, l := range []limits{resultLimits, definitionLimits} {
 		if got := l.confidence(l.hard); got != rule.Hard {
@@ -221,7 +232,7 @@ func FuzzWindows(f *testing.F) {
 func slowest(folded []byte) (best float64, any bool) {
 	f := Extract(folded)
 	n := len(f.Ends)
-	if n == 0 {
+	if n < leastWords {
 		return 0, false
 	}
 	sums := make([]int, n+1)
@@ -244,7 +255,12 @@ func slowest(folded []byte) (best float64, any bool) {
 }
 
 func Benchmark_windows(b *testing.B) {
+	page, err := os.ReadFile("../../../test/bench/page.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
 	for name, text := range map[string]string{
+		"page":    strings.Repeat(string(page), 10<<10/len(page)),
 		"prose":   strings.Repeat("The service answered 42 requests in the last hour; the slowest took 310 ms. Open the settings page and choose Reports. ", 86),
 		"json":    strings.Repeat(`{"id": 17, "name": "invoice_2024", "paid": true, "total": 310.5}, `, 154),
 		"hostile": strings.Repeat(order+" ", 10<<10/len(order)),
@@ -255,24 +271,6 @@ func Benchmark_windows(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				Windows(folded, resultLimits.soft)
-			}
-		})
-	}
-}
-
-// BenchmarkFind is the first tier on ordinary text.
-func BenchmarkFind(b *testing.B) {
-	page, err := os.ReadFile("../../../test/bench/page.txt")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, size := range []int{20, 200, 10_000, 100_000} {
-		text := strings.Repeat(string(page), size/len(page)+1)[:size]
-		folded := fold(text)
-		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				Windows(folded, 10)
 			}
 		})
 	}

@@ -13,6 +13,9 @@ var Sizes = [...]int{shortWindow, longWindow}
 const (
 	shortWindow = 16
 	longWindow  = 40
+	// leastWords is how many words an order has. One by itself is a name, of which every
+	// message has many.
+	leastWords = 2
 	// kept is how many words are remembered, more than a long window and a batch: a text
 	// that has no more is read once. A power of two.
 	kept = 1 << 10
@@ -47,7 +50,7 @@ type Window struct {
 }
 
 // Windows returns the windows of a folded text whose score is at least the given one,
-// the best of those that overlap, in order. It is linear in the text. Nearly every text
+// the best of those that overlap, in order; none of a text of one word. It is linear in the text. Nearly every text
 // has none or is short and is read once; the others are read twice.
 func Windows(folded []byte, least float64) []Window {
 	s := scorers.Get().(*scorer)
@@ -73,7 +76,7 @@ func (s *scorer) end() {
 func (s *scorer) windows(folded []byte, least float64) []Window {
 	s.begin(folded, math.Inf(1))
 	s.run()
-	if s.n == 0 {
+	if s.n < leastWords {
 		return nil
 	}
 	around := textWeights.Score(0, float64(s.total)*weightScale, s.n)
