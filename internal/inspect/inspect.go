@@ -32,7 +32,7 @@ type Inspector struct {
 	suppresses map[string]bool // rules that have a suppression
 	joins      bool            // some rule reads more than secrets
 	clean      *clean
-	binary     *rule.Rule      // BinaryRule; nil if it is not among the rules
+	binary     *rule.Rule // BinaryRule; nil if it is not among the rules
 	media      media.Limits
 }
 
