@@ -38,8 +38,8 @@ type literal struct {
 type anchor struct {
 	literal uint16
 	offset  int16 // -1 stands for the byte before the literal
-	// The first bytes of the literal, so that few literals need be looked at.
-	value, mask uint64
+	// The first four bytes of the literal, so that few literals need be looked at.
+	value, mask uint32
 }
 
 const (
@@ -127,7 +127,7 @@ func (s *Scanner) enter(entries []entry) {
 	s.anchors = make([]anchor, len(entries))
 	for i, e := range entries {
 		l := &s.literals[e.literal()]
-		s.anchors[i] = anchor{e.literal(), e.offset(), l.value, l.mask}
+		s.anchors[i] = anchor{e.literal(), e.offset(), uint32(l.value), uint32(l.mask)}
 		if hash := e.hash(); i == 0 || entries[i-1].hash() != hash {
 			s.set[hash/64] |= 1 << (hash % 64)
 			s.lists = append(s.lists, uint16(i))
@@ -338,7 +338,7 @@ func (w *sighting) confirm(at int, hash uint32) {
 	n := int(s.before[hash/64]) + bits.OnesCount64(s.set[hash/64]&(1<<(hash%64)-1))
 	for i := s.lists[n]; i < s.lists[n+1]; i++ {
 		a := &s.anchors[i]
-		if start := at - int(a.offset); start >= 0 && upToEight(w.text[start:])&a.mask == a.value && s.stands(w.text, start, int(a.literal)) {
+		if start := at - int(a.offset); start >= 0 && uint32(upToEight(w.text[start:]))&a.mask == a.value && s.stands(w.text, start, int(a.literal)) {
 			w.add(start, int(a.literal))
 		}
 	}
