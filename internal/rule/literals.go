@@ -3,7 +3,6 @@ package rule
 import (
 	"encoding/binary"
 	"slices"
-	"sync"
 )
 
 // Form is the form of a text in which literals are looked for.
@@ -28,7 +27,7 @@ type Literals struct {
 
 // NewLiterals declares literals. Letters of ASCII match in both cases.
 func NewLiterals(form Form, words ...string) *Literals {
-	return &Literals{form: form, words: words, alone: sync.OnceValue(func() *Scanner { return NewScanner(words) })}
+	return &Literals{form: form, words: words, alone: LazyScanner(words...)}
 }
 
 // Words are the literals, in the order in which Each numbers them.

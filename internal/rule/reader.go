@@ -58,7 +58,7 @@ func (s *Search) pass(form Form) (p pass) {
 		}
 	}
 	if p.scanner == nil && len(words) > 0 {
-		p.scanner = sync.OnceValue(func() *Scanner { return NewScanner(words) })
+		p.scanner = LazyScanner(words...)
 	}
 	return p
 }

@@ -109,6 +109,11 @@ func (e entry) hash() uint32    { return uint32(e >> 32) }
 func (e entry) literal() uint16 { return uint16(e >> 16) }
 func (e entry) offset() int16   { return int16(uint16(e)) - 1 }
 
+// LazyScanner is a scanner that is made when it is first asked for.
+func LazyScanner(literals ...string) func() *Scanner {
+	return sync.OnceValue(func() *Scanner { return NewScanner(literals) })
+}
+
 func newLiteral(text string) literal {
 	l := literal{text: lowerASCII(text)}
 	for i := range min(8, len(text)) {
