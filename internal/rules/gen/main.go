@@ -1,7 +1,7 @@
 // Command gen writes what follows from the folders of the rules: the list in
-// all.go, the pages in docs/rules, and what is known of the phrases in
-// internal/rule/prepared.gen.go. It runs in the folder internal/rules, by
-// go generate.
+// all.go ("gen list"), the pages in docs/rules ("gen pages"), and what the patterns of
+// the phrases need, in internal/rule/prepared.gen.go ("gen needs"). It runs in the folder
+// internal/rules, by go generate.
 package main
 
 import (
@@ -26,14 +26,34 @@ const (
 
 func main() {
 	log.SetFlags(0)
-	if err := run(); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		log.Fatal("gen: ", err)
 	}
 }
 
-// run writes the list first. A new rule is known to this program only when it is
-// built again, so its page is written by the second run.
-func run() error {
+// run writes one of the three. They are several runs, because a new rule is known to this
+// program only when it is built again with the new list.
+func run(args []string) error {
+	switch {
+	case slices.Equal(args, []string{"list"}):
+		return writeList()
+	case slices.Equal(args, []string{"pages"}):
+		return writePages(rules.All())
+	case slices.Equal(args, []string{"needs"}):
+		return writeNeeds(rules.All())
+	}
+	return fmt.Errorf("what shall be written, list, pages or needs?")
+}
+
+func writeNeeds(all []rule.Rule) error {
+	source, err := rule.Prepare(all)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(prepared, source, 0o644)
+}
+
+func writeList() error {
 	folders, err := rooms()
 	if err != nil {
 		return err
@@ -42,20 +62,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile("all.go", list, 0o644); err != nil {
-		return err
-	}
-	if len(folders) != len(rules.All()) {
-		return fmt.Errorf("the list has changed; run go generate once more for the pages")
-	}
-	if err := writePages(rules.All()); err != nil {
-		return err
-	}
-	source, err := rule.Prepare(rules.All())
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(prepared, source, 0o644)
+	return os.WriteFile("all.go", list, 0o644)
 }
 
 // ruleID finds the ID where a rule is defined.
@@ -104,8 +111,26 @@ func writePages(list []rule.Rule) error {
 	if err := os.MkdirAll(pages, 0o755); err != nil {
 		return err
 	}
-	for name, content := range rules.Pages(list) {
+	written := rules.Pages(list)
+	for name, content := range written {
 		if err := os.WriteFile(filepath.Join(pages, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return removeOthers(written)
+}
+
+// removeOthers removes the pages of rules that are no more.
+func removeOthers(written map[string]string) error {
+	entries, err := os.ReadDir(pages)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if _, ok := written[entry.Name()]; ok {
+			continue
+		}
+		if err := os.Remove(filepath.Join(pages, entry.Name())); err != nil {
 			return err
 		}
 	}
