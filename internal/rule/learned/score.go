@@ -222,15 +222,21 @@ func (s *scorer) look(kind, first, length int, total int32) {
 	}
 }
 
-// better takes a window in the place of one that it overlaps and is above.
+// better takes a window in the place of those that it overlaps, if it is above them all.
 func (s *scorer) better(first, length int, total int32, z float64) {
-	if s.length > 0 {
-		if first >= s.first+s.length {
-			s.flush()
-		} else if z <= s.window.Score {
+	switch {
+	case s.length > 0 && first >= s.first+s.length:
+		s.flush()
+	case s.length > 0 && z <= s.window.Score:
+		return
+	}
+	start, left := int(s.word(first).start), len(s.found)
+	for left > 0 && s.found[left-1].End > start {
+		if left--; z <= s.found[left].Score {
 			return
 		}
 	}
+	s.found = s.found[:left]
 	s.first, s.length = first, length
 	s.window = Window{Start: int(s.word(first).start), End: int(s.word(first + length - 1).end), Words: length, Score: z}
 	s.trim(total)
