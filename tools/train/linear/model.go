@@ -222,15 +222,20 @@ func (m *model) tops(sums []float64) []scored {
 			}
 			from := max(0, end-size)
 			one := scored{span{kind, from, end}, sums[end] - sums[from] + m.biases[kind]}
-			last := len(all) - 1
-			switch {
-			case last < 0 || from >= all[last].to:
-				all = append(all, one)
-			case one.score > all[last].score:
-				all[last] = one
-			}
+			all = better(all, one)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
 	return all[:min(len(all), mostTops)]
+}
+
+// better puts a window in the place of those that it overlaps, if it is above them all.
+func better(all []scored, one scored) []scored {
+	left := len(all)
+	for ; left > 0 && all[left-1].to > one.from; left-- {
+		if one.score <= all[left-1].score {
+			return all
+		}
+	}
+	return append(all[:left], one)
 }
