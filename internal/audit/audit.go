@@ -63,19 +63,22 @@ type Record struct {
 	Time time.Time `json:"time"` // UTC, microseconds; set by Append
 	Kind Kind      `json:"kind"`
 
-	Exchange  string `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
-	Principal string `json:"principal,omitempty"`
-	Client    string `json:"client,omitempty"`
-	Session   string `json:"session,omitempty"`
-	Mount     string `json:"mount,omitempty"`
-	Server    string `json:"server,omitempty"`
-	Method    string `json:"method,omitempty"`
-	Target    string `json:"target,omitempty"` // tool, prompt or resource as the upstream knows it
-	Direction string `json:"direction,omitempty"`
+	Exchange  string   `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
+	Principal string   `json:"principal,omitempty"`
+	Teams     []string `json:"teams,omitempty"` // of the principal
+	Client    string   `json:"client,omitempty"`
+	Session   string   `json:"session,omitempty"`
+	Mount     string   `json:"mount,omitempty"`
+	Server    string   `json:"server,omitempty"`
+	Method    string   `json:"method,omitempty"`
+	Target    string   `json:"target,omitempty"` // tool, prompt or resource as the upstream knows it
+	Direction string   `json:"direction,omitempty"`
 
 	Decision string            `json:"decision,omitempty"` // "allow" or "deny"
 	Reason   string            `json:"reason,omitempty"`   // a decision.Reason
 	Rule     string            `json:"rule,omitempty"`
+	Policies []string          `json:"policies,omitempty"` // ids of the policies that decided
+	Would    []string          `json:"would,omitempty"`    // ids of policies that only report, and would have refused
 	Detail   string            `json:"detail,omitempty"`
 	Findings []finding.Finding `json:"findings,omitempty"`
 

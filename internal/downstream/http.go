@@ -129,10 +129,7 @@ func (h *HTTP) knownOrigin(origins []string) bool {
 }
 
 func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, mount string) {
-	peer := &gateway.Peer{
-		Local: fromHere(r.RemoteAddr), Mount: mount,
-		SessionID: r.Header.Get(headerSession), Header: r.Header,
-	}
+	peer := peerOf(r, mount)
 	switch r.Method {
 	case http.MethodPost:
 		h.post(w, r, peer)
@@ -144,6 +141,18 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, mount string) {
 		w.Header().Set("Allow", "POST, GET, DELETE")
 		h.refuse(w, r, "this method is not used by MCP", http.StatusMethodNotAllowed)
 	}
+}
+
+// peerOf is what a request says of its sender.
+func peerOf(r *http.Request, mount string) *gateway.Peer {
+	peer := &gateway.Peer{
+		Mount: mount, SessionID: r.Header.Get(headerSession), Header: r.Header, TLS: r.TLS, Query: r.URL.RawQuery,
+	}
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		peer.Remote = a.Addr().Unmap()
+		peer.Local = peer.Remote.IsLoopback()
+	}
+	return peer
 }
 
 func (h *HTTP) post(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
@@ -202,11 +211,6 @@ func lifetime(r *http.Request, p *gateway.Peer) (context.Context, context.Cancel
 	return context.Background(), func() {}
 }
 
-func fromHere(remote string) bool {
-	a, err := netip.ParseAddrPort(remote)
-	return err == nil && a.Addr().Unmap().IsLoopback()
-}
-
 func acceptsStream(r *http.Request) bool {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	return strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "*/*")
@@ -220,9 +224,8 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request, peer *gateway.Peer
 		h.refuse(w, r, "there is no stream without a session", http.StatusMethodNotAllowed)
 		return
 	}
-	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
+	session := h.session(w, r, peer)
 	if session == nil {
-		h.refuse(w, r, "there is no such session", http.StatusNotFound)
 		return
 	}
 	if !acceptsStream(r) {
@@ -250,13 +253,26 @@ func (h *HTTP) end(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
 		h.refuse(w, r, "there is no session to end", http.StatusMethodNotAllowed)
 		return
 	}
-	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
+	session := h.session(w, r, peer)
 	if session == nil {
-		h.refuse(w, r, "there is no such session", http.StatusNotFound)
 		return
 	}
 	h.Gateway.EndSession(session)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// session finds the session of a request that is no message; nil if the request was
+// answered instead.
+func (h *HTTP) session(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) *gateway.Session {
+	session, reply := h.Gateway.Session(r.Context(), peer)
+	switch {
+	case session != nil:
+	case reply.Body != nil:
+		writeReply(w, reply)
+	default:
+		h.refuse(w, r, "there is no such session", http.StatusNotFound)
+	}
+	return session
 }
 
 func oneLine(raw []byte) []byte {

@@ -20,8 +20,10 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/oauth"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/media"
 	"gatehouse/internal/upstream"
@@ -42,16 +44,16 @@ type Options struct {
 // Gateway stands between clients and servers. Its methods may be called from any
 // goroutine.
 type Gateway struct {
-	rules     []rule.Rule
-	book      *approval.Book
-	audit     *audit.Log
-	log       *slog.Logger
-	version   string
-	tokens    *oauth.Store
-	localUser string
-	ctx       context.Context // ends with Close
-	stop      context.CancelFunc
-	sweeping  sync.WaitGroup
+	rules    []rule.Rule
+	book     *approval.Book
+	audit    *audit.Log
+	log      *slog.Logger
+	version  string
+	tokens   *oauth.Store
+	local    *identity.Principal
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	sweeping sync.WaitGroup
 
 	live     atomic.Pointer[live]
 	sessions sessions
@@ -72,6 +74,11 @@ type live struct {
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
 	seal      sealer
+	// identifier says who a request is from; nil: it is the local user or nobody.
+	identifier *identity.Identifier
+	// policies decide what a principal may do; nil: the local user may do everything,
+	// everybody else nothing.
+	policies  *policy.Engine
 	reporting map[string]bool
 
 	cleanTexts memo // texts in which the redactor found nothing
@@ -89,7 +96,7 @@ func (l *live) reports(rule string) bool { return l.reporting[rule] }
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version, tokens: o.Tokens,
-		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
+		local: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	next, err := g.build(o.Config, nil)
@@ -106,12 +113,12 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
-func localUser() string {
+func localUser() *identity.Principal {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
-	return "local:" + name
+	return &identity.Principal{ID: "local:" + name, Kind: identity.Local, Name: name, Means: "local"}
 }
 
 // build makes what a configuration asks for, keeping the servers of old that it
@@ -251,18 +258,24 @@ func (g *Gateway) TurnedAway(method, path, why string) {
 		Reason: string(decision.Malformed), Detail: printable(method) + ": " + why, Direction: audit.ClientToServer})
 }
 
-// Session finds a session for its streams and its end. The principal is found as
-// for any request.
-func (g *Gateway) Session(id, mount string, localPeer bool) *Session {
-	if !localPeer {
-		return nil
+// Session finds the session of a peer for its streams and its end. Who the peer is
+// is found out as for any request. Without a session, the reply says why.
+func (g *Gateway) Session(ctx context.Context, p *Peer) (*Session, Reply) {
+	ex := newExchange(nil, p)
+	if err := g.identify(ctx, ex); err != nil {
+		return nil, g.refuse(ex, err)
 	}
-	return g.sessions.find(id, g.localUser, mount)
+	s := g.sessions.find(p.SessionID, ex.principal, p.Mount)
+	if s == nil {
+		return nil, Reply{Status: http.StatusNotFound}
+	}
+	s.who.Store(ex.who)
+	return s, Reply{}
 }
 
 // Connect begins the session of a stdio connection; send writes to it.
 func (g *Gateway) Connect(mount string, send func([]byte) error) *Session {
-	s := newSession(g.localUser, mount)
+	s := newSession(g.local, mount)
 	s.direct = send
 	return s
 }
@@ -351,7 +364,7 @@ const everything = `{"roots":{"listChanged":true},"sampling":{"context":{},"tool
 
 // probe is the session in which the gateway itself speaks to a legacy server.
 func (g *Gateway) probe() *Session {
-	s := newSession(g.localUser, "")
+	s := newSession(g.local, "")
 	s.own = true
 	params := fmt.Appendf(nil, `{"protocolVersion":%q,"capabilities":%s,"clientInfo":%s}`,
 		wire.LegacyVersions[len(wire.LegacyVersions)-1], everything, g.serverInfo())

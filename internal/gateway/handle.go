@@ -34,10 +34,13 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 		}
 	}()
 
+	if err := g.identify(ctx, ex); err != nil {
+		return g.refuse(ex, err)
+	}
 	if err := g.decode(ex); err != nil {
 		return g.refuse(ex, err)
 	}
-	if err := g.identify(ex); err != nil {
+	if err := g.attach(ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	if ex.msg.Kind == wire.Response {
@@ -50,6 +53,9 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 		return g.refuse(ex, err)
 	}
 	if err := g.validate(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.authorize(ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	if err := g.inspectRequest(ex); err != nil {
@@ -115,22 +121,18 @@ func malformed(err error) error {
 	return decision.Refuse(decision.Malformed, "%v", err)
 }
 
-// identify says who sends the message: for now the one local user, by the way the
-// peer is connected. A session is found here and never proves who its sender is.
-func (g *Gateway) identify(ex *exchange) error {
+// attach finds the session of the message, or begins it. A session never proves
+// who its sender is: "MCP servers … MUST NOT use sessions for authentication".
+func (g *Gateway) attach(ex *exchange) error {
 	if ex.fromServer() {
-		ex.principal = "server:" + ex.peer.link.server.id
 		ex.session = ex.peer.link.session
 		if tag := ex.peer.tag; ex.session == nil && tag != nil && !tag.modern {
 			ex.session = tag.session // its client has one, if the server has not
 		}
 		return nil
 	}
-	if !ex.peer.Local {
-		return decision.Refuse(decision.Unidentified, "only this machine may connect while there is no identity section")
-	}
-	ex.principal = g.localUser
 	ex.session = ex.peer.Connection
+	defer g.setAudience(ex) // who asks is known when the session is
 	if ex.modern || ex.session != nil {
 		if !ex.modern && ex.request() && !ex.session.mayAsk(ex.msg.Method) {
 			return decision.Refuse(decision.Malformed, "initialize must come first")
@@ -138,7 +140,7 @@ func (g *Gateway) identify(ex *exchange) error {
 		return g.enter(ex)
 	}
 	if ex.msg.Method == wire.MethodInitialize {
-		ex.session = newSession(ex.principal, ex.peer.Mount)
+		ex.session = newSession(ex.who, ex.peer.Mount)
 		if err := g.sessions.add(ex.session, g.live.Load().config.Limits.Sessions); err != nil {
 			ex.session = nil
 			return err
@@ -155,6 +157,7 @@ func (g *Gateway) identify(ex *exchange) error {
 		// 404 Not Found", also when it is another principal's.
 		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such session")}
 	}
+	ex.session.who.Store(ex.who)
 	return g.enter(ex)
 }
 
@@ -223,7 +226,8 @@ func (g *Gateway) resolve(ex *exchange) error {
 
 // resolveMounted finds the one server of a mount, where names are the server's own.
 func (g *Gateway) resolveMounted(ex *exchange) error {
-	if ex.server = g.live.Load().servers[ex.peer.Mount]; ex.server == nil {
+	if ex.server = g.live.Load().servers[ex.peer.Mount]; ex.server == nil || !ex.audience.reaches(ex.server) {
+		ex.server = nil
 		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
 	}
 	if ex.msg.Method == wire.MethodPing {
@@ -262,7 +266,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 		return nil
 	}
 	if err := ex.server.admitted(ctx); err != nil {
-		return err
+		return ex.hideFromOthers(err)
 	}
 	if err := g.connect(ex); err != nil {
 		return err
@@ -273,7 +277,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err := ex.unhash(ctx); err != nil {
 		return err
 	}
-	permitted := ex.permitted()
+	permitted := ex.permitted() && ex.audience.seesTarget(ex)
 	kind, name := ex.definition()
 	if kind == "" || name == "" {
 		if !permitted {
@@ -292,7 +296,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
 	}
 	if err := ex.server.approved(found); err != nil {
-		return err
+		return ex.hideFromOthers(err)
 	}
 	ex.item = found
 	return nil

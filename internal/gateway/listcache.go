@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash/maphash"
+	"slices"
 	"sync"
+	"time"
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
@@ -24,8 +26,9 @@ type page struct {
 	entries []entry
 	items   map[string]*item // nil: a name that stands twice, or that nobody can approve
 
-	mu   sync.Mutex
-	view *view
+	mu    sync.Mutex
+	view  *view
+	views map[string]*view // what audiences see of view, by their keys
 }
 
 // entry is one element of a list.
@@ -38,10 +41,13 @@ type entry struct {
 type view struct {
 	basis
 	page  *page
-	see   []bool // for each entry
-	left  int    // entries that are not approved as they stand
-	whole bool   // the list may be shown as it was sent
-	list  []byte // the list as it may be shown on the server's own mount, if not whole
+	see   []bool    // for each entry
+	left  int       // entries that are not approved as they stand
+	whole bool      // the list may be shown as it was sent
+	shown [][]byte  // entries as they may be shown, nil for those that may not
+	of    *view     // what an audience sees is a part of this
+	until time.Time // an audience may see something else from then on
+	list  []byte    // the list as it may be shown on the server's own mount, if not whole
 }
 
 // basis is what decides what may be seen of a page, besides its server.
@@ -248,10 +254,9 @@ func (s *server) viewOf(p *page) (*view, error) {
 }
 
 func (s *server) judgePage(p *page, now basis) (*view, error) {
-	v := &view{basis: now, page: p, see: make([]bool, len(p.entries))}
+	v := &view{basis: now, page: p, see: make([]bool, len(p.entries)), shown: make([][]byte, len(p.entries))}
 	filter := s.filterOf(p.kind)
 	v.whole = true
-	var shown [][]byte
 	for i, e := range p.entries {
 		if e.name != "" && !passes(filter, p.kind, e.name) {
 			v.whole = false
@@ -272,11 +277,63 @@ func (s *server) judgePage(p *page, now basis) (*view, error) {
 			v.whole = false
 			raw = spliceValue(e.value, edits)
 		}
-		shown = append(shown, raw)
+		v.shown[i] = raw
 	}
+	v.write()
+	return v, nil
+}
+
+// write makes the list of what is shown.
+func (v *view) write() {
 	if !v.whole {
-		v.list = joinArray(shown)
+		v.list = joinArray(slices.DeleteFunc(slices.Clone(v.shown), func(raw []byte) bool { return raw == nil }))
 	}
+}
+
+const (
+	// maxAudiences of one page, one part or one joined list are remembered. More are
+	// worked out again.
+	maxAudiences = 256
+	// audienceAge is how long what an audience sees is not worked out again: policies
+	// may depend on the time of day. Calls are always decided anew.
+	audienceAge = 5 * time.Second
+)
+
+// viewFor is what one audience may see of a page.
+func (s *server) viewFor(a *audience, p *page) (*view, error) {
+	all, err := s.viewOf(p)
+	if err != nil || a == nil {
+		return all, err
+	}
+	now := time.Now()
+	p.mu.Lock()
+	last := p.views[a.key]
+	fresh := last != nil && last.of == all && now.Before(last.until)
+	p.mu.Unlock()
+	if fresh {
+		return last, nil
+	}
+	v := &view{basis: all.basis, page: p, of: all, see: make([]bool, len(all.see)), shown: make([][]byte, len(all.see)), left: all.left, whole: all.whole, until: now.Add(audienceAge)}
+	for i, e := range p.entries {
+		switch {
+		case !all.see[i]:
+		case a.sees(s, p.kind, e.name):
+			v.see[i], v.shown[i] = true, all.shown[i]
+		default:
+			v.whole = false
+		}
+	}
+	v.write()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last != nil && last.of == all && slices.Equal(last.see, v.see) {
+		last.until = v.until // the same view stays the same part of a joined list
+		return last, nil
+	}
+	if len(p.views) >= maxAudiences || p.views == nil {
+		p.views = map[string]*view{}
+	}
+	p.views[a.key] = v
 	return v, nil
 }
 

@@ -32,6 +32,10 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	if ex.msg != nil && ex.msg.Kind != wire.Request {
 		return Reply{Status: notificationStatus(err)}
 	}
+	var challenged *challengeError
+	if errors.As(err, &challenged) {
+		return challengeReply(ex, challenged)
+	}
 	// A status of its own is for the client: after 404 it "MUST start a new session".
 	// So is one with a code of its own.
 	var withStatus *statusError
@@ -130,7 +134,7 @@ func errorCode(ex *exchange, r decision.Reason) int {
 			return wire.CodeResourceNotFound
 		}
 		return wire.CodeInvalidParams
-	case decision.InvalidArguments, decision.Drift, decision.Quarantined, decision.RuleMatched:
+	case decision.InvalidArguments, decision.Drift, decision.Quarantined, decision.RuleMatched, decision.Denied:
 		return wire.CodeInvalidParams
 	}
 	return wire.CodeInternal
