@@ -16,6 +16,12 @@ func (g *Gateway) fitAnswer(ex *exchange) error {
 	if err != nil {
 		return err
 	}
+	ex.ownTask(result)
+	own, err := ex.ownTasks(result)
+	if err != nil {
+		return err
+	}
+	edits = append(edits, own...)
 	if ex.meta.list != "" {
 		more, err := g.fitList(ex, result)
 		if err != nil {

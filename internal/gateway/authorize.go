@@ -204,6 +204,8 @@ func (a *audience) seesTarget(ex *exchange) bool {
 	}
 	kind, name := ex.resource()
 	switch {
+	case ex.meta.name == "taskId":
+		return a.ownsTask(ex.server, ex.target)
 	case kind == "" && handshake[ex.msg.Method]:
 		return true
 	case a.engine == nil:

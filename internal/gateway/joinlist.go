@@ -322,7 +322,7 @@ func (g *Gateway) joinTasks(ctx context.Context, ex *exchange) (upstream.Answer,
 				if len(tasks[i]) >= s.limits().Tools {
 					return decision.Refuse(decision.UpstreamTooLarge, "over %d tasks", s.limits().Tools)
 				}
-				if edits := joinText(task.Get("taskId"), s.id); edits != nil {
+				if edits := joinText(task.Get("taskId"), s.id); edits != nil && ex.audience.ownsTask(s, task.Get("taskId").Text()) {
 					tasks[i] = append(tasks[i], spliceValue(task, edits))
 				}
 			}
