@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"internal/rules/*"},
 	{"internal/rules"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/inspect", "internal/schema", "internal/upstream"},
-	{"internal/evaluate", "internal/oauth"},
+	{"internal/evaluate", "internal/identity", "internal/oauth"},
 	{"internal/gateway"},
 	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/rules/gen"},

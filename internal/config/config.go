@@ -33,6 +33,9 @@ type Config struct {
 	Limits       Limits
 	Joined       Joined
 
+	Identity Identity
+	Teams    []Team // sorted by name
+
 	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
 
 	Servers []Server // at least one, sorted by ID
@@ -216,6 +219,7 @@ func (r *reader) config(root *node, c *Config) {
 		c.Servers = r.servers(servers, c)
 	}
 	r.checkPlaces(root, c)
+	r.checkIdentity(root, c)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		r.refuse(root.at("tls"), "tls", "cert and key belong together; name both files, or take the section out for plain HTTP")
 	}

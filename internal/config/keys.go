@@ -79,6 +79,8 @@ func configKeys(c *Config, servers **node) []key {
 			size("description_bytes", "Bound of all tool descriptions together; the longest are shortened.", &c.Joined.DescriptionBytes, minDescriptionBytes, maxDescriptionBytes),
 		),
 		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
+		identityKey(c),
+		teamsKey(c),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}
 }
