@@ -21,7 +21,7 @@ type Config struct {
 	Path string // the file, absolute
 	Dir  string // its folder; relative paths in the file start here
 
-	Listen       string                // host:port, always loopback
+	Listen       string                // host:port; loopback unless Identity says who others are
 	TLS          TLS                   // zero: plain HTTP
 	Approve      string                // FirstUse or Explicit
 	Lock         string                // approved definitions, absolute
@@ -220,6 +220,7 @@ func (r *reader) config(root *node, c *Config) {
 	}
 	r.checkPlaces(root, c)
 	r.checkIdentity(root, c)
+	r.checkListen(root, c)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		r.refuse(root.at("tls"), "tls", "cert and key belong together; name both files, or take the section out for plain HTTP")
 	}

@@ -122,7 +122,7 @@ func (g *Gateway) setAudience(ex *exchange) {
 	}
 	a := &audience{engine: live.policies, who: ex.who, client: client, peer: ex.peer}
 	a.key = strings.Join([]string{
-		a.who.ID, strings.Join(a.who.Teams, "\x00"), strings.Join(a.who.Scopes, "\x00"), a.who.Means, a.who.Client, client, a.peer.Remote.String(),
+		a.who.ID, strings.Join(a.who.Teams, "\x00"), strings.Join(a.who.Scopes, "\x00"), string(a.who.Means), a.who.Client, client, a.peer.Remote.String(),
 	}, "\x01")
 	ex.audience = a
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os/user"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -74,8 +73,7 @@ type live struct {
 	redactor  *inspect.Inspector // for the log: secrets only, always enforced
 	secrets   []string           // that the configuration gives to servers
 	seal      sealer
-	// identifier says who a request is from; nil: it is the local user or nobody.
-	identifier *identity.Identifier
+	identifier *identity.Identifier // says who a request is from
 	// policies decide what a principal may do; nil: the local user may do everything,
 	// everybody else nothing.
 	policies  *policy.Engine
@@ -114,11 +112,7 @@ func New(o Options) (*Gateway, error) {
 }
 
 func localUser() *identity.Principal {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	return &identity.Principal{ID: "local:" + name, Kind: identity.Local, Name: name, Means: "local"}
+	return &identity.Principal{ID: identity.LocalUser(), Kind: identity.Local, Means: identity.ByLocal}
 }
 
 // build makes what a configuration asks for, keeping the servers of old that it
@@ -157,6 +151,9 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if next.seal, err = newSealer(key); err != nil {
 		return nil, err
 	}
+	if next.identifier, err = g.identifierOf(c, old); err != nil {
+		return nil, err
+	}
 	next.inspector = inspect.New(g.rules, policies, suppressed...).Bounded(media.Limits{
 		Bytes: c.Limits.MediaBytes, Pixels: uint64(c.Limits.MediaPixels), Types: c.Limits.MediaTypes,
 	})
@@ -173,6 +170,15 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 		next.order = append(next.order, s)
 	}
 	return next, nil
+}
+
+// identifierOf keeps the one that there is, with the tokens it knows, if nothing of
+// it changes.
+func (g *Gateway) identifierOf(c *config.Config, old *live) (*identity.Identifier, error) {
+	if old != nil && c.Identity.Equal(&old.config.Identity) && slices.EqualFunc(c.Teams, old.config.Teams, config.Team.Equal) {
+		return old.identifier, nil
+	}
+	return identity.New(c, g.log)
 }
 
 func (g *Gateway) lookAtAll(l *live) {

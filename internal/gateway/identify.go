@@ -2,11 +2,9 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"net/http"
+	"crypto/x509"
 	"net/url"
 
-	"gatehouse/internal/decision"
 	"gatehouse/internal/identity"
 )
 
@@ -31,43 +29,28 @@ func (g *Gateway) identify(ctx context.Context, ex *exchange) error {
 }
 
 func (g *Gateway) whoIs(ctx context.Context, p *Peer) (*identity.Principal, error) {
-	identifier := g.live.Load().identifier
-	if identifier == nil {
-		if !p.Local {
-			return nil, decision.Refuse(decision.Unidentified, "only this machine may connect while there is no identity section")
-		}
-		return g.local, nil
-	}
 	var query url.Values
 	if p.Query != "" {
 		query, _ = url.ParseQuery(p.Query) // what cannot be parsed holds no token that anybody would find
 	}
-	who, err := identifier.Identify(ctx, &identity.Request{
+	return g.live.Load().identifier.Identify(ctx, &identity.Request{
 		Header: p.Header, TLS: p.TLS, Remote: p.Remote, Local: p.Local, Mount: p.Mount, Query: query,
 	})
-	var challenge *identity.Challenge
-	if errors.As(err, &challenge) {
-		return nil, &challengeError{challenge, decision.Refuse(decision.Unidentified, "%s", challenge.Reason)}
-	}
-	return who, err
 }
-
-// challengeError is a refusal that tells the client how it can identify itself.
-type challengeError struct {
-	challenge *identity.Challenge
-	refusal   *decision.Refusal
-}
-
-func (e *challengeError) Error() string { return e.refusal.Error() }
-func (e *challengeError) Unwrap() error { return e.refusal }
 
 // challengeReply is the answer to a request whose sender is not known. It repeats
 // nothing of the request.
-func challengeReply(ex *exchange, err *challengeError) Reply {
-	reply := errorReply(ex, err.refusal)
-	reply.Status, reply.Challenge = err.challenge.Status, err.challenge.Header
-	if reply.Status == 0 {
-		reply.Status = http.StatusUnauthorized
-	}
+func challengeReply(ex *exchange, c *identity.Challenge) Reply {
+	reply := errorReply(ex, c)
+	reply.Status, reply.Challenge = c.Status, c.Authenticate
 	return reply
 }
+
+// Metadata is what a client reads to learn where it gets a token (RFC 9728), at a
+// path below /.well-known/; ok is false where there is nothing.
+func (g *Gateway) Metadata(path string) (doc []byte, ok bool) {
+	return g.live.Load().identifier.MetadataAt(path)
+}
+
+// ClientCAs are the authorities of client certificates; nil if none are taken.
+func (g *Gateway) ClientCAs() *x509.CertPool { return g.live.Load().identifier.ClientCAs() }

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/wire"
 )
 
@@ -32,7 +33,7 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	if ex.msg != nil && ex.msg.Kind != wire.Request {
 		return Reply{Status: notificationStatus(err)}
 	}
-	var challenged *challengeError
+	var challenged *identity.Challenge
 	if errors.As(err, &challenged) {
 		return challengeReply(ex, challenged)
 	}
