@@ -66,13 +66,13 @@ type Gateway struct {
 
 // live is everything that a configuration decides, swapped as a whole.
 type live struct {
-	config    *config.Config
-	servers   map[string]*server
-	order     []*server // by id
-	inspector *inspect.Inspector
-	redactor  *inspect.Inspector // for the log: secrets only, always enforced
-	secrets   []string           // that the configuration gives to servers
-	seal      sealer
+	config     *config.Config
+	servers    map[string]*server
+	order      []*server // by id
+	inspector  *inspect.Inspector
+	redactor   *inspect.Inspector // for the log: secrets only, always enforced
+	secrets    []string           // that the configuration gives to servers
+	seal       sealer
 	identifier *identity.Identifier // says who a request is from
 	// policies decide what a principal may do; nil: the local user may do everything,
 	// everybody else nothing.

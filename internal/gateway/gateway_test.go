@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -172,6 +173,7 @@ type house struct {
 	trail *audit.Log
 	dir   string
 	id    int
+	who   *identity.Principal // that sends; nil: the local user
 }
 
 // newHouse builds a gateway; more is put into the configuration.
@@ -231,6 +233,9 @@ func (h *house) peer(s *Session, emit func([]byte) error) *Peer {
 	p := &Peer{Local: true, Mount: "stub", Emit: emit}
 	if s != nil {
 		p.SessionID = s.id
+	}
+	if h.who != nil {
+		p.who.Store(h.who)
 	}
 	return p
 }
