@@ -27,6 +27,9 @@ var claimLimits = wire.Limits{Bytes: maxToken, Depth: 16, Items: 2000, Members: 
 
 // token identifies the bearer of an access token.
 func (i *Identifier) token(ctx context.Context, r *Request, c credential) (*Principal, error) {
+	if len(c.text) > maxToken {
+		return nil, malformed("the token is too large") // not even worth a digest
+	}
 	now := time.Now()
 	// Sum256 only reads the bytes, which spares a copy for each request.
 	sum := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(c.text), len(c.text))))
@@ -56,6 +59,9 @@ func (i *Identifier) token(ctx context.Context, r *Request, c credential) (*Prin
 
 // verify checks a token that is not known.
 func (i *Identifier) verify(ctx context.Context, c credential, now time.Time) (*verified, error) {
+	if !isToken68(c.text) {
+		return nil, malformed("the header does not hold one token")
+	}
 	t, err := parseJWT(c.text)
 	switch {
 	case err != nil:
