@@ -22,7 +22,7 @@ type verified struct {
 	principal *Principal // nil: the token is no good
 	issuer    *issuer
 	audience  audience
-	bound     string  // thumbprint of the certificate that must come with it; empty: none
+	bound     string // thumbprint of the certificate that must come with it; empty: none
 	until     time.Time
 }
 

@@ -164,6 +164,8 @@ var (
 	// ErrKeyExists says that a key of the name was made before. A name is used once:
 	// what was granted to one principal must not fall to another.
 	ErrKeyExists = errors.New("there is or was a key of this name")
+	// ErrKeyName says that a text cannot name a key.
+	ErrKeyName = errors.New("a name is one printable word without / and :")
 	// ErrNoKey says that there is no such key.
 	ErrNoKey = errors.New("there is no such key")
 )
@@ -172,7 +174,7 @@ var (
 // file, which is made if there is none. The key is returned here and never again.
 func CreateKey(path string, k Key) (secret string, made Key, err error) {
 	if !isKeyName(k.Name) {
-		return "", Key{}, errors.New("a name is one printable word without / and :")
+		return "", Key{}, ErrKeyName
 	}
 	err = changeKeys(path, func(keys []Key) ([]Key, error) {
 		if slices.ContainsFunc(keys, func(other Key) bool { return other.Name == k.Name }) {

@@ -27,6 +27,9 @@ var claimLimits = wire.Limits{Bytes: maxToken, Depth: 16, Items: 2000, Members: 
 
 // token identifies the bearer of an access token.
 func (i *Identifier) token(ctx context.Context, r *Request, c credential) (*Principal, error) {
+	if len(c.text) > maxToken {
+		return nil, malformed("the token is too large") // not even worth a digest
+	}
 	now := time.Now()
 	// Sum256 only reads the bytes, which spares a copy for each request.
 	sum := digest(sha256.Sum256(unsafe.Slice(unsafe.StringData(c.text), len(c.text))))
@@ -56,6 +59,9 @@ func (i *Identifier) token(ctx context.Context, r *Request, c credential) (*Prin
 
 // verify checks a token that is not known.
 func (i *Identifier) verify(ctx context.Context, c credential, now time.Time) (*verified, error) {
+	if !isToken68(c.text) {
+		return nil, malformed("the header does not hold one token")
+	}
 	t, err := parseJWT(c.text)
 	switch {
 	case err != nil:
@@ -102,10 +108,10 @@ func parseJWT(text string) (*signedToken, error) {
 	head, body, _ := strings.Cut(text[:last], ".")
 	t := &signedToken{signed: text[:last]}
 	var err error
-	if t.header, err = object(head); err != nil {
+	if t.header, err = decodeObject(head); err != nil {
 		return nil, nil
 	}
-	if t.claims, err = object(body); err != nil {
+	if t.claims, err = decodeObject(body); err != nil {
 		return nil, fmt.Errorf("its claims: %w", err)
 	}
 	if t.signature, err = base64url.DecodeString(text[last+1:]); err != nil {
@@ -114,9 +120,9 @@ func parseJWT(text string) (*signedToken, error) {
 	return t, nil
 }
 
-// object decodes a JSON object, strictly: a decoder that takes the last of two equal
+// decodeObject decodes a JSON object, strictly: a decoder that takes the last of two equal
 // members may read another issuer than the one that signed.
-func object(encoded string) (wire.Value, error) {
+func decodeObject(encoded string) (wire.Value, error) {
 	raw, err := base64url.DecodeString(encoded)
 	if err != nil {
 		return wire.Value{}, errors.New("not base64url")
@@ -270,31 +276,32 @@ func (s *issuer) read(claims wire.Value, means Means, expires time.Time) (*verif
 
 func (s *issuer) principal(claims wire.Value) (*Principal, error) {
 	p := &Principal{Kind: User, Issuer: s.Name, Scopes: scopesOf(claims)}
-	for _, name := range []string{"client_id", "azp", "appid", "cid"} {
-		if p.Client = claims.Get(name).Text(); p.Client != "" {
+	for _, claim := range []string{"client_id", "azp", "appid", "cid"} {
+		if p.Client = claims.Get(claim).Text(); p.Client != "" {
 			break
 		}
 	}
-	subject, sub := claimAt(claims, s.SubjectClaim).Text(), claims.Get("sub").Text()
+	subject, sub := claimAt(claims, s.SubjectClaim), claims.Get("sub")
 	// RFC 9068, section 2.2: without a resource owner, "the value of sub SHOULD
 	// correspond to an identifier the authorization server uses to indicate the client
 	// application". The other two are how Entra and Auth0 say it.
-	ofClient := sub == p.Client || sub == ""
-	if subject == "" && ofClient {
-		subject = p.Client
+	ofClient := !sub.Exists() || sub.Text() == p.Client
+	name := subject.Text()
+	if !subject.Exists() && ofClient {
+		name = p.Client
 	}
-	if (ofClient && subject == p.Client) || claims.Get("idtyp").Text() == "app" || claims.Get("gty").Text() == "client-credentials" {
+	if (ofClient && name == p.Client) || claims.Get("idtyp").Text() == "app" || claims.Get("gty").Text() == "client-credentials" {
 		p.Kind = Agent
 	}
-	if !isName(subject) {
+	if !isName(name) {
 		return nil, fmt.Errorf("the claim %s is missing, too long or not printable", s.SubjectClaim)
 	}
 	if verified := claims.Get("email_verified"); s.SubjectClaim == "email" && verified.Exists() && !verified.IsTrue() && verified.Text() != "true" {
 		return nil, errors.New("the e-mail address is not verified")
 	}
-	p.ID = p.Kind.String() + ":" + s.Name + "/" + subject
+	p.ID = p.Kind.String() + ":" + s.Name + "/" + name
 	if p.Name = claimAt(claims, s.NameClaim).Text(); !isName(p.Name) {
-		p.Name = subject
+		p.Name = name
 	}
 	return p, nil
 }
