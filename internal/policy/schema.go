@@ -90,7 +90,7 @@ var words = sync.OnceValue(func() *vocabulary {
 	next := uint64(1)
 	for _, uid := range slices.SortedFunc(maps.Keys(s.Actions), compareUIDs) {
 		a := s.Actions[uid]
-		v.entities[uid] = a.Entity
+		v.entities[uid] = types.Entity{UID: uid, Parents: types.NewEntityUIDSet(v.ancestors(uid)...)}
 		if a.AppliesTo == nil {
 			continue
 		}
@@ -112,6 +112,15 @@ var words = sync.OnceValue(func() *vocabulary {
 	}
 	return v
 })
+
+// ancestors are the groups that an action is in.
+func (v *vocabulary) ancestors(uid types.EntityUID) []types.EntityUID {
+	var all []types.EntityUID
+	for parent := range v.schema.Actions[uid].Entity.Parents.All() {
+		all = append(append(all, parent), v.ancestors(parent)...)
+	}
+	return all
+}
 
 // addTo puts an action into the group uid and all groups around it.
 func (v *vocabulary) addTo(uid types.EntityUID, bit uint64) {
