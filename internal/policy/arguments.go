@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
@@ -27,21 +28,31 @@ type arguments struct {
 	unread                          []string
 	count                           int
 	err                             error
+	entities                        map[types.EntityType]types.Entity // as they were asked for
 }
 
 // argument is one of the entities that stand for the arguments.
 func (w *world) argument(uid types.EntityUID) types.Entity {
 	if w.arguments == nil {
-		w.arguments = &arguments{}
+		w.arguments = &arguments{entities: map[types.EntityType]types.Entity{}}
 		w.arguments.err = w.arguments.read(w.request.Arguments)
 	}
 	a := w.arguments
+	entity, made := a.entities[uid.Type]
+	if !made {
+		entity = a.entity(uid, w.request.Facts)
+		a.entities[uid.Type] = entity
+	}
 	w.err = a.err
+	return entity
+}
+
+func (a *arguments) entity(uid types.EntityUID, facts *Facts) types.Entity {
 	entity := types.Entity{UID: uid}
 	switch uid.Type {
 	case typeArguments:
 		entity.Tags = types.NewRecord(a.texts)
-		entity.Attributes = types.NewRecord(a.attributes(w.request.Facts, &w.err))
+		entity.Attributes = a.attributes(facts)
 	case typeNumbers:
 		entity.Tags = types.NewRecord(a.numbers)
 	case typeDecimals:
@@ -58,12 +69,24 @@ func (w *world) argument(uid types.EntityUID) types.Entity {
 	return entity
 }
 
-func (a *arguments) attributes(f *Facts, failed *error) types.RecordMap {
-	m := types.RecordMap{
+// plainArguments are the attributes where nothing is left over and nothing was
+// understood.
+var plainArguments = types.NewRecord((&arguments{}).kinds())
+
+// kinds are the attributes that are always there.
+func (a *arguments) kinds() types.RecordMap {
+	return types.RecordMap{
 		"numbers": numbersUID, "decimals": decimalsUID, "flags": flagsUID, "lists": listsUID, "unread": texts(a.unread),
 	}
+}
+
+func (a *arguments) attributes(f *Facts) types.Record {
+	if f == nil && len(a.unread) == 0 {
+		return plainArguments
+	}
+	m := a.kinds()
 	if f == nil {
-		return m
+		return types.NewRecord(m)
 	}
 	for name, list := range map[types.String][]string{"paths": f.Paths, "hosts": f.Hosts, "tables": f.Tables, "statements": f.Statements, "recipients": f.Recipients} {
 		if list != nil {
@@ -73,19 +96,16 @@ func (a *arguments) attributes(f *Facts, failed *error) types.RecordMap {
 	if f.Amount != "" {
 		amount, err := types.ParseDecimal(f.Amount)
 		if err != nil {
-			*failed = fmt.Errorf("the amount that was understood is no decimal: %w", err)
-			return m
+			a.err = fmt.Errorf("the amount that was understood is no decimal: %w", err)
 		}
 		m["amount"] = amount
 	}
-	return m
+	return types.NewRecord(m)
 }
 
 // read takes an object apart. Bytes that the scanner refuses were refused long
 // before.
 func (a *arguments) read(v wire.Value) error {
-	a.texts, a.numbers, a.decimals, a.flags = types.RecordMap{}, types.RecordMap{}, types.RecordMap{}, types.RecordMap{}
-	a.lists = map[string][]string{}
 	switch v.Kind() {
 	case 0, 'n':
 		return nil
@@ -117,18 +137,16 @@ func (a *arguments) value(name string, v wire.Value) error {
 	case '{':
 		return a.object(name+".", v)
 	case '[':
-		if a.lists[name] == nil {
-			a.lists[name] = []string{}
-		}
+		a.list(name)
 		for item := range v.Items() {
 			if err := a.item(name, item); err != nil {
 				return err
 			}
 		}
 	case '"':
-		a.texts[key] = types.String(v.Text())
+		set(&a.texts, key, types.String(v.Text()))
 	case 't', 'f':
-		a.flags[key] = types.Boolean(v.Kind() == 't')
+		set(&a.flags, key, types.Boolean(v.Kind() == 't'))
 	case 'n':
 		a.unread = append(a.unread, name)
 	default:
@@ -157,18 +175,40 @@ func (a *arguments) item(name string, v wire.Value) error {
 			}
 		}
 	case '"':
-		a.lists[name] = append(a.lists[name], v.Text())
+		a.list(name, v.Text())
 	case 'n':
 		a.unread = append(a.unread, name)
 	default:
-		a.lists[name] = append(a.lists[name], string(v.Raw()))
+		a.list(name, string(v.Raw()))
 	}
 	return nil
+}
+
+func set(m *types.RecordMap, key types.String, v types.Value) {
+	if *m == nil {
+		*m = types.RecordMap{}
+	}
+	(*m)[key] = v
+}
+
+// list adds texts to a list, which is there even if it has none.
+func (a *arguments) list(name string, texts ...string) {
+	if a.lists == nil {
+		a.lists = map[string][]string{}
+	}
+	a.lists[name] = append(a.lists[name], texts...)
 }
 
 // number keeps a number in all forms that hold it exactly.
 func (a *arguments) number(name, text string) {
 	key := types.String(name)
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil { // nearly all numbers
+		set(&a.numbers, key, types.Long(n))
+		if d, err := types.NewDecimalFromInt(n); err == nil {
+			set(&a.decimals, key, d)
+		}
+		return
+	}
 	value, ok := exact(text)
 	if !ok {
 		a.unread = append(a.unread, name)
@@ -176,12 +216,14 @@ func (a *arguments) number(name, text string) {
 	}
 	known := false
 	if value.IsInt() && value.Num().IsInt64() {
-		a.numbers[key], known = types.Long(value.Num().Int64()), true
+		set(&a.numbers, key, types.Long(value.Num().Int64()))
+		known = true
 	}
 	tenThousandths := new(big.Rat).Mul(value, big.NewRat(1e4, 1))
 	if tenThousandths.IsInt() && tenThousandths.Num().IsInt64() {
 		if d, err := types.NewDecimal(tenThousandths.Num().Int64(), -4); err == nil {
-			a.decimals[key], known = d, true
+			set(&a.decimals, key, d)
+			known = true
 		}
 	}
 	if !known {

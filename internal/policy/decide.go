@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
 
 	"gatehouse/internal/config"
@@ -38,9 +39,7 @@ func (e *Engine) Decide(r *Request) Decision {
 	if err != nil {
 		return Decision{Err: err}
 	}
-	var few [fewRules]*rule
-	candidates := e.index.candidates(few[:0], w.subject, w.thing, w.action)
-	v := w.evaluate(candidates)
+	v := w.evaluate(w.candidates())
 	if len(v.permits) == 0 && w.action.bit&words().implied != 0 {
 		if by := e.index.reaches(w.subject, w.thing); by != nil {
 			v.permits = append(v.permits, by)
@@ -101,6 +100,11 @@ func (e *Engine) thing(r *Request) (*thing, error) {
 	return e.things.get(k, func() (*thing, error) { return newThing(k, s, e.index), nil })
 }
 
+// candidates are the policies whose scopes fit the request.
+func (w *world) candidates() []*rule {
+	return w.engine.index.candidates(w.few[:0], w.subject, w.thing, w.action)
+}
+
 // verdict is what the policies for one request came to.
 type verdict struct {
 	permits, forbids, reported []*rule
@@ -110,17 +114,21 @@ type verdict struct {
 
 // evaluate looks at every candidate, whatever the others say, so that all that
 // decide are known and a failing one is never overlooked.
-func (w *world) evaluate(candidates []*rule) (v verdict) {
-	for _, r := range candidates {
-		holds := true
-		if r.condition != nil {
-			var err error
-			if holds, err = r.condition.holds(w); err != nil {
-				v.fail(r, err)
-				continue
-			}
+func (w *world) evaluate(rules []*rule) (v verdict) {
+	c := candidates{w: w, rules: rules}
+	_, found := cedar.Authorize(&c, w, w.question)
+	for _, r := range rules {
+		holds := r.condition == nil
+		if !holds && len(found.Reasons) > 0 && found.Reasons[0].PolicyID == cedar.PolicyID(r.id) {
+			holds, found.Reasons = true, found.Reasons[1:]
+		}
+		err := c.failed[r]
+		if len(found.Errors) > 0 && found.Errors[0].PolicyID == cedar.PolicyID(r.id) {
+			err, found.Errors = errors.New(found.Errors[0].Message), found.Errors[1:]
 		}
 		switch {
+		case err != nil:
+			v.fail(r, err)
 		case !holds:
 		case r.report:
 			v.reported = append(v.reported, r)
@@ -129,6 +137,9 @@ func (w *world) evaluate(candidates []*rule) (v verdict) {
 		default:
 			v.forbids = append(v.forbids, r)
 		}
+	}
+	if len(found.Reasons)+len(found.Errors) > 0 {
+		panic("policy: internal error: a policy was evaluated that was not asked") // its answer would be lost
 	}
 	return v
 }
@@ -224,8 +235,7 @@ func (e *Engine) Lists(r *Request) bool {
 	if e.report {
 		return true
 	}
-	var few [fewRules]*rule
-	return w.couldAllow(e.index.candidates(few[:0], w.subject, w.thing, w.action), noArguments|noMoment)
+	return w.couldAllow(w.candidates(), noArguments|noMoment)
 }
 
 // couldAllow reports whether the policies may allow a request of which something is

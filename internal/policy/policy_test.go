@@ -220,7 +220,7 @@ func Test_a_policy_that_fails_denies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := w.evaluate(e.index.candidates(nil, w.subject, w.thing, w.action))
+			v := w.evaluate(w.candidates())
 			v.failed = nil
 			if d := v.decision(); !d.Allow {
 				t.Errorf("the test proves nothing: it is denied without the guard too, %+v", d)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"iter"
 
 	"github.com/cedar-policy/cedar-go"
@@ -80,28 +81,25 @@ func actionsOf(node ast.IsActionScopeNode, v *vocabulary) uint64 {
 
 // condition is a Boolean expression, compiled. It is a permit for anything, so that
 // the authorizer of Cedar says whether it holds.
-type condition struct {
-	policy *cedar.Policy
-	all    iter.Seq2[cedar.PolicyID, *cedar.Policy]
-}
+type condition struct{ policy *cedar.Policy }
 
 func compile(conditions ...ast.ConditionType) *condition {
 	permit := ast.Permit()
 	permit.Conditions = conditions
-	c := &condition{policy: cedar.NewPolicyFromAST((*cedarast.Policy)(permit))}
-	c.all = func(yield func(cedar.PolicyID, *cedar.Policy) bool) { yield("", c.policy) }
-	return c
+	return &condition{cedar.NewPolicyFromAST((*cedarast.Policy)(permit))}
 }
 
 // All makes a condition what the authorizer of Cedar iterates over.
-func (c *condition) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] { return c.all }
+func (c *condition) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
+	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) { yield("", c.policy) }
+}
 
 // holds evaluates the condition in a world.
 func (c *condition) holds(w *world) (bool, error) {
 	w.err = nil
 	decision, diagnostic := cedar.Authorize(c, w, w.question)
 	if len(diagnostic.Errors) > 0 {
-		return false, &evaluationError{diagnostic.Errors[0].Message}
+		return false, errors.New(diagnostic.Errors[0].Message)
 	}
 	if w.err != nil {
 		return false, w.err
@@ -109,6 +107,31 @@ func (c *condition) holds(w *world) (bool, error) {
 	return decision == cedar.Allow, nil
 }
 
-type evaluationError struct{ text string }
+// candidates are policies whose scopes fit a request, as the authorizer of Cedar
+// iterates over them: their conditions, all at once because a call costs as much as
+// several conditions.
+type candidates struct {
+	w      *world
+	rules  []*rule
+	failed map[*rule]error // what the evaluator cannot see
+}
 
-func (e *evaluationError) Error() string { return e.text }
+func (c *candidates) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] { return c.each }
+
+func (c *candidates) each(yield func(cedar.PolicyID, *cedar.Policy) bool) {
+	for _, r := range c.rules {
+		if r.condition == nil {
+			continue
+		}
+		c.w.err = nil
+		if !yield(cedar.PolicyID(r.id), r.condition.policy) {
+			return
+		}
+		if c.w.err != nil { // the policy was evaluated within yield
+			if c.failed == nil {
+				c.failed = map[*rule]error{}
+			}
+			c.failed[r] = c.w.err
+		}
+	}
+}

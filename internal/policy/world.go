@@ -24,6 +24,7 @@ type world struct {
 
 	arguments *arguments
 	err       error // what an evaluation cannot see: the arguments could not be read
+	few       [fewRules]*rule
 }
 
 // Get finds an entity, for the evaluator.
