@@ -63,15 +63,16 @@ type Record struct {
 	Time time.Time `json:"time"` // UTC, microseconds; set by Append
 	Kind Kind      `json:"kind"`
 
-	Exchange  string `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
-	Principal string `json:"principal,omitempty"`
-	Client    string `json:"client,omitempty"`
-	Session   string `json:"session,omitempty"`
-	Mount     string `json:"mount,omitempty"`
-	Server    string `json:"server,omitempty"`
-	Method    string `json:"method,omitempty"`
-	Target    string `json:"target,omitempty"` // tool, prompt or resource as the upstream knows it
-	Direction string `json:"direction,omitempty"`
+	Exchange  string   `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
+	Principal string   `json:"principal,omitempty"`
+	Teams     []string `json:"teams,omitempty"` // of the principal at that time; policies may depend on them
+	Client    string   `json:"client,omitempty"`
+	Session   string   `json:"session,omitempty"`
+	Mount     string   `json:"mount,omitempty"`
+	Server    string   `json:"server,omitempty"`
+	Method    string   `json:"method,omitempty"`
+	Target    string   `json:"target,omitempty"` // tool, prompt or resource as the upstream knows it
+	Direction string   `json:"direction,omitempty"`
 
 	Decision string            `json:"decision,omitempty"` // "allow" or "deny"
 	Reason   string            `json:"reason,omitempty"`   // a decision.Reason

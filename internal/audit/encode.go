@@ -19,6 +19,7 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	b = appendString(b, string(r.Kind))
 	b = appendText(b, `,"exchange":`, r.Exchange)
 	b = appendText(b, `,"principal":`, r.Principal)
+	b = appendTexts(b, `,"teams":`, r.Teams)
 	b = appendText(b, `,"client":`, r.Client)
 	b = appendText(b, `,"session":`, r.Session)
 	b = appendText(b, `,"mount":`, r.Mount)
@@ -83,6 +84,20 @@ func appendText(b []byte, member, value string) []byte {
 		return b
 	}
 	return appendString(append(b, member...), value)
+}
+
+func appendTexts(b []byte, member string, values []string) []byte {
+	if len(values) == 0 {
+		return b
+	}
+	b = append(append(b, member...), '[')
+	for i, value := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, value)
+	}
+	return append(b, ']')
 }
 
 func appendTrue(b []byte, member string, value bool) []byte {

@@ -18,6 +18,7 @@ const (
 	EraMismatch         Reason = "era-mismatch"
 	Unidentified        Reason = "unidentified"
 	NotFound            Reason = "not-found"
+	Denied              Reason = "denied"
 	Quarantined         Reason = "quarantined"
 	Drift               Reason = "drift"
 	InvalidArguments    Reason = "invalid-arguments"
@@ -45,6 +46,7 @@ var sentences = map[Reason]string{
 	EraMismatch:         "this revision of the protocol is not spoken here",
 	Unidentified:        "the caller could not be identified",
 	NotFound:            "there is no such server, tool, prompt or resource here",
+	Denied:              "no policy allows this call; a person can look at it with `gatehouse policy explain`",
 	Quarantined:         "the server's definition waits for review; a person can look at it with `gatehouse approve`",
 	Drift:               "the definition differs from the approved one; a person can review the change with `gatehouse approve`",
 	InvalidArguments:    "the arguments do not fit the tool's input schema",

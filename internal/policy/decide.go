@@ -235,24 +235,34 @@ func (e *Engine) Lists(r *Request) bool {
 	if e.report {
 		return true
 	}
-	return w.couldAllow(w.candidates(), noArguments|noMoment)
+	return w.couldAllow(w.candidates(), noArguments|noTime|noState)
 }
 
 // couldAllow reports whether the policies may allow a request of which something is
 // not known.
 func (w *world) couldAllow(candidates []*rule, without unknown) bool {
-	permitted := false
+	may, _ := w.possible(candidates, without)
+	return may
+}
+
+// possible says whether the policies may allow, and may deny, a request of which
+// something is not known.
+func (w *world) possible(candidates []*rule, without unknown) (allow, deny bool) {
+	permitted, surely, refused := false, false, false
 	for _, r := range candidates {
 		if r.report {
 			continue
 		}
 		of := r.formula.outcomes(w, without)
-		switch {
-		case of == canFail, !r.permit && of&canNot == 0:
-			return false
-		case r.permit && of&canHold != 0:
-			permitted = true
+		if of == canFail || !r.permit && of&canNot == 0 {
+			return false, true
 		}
+		refused = refused || of&canFail != 0 || !r.permit && of&canHold != 0
+		permitted = permitted || r.permit && of&canHold != 0
+		surely = surely || r.permit && of == canHold
 	}
-	return permitted
+	if !permitted && w.action.bit&words().implied != 0 && w.engine.index.reaches(w.subject, w.thing) != nil {
+		permitted, surely = true, true
+	}
+	return permitted, refused || !surely
 }

@@ -24,19 +24,21 @@ const (
 type unknown uint16
 
 const (
-	noArguments  unknown = 1 << iota // also what is understood of them
-	noMoment                         // time, score and conversation
-	noAddress                        //
-	noClientName                     //
-	noCredential                     // means, issuer, scopes
-	noPrincipal                      // attributes and teams
-	noResource                       // attributes
-	nothing      = ^unknown(0)
-	ofContext    = noArguments | noMoment | noAddress | noClientName | noCredential
+	noArguments unknown = 1 << iota // also what is understood of them
+	noTime
+	noState // score and conversation
+	noAddress
+	noClientName
+	noCredential // means, issuer, scopes
+	noPrincipal  // attributes and teams
+	noResource   // attributes
+
+	ofContext = noArguments | noTime | noState | noAddress | noClientName | noCredential
+	nothing   = ^unknown(0)
 )
 
 var contextParts = map[types.String]unknown{
-	"arguments": noArguments, "time": noMoment, "score": noMoment, "conversation": noMoment,
+	"arguments": noArguments, "time": noTime, "score": noState, "conversation": noState,
 	"address": noAddress, "clientName": noClientName, "means": noCredential, "issuer": noCredential, "scopes": noCredential,
 }
 
