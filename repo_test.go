@@ -30,6 +30,7 @@ var layers = [][]string{
 	{"internal/rules"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/inspect", "internal/schema", "internal/upstream"},
 	{"internal/evaluate", "internal/identity", "internal/oauth"},
+	{"internal/policy"},
 	{"internal/gateway"},
 	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/rules/gen"},

@@ -65,7 +65,7 @@ type Record struct {
 
 	Exchange  string   `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
 	Principal string   `json:"principal,omitempty"`
-	Teams     []string `json:"teams,omitempty"` // of the principal
+	Teams     []string `json:"teams,omitempty"` // of the principal at that time; policies may depend on them
 	Client    string   `json:"client,omitempty"`
 	Session   string   `json:"session,omitempty"`
 	Mount     string   `json:"mount,omitempty"`
@@ -77,9 +77,9 @@ type Record struct {
 	Decision string            `json:"decision,omitempty"` // "allow" or "deny"
 	Reason   string            `json:"reason,omitempty"`   // a decision.Reason
 	Rule     string            `json:"rule,omitempty"`
-	Policies []string          `json:"policies,omitempty"` // ids of the policies that decided
-	Would    []string          `json:"would,omitempty"`    // ids of policies that only report, and would have refused
 	Detail   string            `json:"detail,omitempty"`
+	Policies []string          `json:"policies,omitempty"` // ids of the policies that decided
+	Would    []string          `json:"would,omitempty"`    // ids of policies in report mode that would have refused
 	Findings []finding.Finding `json:"findings,omitempty"`
 
 	ArgumentsDigest string          `json:"argumentsDigest,omitempty"` // "sha256:" and 64 hexadecimal digits

@@ -89,18 +89,17 @@ func appendText(b []byte, member, value string) []byte {
 }
 
 func appendTexts(b []byte, member string, values []string) []byte {
+	if len(values) == 0 {
+		return b
+	}
+	b = append(append(b, member...), '[')
 	for i, value := range values {
-		if i == 0 {
-			b = append(append(b, member...), '[')
-		} else {
+		if i > 0 {
 			b = append(b, ',')
 		}
 		b = appendString(b, value)
 	}
-	if len(values) > 0 {
-		b = append(b, ']')
-	}
-	return b
+	return append(b, ']')
 }
 
 func appendTrue(b []byte, member string, value bool) []byte {

@@ -32,6 +32,7 @@ type Config struct {
 	Audit        Audit
 	Limits       Limits
 	Joined       Joined
+	Policy       Policy
 
 	Identity Identity
 	Teams    []Team // sorted by name
@@ -140,6 +141,11 @@ type Server struct {
 
 	Tools, Prompts Filter // by name
 	Resources      Filter // and resource templates, by URI
+
+	// What policies are told.
+	Labels      []string
+	ToolLabels  []ToolLabels
+	Environment string
 }
 
 // DefaultListen is where the gateway listens unless it is told otherwise.
@@ -162,6 +168,7 @@ func Default(path string) *Config {
 		State:   filepath.Join(dir, ".gatehouse"),
 		Rules:   map[string]RulePolicy{},
 		Joined:  Joined{Discovery: Full},
+		Policy:  Policy{Mode: Enforce, TimeZone: "UTC"},
 		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
 			RequestBytes: 4 << 20,

@@ -79,6 +79,7 @@ func configKeys(c *Config, servers **node) []key {
 			oneOf("discovery", "Whether every tool is listed, or two tools that find and call the others.", &c.Joined.Discovery, Full, Progressive),
 			size("description_bytes", "Bound of all tool descriptions together; the longest are shortened.", &c.Joined.DescriptionBytes, minDescriptionBytes, maxDescriptionBytes),
 		),
+		policyKey(&c.Policy),
 		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
 		identityKey(c),
 		teamsKey(c),

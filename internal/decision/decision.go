@@ -46,7 +46,7 @@ var sentences = map[Reason]string{
 	EraMismatch:         "this revision of the protocol is not spoken here",
 	Unidentified:        "the caller could not be identified",
 	NotFound:            "there is no such server, tool, prompt or resource here",
-	Denied:              "no policy allows this call, or one forbids it",
+	Denied:              "no policy allows this call; a person can look at it with `gatehouse policy explain`",
 	Quarantined:         "the server's definition waits for review; a person can look at it with `gatehouse approve`",
 	Drift:               "the definition differs from the approved one; a person can review the change with `gatehouse approve`",
 	InvalidArguments:    "the arguments do not fit the tool's input schema",

@@ -11,59 +11,46 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// authorize asks the policies whether the principal may do this: a client's request
-// at a server with the arguments that it brings, and a server's question to its
-// client. What no arguments would be allowed for does not exist for the principal,
+// authorize asks the policies whether this may be: what a client sends, with the
+// arguments that it brings, and what a server asks of or tells the client of
+// somebody. What a principal could not use with any arguments does not exist for it
 // and was answered so before.
 func (g *Gateway) authorize(ex *exchange) error {
-	engine := g.live.Load().policies
-	who, server := ex.asker(), ex.server
+	who := ex.asker()
 	switch {
-	case who == nil || server == nil || ex.peer.link != nil && ex.session != nil && ex.session.own:
-		return nil // the gateway's own answer, whose parts are those that the principal may see
-	case ex.msg.Kind == wire.Notification || handshake[ex.msg.Method]:
-		return nil // reaching the server is enough
-	case engine == nil:
-		return ownerOnly(who)
+	case ex.fromServer() && who == nil:
+		return nil // it concerns no client, or the gateway itself, which answers no questions
+	case ex.audience == nil && who.Kind == identity.Local && g.live.Load().policies == nil:
+		return nil // whoever runs the gateway may do everything where nobody says otherwise
 	}
-	decided := engine.Decide(ex.audienceOf(who).question(ex))
+	a := ex.audience
+	if a == nil {
+		a = g.audienceOf(ex, who)
+	}
+	if a.engine == nil {
+		return decision.Refuse(decision.Denied, "there is no policy section yet, so only the local user may call anything")
+	}
+	decided := a.engine.Decide(a.question(ex))
 	ex.policies, ex.would = decided.Policies, decided.Would
 	switch {
 	case decided.Err != nil:
+		// "Errors … result in the policy being ignored", says Cedar; a forbid that is
+		// ignored would let the call pass.
 		return &decision.Refusal{Reason: decision.Denied, Detail: "a policy could not be evaluated", Err: decided.Err}
-	case decided.Allow:
-		return nil
-	case decided.Reason != "":
-		return decision.Refuse(decision.Denied, "%s", printable(decided.Reason))
+	case !decided.Allow:
+		return &decision.Refusal{Reason: decision.Denied, Detail: printable(decided.Reason)}
 	}
-	return &decision.Refusal{Reason: decision.Denied}
+	return nil
 }
 
-// ownerOnly is the policy where none is configured: whoever runs the gateway may do
-// everything, and nobody else anything.
-func ownerOnly(who *identity.Principal) error {
-	if who.Kind == identity.Local {
-		return nil
-	}
-	return decision.Refuse(decision.Denied, "there is no policy section yet, so only the local user may call anything")
-}
-
-// handshake are the methods of a server that whoever may use anything of it may
-// call. What they list is filtered.
-var handshake = map[string]bool{
-	wire.MethodInitialize: true, wire.MethodDiscover: true, wire.MethodPing: true, wire.MethodSetLevel: true,
-	wire.MethodToolsList: true, wire.MethodPromptsList: true, wire.MethodTemplatesList: true, wire.MethodResourcesList: true,
-	wire.MethodListen: true,
-	// Tasks belong to whoever began them.
-	wire.MethodTasksGet: true, wire.MethodTasksResult: true, wire.MethodTasksCancel: true, wire.MethodTasksUpdate: true, wire.MethodTasksList: true,
-}
-
-// asker is the principal on whose behalf a message goes to or comes from a server;
-// nil if there is none.
+// asker is the principal on whose behalf a message goes to a server or comes from
+// one; nil if there is none.
 func (ex *exchange) asker() *identity.Principal {
 	switch {
 	case !ex.fromServer():
 		return ex.who
+	case ex.session != nil && ex.session.own:
+		return nil
 	case ex.session != nil:
 		return ex.session.who.Load()
 	case ex.peer.tag != nil:
@@ -83,6 +70,32 @@ type audience struct {
 	key    string // the same for audiences that see the same
 }
 
+// audienceOf is nil for the local user where there is no policy.
+func (g *Gateway) audienceOf(ex *exchange, who *identity.Principal) *audience {
+	live := g.live.Load()
+	if live.policies == nil && who.Kind == identity.Local {
+		return nil
+	}
+	info := ex.msg.Params.At("_meta", wire.MetaClientInfo)
+	if ex.msg.Method == wire.MethodInitialize {
+		info = ex.msg.Params.Get("clientInfo")
+	}
+	client := ""
+	if info.Exists() {
+		client = live.clientName(info)
+	}
+	if ex.session != nil {
+		client = ex.session.clientName(client)
+	}
+	list := func(texts []string) string { return strings.Join(texts, "\x00") }
+	return &audience{
+		engine: live.policies, who: who, client: client, peer: ex.peer,
+		key: strings.Join([]string{
+			who.ID, list(who.Teams), list(who.Scopes), string(who.Means), who.Issuer, who.Client, client, ex.peer.Remote.String(),
+		}, "\x01"),
+	}
+}
+
 // name tells audiences apart that see different things.
 func (a *audience) name() string {
 	if a == nil {
@@ -91,158 +104,103 @@ func (a *audience) name() string {
 	return a.key
 }
 
-// audienceOf is nil for the local user where there is no policy.
-func (ex *exchange) audienceOf(who *identity.Principal) *audience {
-	if ex.audience != nil && ex.audience.who == who {
-		return ex.audience
-	}
-	client := ""
-	if ex.session != nil {
-		client = ex.session.clientName("")
-	}
-	return &audience{who: who, client: client, peer: ex.peer}
-}
-
-// setAudience is done once who and what is asking is known.
-func (g *Gateway) setAudience(ex *exchange) {
-	live := g.live.Load()
-	if live.policies == nil && ex.who.Kind == identity.Local {
-		return
-	}
-	client := ""
-	info := ex.msg.Params.At("_meta", wire.MetaClientInfo)
-	if ex.msg.Method == wire.MethodInitialize {
-		info = ex.msg.Params.Get("clientInfo")
-	}
-	if info.Exists() {
-		client = live.clientName(info)
-	}
-	if ex.session != nil {
-		client = ex.session.clientName(client)
-	}
-	a := &audience{engine: live.policies, who: ex.who, client: client, peer: ex.peer}
-	a.key = strings.Join([]string{
-		a.who.ID, strings.Join(a.who.Teams, "\x00"), strings.Join(a.who.Scopes, "\x00"), string(a.who.Means), a.who.Client, client, a.peer.Remote.String(),
-	}, "\x01")
-	ex.audience = a
-}
-
-// base is what every question of the audience says.
-func (a *audience) base(method string, s *server) *policy.Request {
-	return &policy.Request{
-		Principal: a.who, ClientName: a.client, Method: method, Server: s.id, Kind: "server",
+// about begins a question of the audience: may it do this with that?
+func (a *audience) about(method string, s *server, kind, name string) *policy.Request {
+	q := &policy.Request{
+		Principal: a.who, ClientName: a.client, Method: method, Kind: kind, Name: name,
 		Address: a.peer.Remote, Time: time.Now(),
 	}
-}
-
-// question is the whole question that an exchange puts to the policies.
-func (a *audience) question(ex *exchange) *policy.Request {
-	q := a.base(ex.msg.Method, ex.server)
-	if kind, name := ex.resource(); kind != "" {
-		q.Kind, q.Name = kind, name
-	}
-	if ex.out != nil {
-		q.Arguments = ex.out.Params.Get("arguments").Raw()
+	if s != nil {
+		q.Server = s.id
 	}
 	return q
 }
 
-// resource is what the exchange uses of its server, in the words of policies; ""
-// if it is the server itself.
+// question is the whole question that an exchange puts to the policies.
+func (a *audience) question(ex *exchange) *policy.Request {
+	kind, name := ex.resource()
+	q := a.about(ex.msg.Method, ex.server, kind, name)
+	if ex.item != nil {
+		q.Claims = ex.item.claims
+	}
+	if ex.out != nil {
+		q.Arguments = ex.out.Params.Get("arguments")
+	}
+	return q
+}
+
+// resource is what the exchange uses, in the words of policies.
 func (ex *exchange) resource() (kind, name string) {
+	switch {
+	case ex.server == nil:
+		return policy.KindGateway, ""
+	case ex.fromServer():
+		return policy.KindServer, ""
+	}
 	switch ex.msg.Method {
 	case wire.MethodResourcesRead, wire.MethodSubscribe, wire.MethodUnsubscribe:
-		return "resource", ex.target
+		return policy.KindResource, ex.target
 	case wire.MethodToolsCall, wire.MethodPromptsGet, wire.MethodComplete:
-		k, name := ex.definition()
-		return resourceKind(k), name
+		if kind, name := ex.definition(); kind != "" {
+			return kindOf(kind), name
+		}
 	}
-	return "", ""
+	return policy.KindServer, ""
 }
 
-func resourceKind(k approval.Kind) string {
+func kindOf(k approval.Kind) string {
 	switch k {
 	case approval.KindTool:
-		return "tool"
+		return policy.KindTool
 	case approval.KindPrompt:
-		return "prompt"
+		return policy.KindPrompt
 	case approval.KindTemplate:
-		return "template"
+		return policy.KindTemplate
 	}
-	return "resource"
-}
-
-// useOf is the method by which an entry of a list is used.
-func useOf(kind approval.Kind) string {
-	switch kind {
-	case approval.KindTool:
-		return wire.MethodToolsCall
-	case approval.KindPrompt:
-		return wire.MethodPromptsGet
-	}
-	return wire.MethodResourcesRead
+	return policy.KindResource
 }
 
 // sees reports whether there is anything that the audience could do with an entry
 // of a server's list.
-func (a *audience) sees(s *server, kind approval.Kind, name string) bool {
+func (a *audience) sees(s *server, kind approval.Kind, name string, claims policy.Claims) bool {
 	if a == nil {
 		return true
 	}
 	if a.engine == nil {
 		return false
 	}
-	q := a.base(useOf(kind), s)
-	q.Kind, q.Name = resourceKind(kind), name
+	q := a.about("", s, kindOf(kind), name)
+	q.Claims = claims
 	return a.engine.Lists(q)
 }
 
 // seesTarget reports whether there is what the exchange is about, for its audience.
-func (a *audience) seesTarget(ex *exchange) bool {
-	if a == nil {
-		return true
-	}
-	kind, name := ex.resource()
+func (a *audience) seesTarget(ex *exchange, claims policy.Claims) bool {
 	switch {
-	case ex.meta.name == "taskId":
-		return a.ownsTask(ex.server, ex.target)
-	case kind == "" && handshake[ex.msg.Method]:
+	case a == nil:
 		return true
 	case a.engine == nil:
 		return false
+	case ex.meta.name == "taskId":
+		return a.ownsTask(ex.server, ex.target)
 	}
-	q := a.base(ex.msg.Method, ex.server)
-	if kind != "" {
-		q.Kind, q.Name = kind, name
-	}
+	kind, name := ex.resource()
+	q := a.about(ex.msg.Method, ex.server, kind, name)
+	q.Claims = claims
 	return a.engine.Lists(q)
 }
 
-// reaches reports whether the audience can do anything at a server: something with
-// the server as a whole, or with one of the definitions that were approved.
+// reaches reports whether the audience can do anything at all at a server.
 func (a *audience) reaches(s *server) bool {
 	if a == nil {
 		return true
 	}
-	if a.engine == nil {
-		return false
-	}
-	for _, method := range []string{wire.MethodInitialize, wire.MethodToolsCall, wire.MethodResourcesRead, wire.MethodPromptsGet} {
-		if a.engine.Lists(a.base(method, s)) {
-			return true
-		}
-	}
-	for kind, name := range s.gateway.book.Approved(s.id) {
-		if name != "" && a.sees(s, kind, name) {
-			return true
-		}
-	}
-	return false
+	return a.engine != nil && a.engine.Lists(a.about(wire.MethodInitialize, s, policy.KindServer, ""))
 }
 
 // hideFromOthers gives a reason that concerns the owner of the gateway only to the
-// owner. Everybody else is told what is said of a name that is not there: "denied,
-// unknown and quarantined" must not be told apart.
+// owner. Everybody else is told what is said of a name that is not there: what is
+// denied, unknown or in quarantine is not told apart.
 func (ex *exchange) hideFromOthers(err error) error {
 	reason := decision.From(err).Reason
 	if ex.who == nil || ex.who.Kind == identity.Local || reason != decision.Quarantined && reason != decision.Drift {

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/finding"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/wire"
 )
 
@@ -213,5 +214,6 @@ func (c *clock) ask(delta int) {
 // links to a server.
 type item struct {
 	approval.Item
+	claims policy.Claims
 	schema schemaOnce
 }

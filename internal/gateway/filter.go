@@ -7,6 +7,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/wire"
 )
 
@@ -84,7 +85,7 @@ func (ex *exchange) filterSubscriptions() error {
 		return decision.Refuse(decision.InvalidArguments, "resourceSubscriptions must be a list")
 	}
 	edits := keepOnly(nil, list, func(uri wire.Value) bool {
-		return uri.Kind() == '"' && passes(ex.server.filterOf(""), "", uri.Text()) && ex.audience.sees(ex.server, "", uri.Text())
+		return uri.Kind() == '"' && passes(ex.server.filterOf(""), "", uri.Text()) && ex.audience.sees(ex.server, "", uri.Text(), policy.Claims{})
 	})
 	if len(edits) == 0 {
 		return nil

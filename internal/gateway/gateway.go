@@ -74,8 +74,8 @@ type live struct {
 	secrets    []string           // that the configuration gives to servers
 	seal       sealer
 	identifier *identity.Identifier // says who a request is from
-	// policies decide what a principal may do; nil: the local user may do everything,
-	// everybody else nothing.
+	// policies decide who may do what; nil: the local user may do everything, everybody
+	// else nothing.
 	policies  *policy.Engine
 	reporting map[string]bool
 
@@ -150,6 +150,11 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	}
 	if next.seal, err = newSealer(key); err != nil {
 		return nil, err
+	}
+	if c.Policy.Configured {
+		if next.policies, err = policy.Load(c); err != nil {
+			return nil, err
+		}
 	}
 	if next.identifier, err = g.identifierOf(c, old); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
@@ -132,7 +133,7 @@ func (g *Gateway) attach(ex *exchange) error {
 		return nil
 	}
 	ex.session = ex.peer.Connection
-	defer g.setAudience(ex) // who asks is known when the session is
+	defer func() { ex.audience = g.audienceOf(ex, ex.who) }() // what the client calls itself, its session knows
 	if ex.modern || ex.session != nil {
 		if !ex.modern && ex.request() && !ex.session.mayAsk(ex.msg.Method) {
 			return decision.Refuse(decision.Malformed, "initialize must come first")
@@ -277,10 +278,10 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err := ex.unhash(ctx); err != nil {
 		return err
 	}
-	permitted := ex.permitted() && ex.audience.seesTarget(ex)
+	permitted := ex.permitted()
 	kind, name := ex.definition()
 	if kind == "" || name == "" {
-		if !permitted {
+		if !permitted || !ex.audience.seesTarget(ex, policy.Claims{}) {
 			return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
 		}
 		return nil
@@ -289,6 +290,11 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err != nil {
 		return err
 	}
+	var claims policy.Claims
+	if found != nil {
+		claims = found.claims
+	}
+	permitted = ex.audience.seesTarget(ex, claims) && permitted
 	if permitted && found == nil && kind == approval.KindTemplate {
 		return nil // the URI of a resource, which is no definition
 	}

@@ -7,12 +7,12 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
-	"time"
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -41,13 +41,12 @@ type entry struct {
 type view struct {
 	basis
 	page  *page
-	see   []bool    // for each entry
-	left  int       // entries that are not approved as they stand
-	whole bool      // the list may be shown as it was sent
-	shown [][]byte  // entries as they may be shown, nil for those that may not
-	of    *view     // what an audience sees is a part of this
-	until time.Time // an audience may see something else from then on
-	list  []byte    // the list as it may be shown on the server's own mount, if not whole
+	see   []bool   // for each entry
+	left  int      // entries that are not approved as they stand
+	whole bool     // the list may be shown as it was sent
+	shown [][]byte // entries as they may be shown, nil for those that may not
+	of    *view    // what an audience sees is a part of this
+	list  []byte   // the list as it may be shown on the server's own mount, if not whole
 }
 
 // basis is what decides what may be seen of a page, besides its server.
@@ -216,10 +215,19 @@ func (s *server) item(kind approval.Kind, e entry) *item {
 	if shared := s.items[made.Digest]; shared != nil && shared.Kind == kind {
 		return shared
 	}
-	i := &item{Item: made}
+	i := &item{Item: made, claims: claimsOf(kind, e)}
 	s.makeRoom(len(made.Definition))
 	s.items[made.Digest] = i
 	return i
+}
+
+// claimsOf are the annotations of a tool: "clients MUST consider tool annotations to
+// be untrusted unless they come from trusted servers", and so must policies.
+func claimsOf(kind approval.Kind, e entry) policy.Claims {
+	if kind != approval.KindTool {
+		return policy.Claims{}
+	}
+	return policy.ClaimsOf(e.value)
 }
 
 // makeRoom counts what is remembered and forgets everything when it is too much;
@@ -290,46 +298,33 @@ func (v *view) write() {
 	}
 }
 
-const (
-	// maxAudiences of one page, one part or one joined list are remembered. More are
-	// worked out again.
-	maxAudiences = 256
-	// audienceAge is how long what an audience sees is not worked out again: policies
-	// may depend on the time of day. Calls are always decided anew.
-	audienceAge = 5 * time.Second
-)
+// maxAudiences of one page, one part or one joined list are remembered. More are
+// worked out again.
+const maxAudiences = 256
 
-// viewFor is what one audience may see of a page.
+// viewFor is what one audience may see of a page. It depends on nothing that changes
+// as long as what everybody may see is the same.
 func (s *server) viewFor(a *audience, p *page) (*view, error) {
 	all, err := s.viewOf(p)
 	if err != nil || a == nil {
 		return all, err
 	}
-	now := time.Now()
 	p.mu.Lock()
-	last := p.views[a.key]
-	fresh := last != nil && last.of == all && now.Before(last.until)
-	p.mu.Unlock()
-	if fresh {
+	defer p.mu.Unlock()
+	if last := p.views[a.key]; last != nil && last.of == all {
 		return last, nil
 	}
-	v := &view{basis: all.basis, page: p, of: all, see: make([]bool, len(all.see)), shown: make([][]byte, len(all.see)), left: all.left, whole: all.whole, until: now.Add(audienceAge)}
+	v := &view{basis: all.basis, page: p, of: all, see: make([]bool, len(all.see)), shown: make([][]byte, len(all.see)), left: all.left, whole: all.whole}
 	for i, e := range p.entries {
 		switch {
 		case !all.see[i]:
-		case a.sees(s, p.kind, e.name):
+		case a.sees(s, p.kind, e.name, claimsOf(p.kind, e)):
 			v.see[i], v.shown[i] = true, all.shown[i]
 		default:
 			v.whole = false
 		}
 	}
 	v.write()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if last != nil && last.of == all && slices.Equal(last.see, v.see) {
-		last.until = v.until // the same view stays the same part of a joined list
-		return last, nil
-	}
 	if len(p.views) >= maxAudiences || p.views == nil {
 		p.views = map[string]*view{}
 	}
