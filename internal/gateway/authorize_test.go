@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,7 +32,7 @@ func ruled(t *testing.T, s *stub, policies, more string) *house {
 	if err := os.WriteFile(file, []byte(policies), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return newHouse(t, s, more+"policy:\n  files: ["+file+"]\n")
+	return newHouse(t, s, fmt.Sprintf("%spolicy:\n  files: [%q]\n", more, file))
 }
 
 const dataMayAll = `permit (principal in Team::"data", action, resource);`
@@ -164,7 +165,7 @@ func TestAuthorize_nothing_leaks(t *testing.T) {
 						}
 						// Nobody at all.
 						h.who = nil
-						unknown := h.g.Handle(t.Context(), h.message(modern, method, params), &Peer{Mount: mount, Header: h.header(modern, method, params)})
+						unknown := h.g.Handle(t.Context(), h.message(modern, method, params), &Peer{Mount: mount})
 						if unknown.Status < 400 || strings.Contains(string(unknown.Body), canary) || unknown.Session != "" {
 							t.Errorf("%s of nobody: %d %s", method, unknown.Status, unknown.Body)
 						}
@@ -173,4 +174,62 @@ func TestAuthorize_nothing_leaks(t *testing.T) {
 			})
 		}
 	}
+}
+
+func (s *stub) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
+func (h *house) message(modern bool, method, params string) []byte {
+	h.id++
+	id := fmt.Sprintf(`"id":%d,`, h.id)
+	if strings.HasPrefix(method, "notifications/") {
+		id = ""
+	}
+	if modern {
+		if params != "" {
+			params += ","
+		}
+		params += `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	}
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0",%s"method":%q,"params":{%s}}`, id, method, params)
+}
+
+// send sends a message as h.who. In the revisions before, whoever is not ann uses
+// ann's session.
+func (h *house) send(modern bool, mount, method, params string) Reply {
+	peer := h.peer(nil, func([]byte) error { return nil })
+	peer.Mount = mount
+	if !modern && method != wire.MethodInitialize {
+		peer.SessionID = h.sessionOfAnn(mount)
+	}
+	ctx, stop := context.WithCancel(h.t.Context())
+	defer stop()
+	if method == wire.MethodListen {
+		time.AfterFunc(time.Second, stop) // it answers when the client goes
+	}
+	return h.g.Handle(ctx, h.message(modern, method, params), peer)
+}
+
+func (h *house) sessionOfAnn(mount string) string {
+	h.g.sessions.mu.Lock()
+	for id, s := range h.g.sessions.all {
+		if s.mount == mount && s.principal == ann.ID {
+			h.g.sessions.mu.Unlock()
+			return id
+		}
+	}
+	h.g.sessions.mu.Unlock()
+	peer := &Peer{Local: true, Mount: mount}
+	peer.who.Store(ann)
+	r := h.g.Handle(h.t.Context(), h.message(false, wire.MethodInitialize, paramsOf[wire.MethodInitialize]), peer)
+	if r.Session == "" {
+		return "no-session"
+	}
+	peer = &Peer{Local: true, Mount: mount, SessionID: r.Session}
+	peer.who.Store(ann)
+	h.g.Handle(h.t.Context(), h.message(false, wire.NotifyInitialized, ""), peer)
+	return r.Session
 }

@@ -30,6 +30,9 @@ type Engine struct {
 	minute   atomic.Pointer[minuteEntry]
 }
 
+// Size is the number of policies.
+func (e *Engine) Size() int { return len(e.rules) }
+
 // fewRules is how many policies a request usually has to be compared with.
 const fewRules = 16
 

@@ -129,9 +129,6 @@ func Apply(text []byte, changes []Change) ([]byte, error) {
 // stays.
 func (c *Change) condition() string {
 	if c.rule.actions == words().actions["tools/call"].bit || c.rule.resource.types == typeBits[typeTool] {
-		if len(c.keep) == 0 {
-			return "\nwhen { false }"
-		}
 		return "\nwhen { resource in " + list(c.keep) + " }"
 	}
 	if len(c.keep) == 0 {
