@@ -161,7 +161,7 @@ func (o *keyOptions) load() (*config.Config, error) {
 		return nil, exitWith(exitUsage, err)
 	}
 	if c.Identity.Keys == "" {
-		return nil, exitWith(exitUsage, fmt.Errorf("%s takes no API keys; add\n\nidentity:\n  keys: {}\n", c.Path))
+		return nil, exitWith(exitUsage, fmt.Errorf("%s takes no API keys; add\n\nidentity:\n  keys: {}", c.Path))
 	}
 	return c, nil
 }

@@ -77,6 +77,9 @@ func (i *Identifier) challenge(mount string, err error) *Challenge {
 	if !errors.As(err, &c) {
 		c = unavailable("the credential could not be checked", err)
 	}
+	if c.Err != nil {
+		i.log.Info("a caller was not identified", "status", c.Status, "why", c.Detail, "error", c.Err)
+	}
 	if c.Status != http.StatusServiceUnavailable {
 		c.Authenticate = i.authenticate(mount, c)
 	}

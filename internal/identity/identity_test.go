@@ -132,6 +132,7 @@ func Test_an_assertion_of_a_proxy_is_good_in_its_header_only(t *testing.T) {
 	if p.ID != "user:corp/alice" {
 		t.Errorf("identified %s", p.ID)
 	}
+	r.refused(t, &Request{Header: http.Header{"X-Access-Jwt": {good(object{"iss": "https://other.example"})}}}, 401, "not one of this gateway's")
 	// It is known now, and still no access token.
 	r.refused(t, bearing(token), 401, "not one of this gateway's")
 	if r.Metadata("") != nil {

@@ -165,7 +165,7 @@ var (
 	// what was granted to one principal must not fall to another.
 	ErrKeyExists = errors.New("there is or was a key of this name")
 	// ErrKeyName says that a text cannot name a key.
-	ErrKeyName = errors.New("a name is one printable word without / and :")
+	ErrKeyName = errors.New("a name is one printable word without slash and colon")
 	// ErrNoKey says that there is no such key.
 	ErrNoKey = errors.New("there is no such key")
 )
