@@ -143,7 +143,7 @@ func (p *policies) request(c *config.PolicyCase) (*policy.Request, error) {
 		who.Name = c.PrincipalName
 	}
 	if c.Means != "" {
-		who.Means = c.Means
+		who.Means = identity.Means(c.Means)
 	}
 	who.Client, who.Issuer, who.Scopes = c.Client, c.Issuer, c.Scopes
 	r := &policy.Request{

@@ -251,7 +251,11 @@ func (g *Gateway) resolveJoined(ex *exchange) error {
 	if ex.meta.joined == nil {
 		return decision.Refuse(decision.Unsupported, "%s is not available where servers are joined; use /mcp/{server}", printable(ex.msg.Method))
 	}
-	if ex.route = ex.meta.joined(g, ex); ex.route == 0 {
+	ex.route = ex.meta.joined(g, ex)
+	if ex.server != nil && !ex.audience.reaches(ex.server) {
+		ex.route, ex.server, ex.target = 0, nil, ""
+	}
+	if ex.route == 0 {
 		return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
 	}
 	return nil

@@ -43,15 +43,14 @@ type Principal struct {
 }
 
 // Kind tells people from programs.
-type Kind uint8
+type Kind string
 
+// Values of Kind.
 const (
-	User  Kind = iota + 1 // a person
-	Agent                 // a program with a credential of its own
-	Local                 // whoever started the gateway, or a program of that person
+	User  Kind = "user"  // a person
+	Agent Kind = "agent" // a program with a credential of its own
+	Local Kind = "local" // whoever started the gateway, or a program of that person
 )
-
-func (k Kind) String() string { return [...]string{"unknown", "user", "agent", "local"}[min(k, 3)] }
 
 // Means is how a principal was identified.
 type Means string

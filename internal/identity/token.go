@@ -299,7 +299,7 @@ func (s *issuer) principal(claims wire.Value) (*Principal, error) {
 	if verified := claims.Get("email_verified"); s.SubjectClaim == "email" && verified.Exists() && !verified.IsTrue() && verified.Text() != "true" {
 		return nil, errors.New("the e-mail address is not verified")
 	}
-	p.ID = p.Kind.String() + ":" + s.Name + "/" + name
+	p.ID = string(p.Kind) + ":" + s.Name + "/" + name
 	if p.Name = claimAt(claims, s.NameClaim).Text(); !isName(p.Name) {
 		p.Name = name
 	}
