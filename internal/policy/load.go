@@ -136,9 +136,6 @@ func New(c *config.Config, sources []Source) (*Engine, error) {
 	for _, s := range sources {
 		l.source(s)
 	}
-	if len(l.rules) > maxRules {
-		l.refuse("", 0, "there are %d policies, expected at most %d", len(l.rules), maxRules)
-	}
 	if err := errors.Join(l.problems...); err != nil {
 		return nil, err
 	}
@@ -177,6 +174,7 @@ func (p *Problem) Error() string {
 // loader reads policies and collects what is wrong with them.
 type loader struct {
 	rules    []*rule
+	read     int // policies, good or bad
 	ids      map[string]*rule
 	problems []error
 }
@@ -207,6 +205,10 @@ func (l *loader) source(s Source) {
 	}
 	if len(list) == 0 {
 		l.refuse(s.Name, 0, "there is no policy in it")
+	}
+	if l.read += len(list); l.read > maxRules {
+		l.refuse(s.Name, 0, "with it there are %d policies, expected at most %d", l.read, maxRules)
+		return
 	}
 	for _, p := range list {
 		l.policy(s, (*ast.Policy)(p.AST()))
