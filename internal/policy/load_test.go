@@ -96,3 +96,57 @@ func Test_too_many_policies(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func Test_a_digest_names_what_decides(t *testing.T) {
+	digest := func(text string, change func(*config.Config)) string {
+		c := office()
+		change(c)
+		return engine(t, c, text).Digest()
+	}
+	const all, none = `permit (principal, action, resource);`, `forbid (principal, action, resource);`
+	same := func(*config.Config) {}
+	first := digest(all, same)
+	if first != digest(all, same) {
+		t.Error("not the same for the same")
+	}
+	for name, other := range map[string]string{
+		"policies":    digest(none, same),
+		"mode":        digest(all, func(c *config.Config) { c.Policy.Mode = config.Report }),
+		"zone":        digest(all, func(c *config.Config) { c.Policy.TimeZone = "Asia/Tokyo" }),
+		"labels":      digest(all, func(c *config.Config) { c.Servers[0].Labels = nil }),
+		"tools":       digest(all, func(c *config.Config) { c.Servers[0].ToolLabels = nil }),
+		"environment": digest(all, func(c *config.Config) { c.Servers[0].Environment = "" }),
+	} {
+		if other == first {
+			t.Errorf("the same with other %s", name)
+		}
+	}
+}
+
+func Test_policies_that_only_report_are_warned_of(t *testing.T) {
+	e := engine(t, office(), "permit (principal, action, resource);\n@id(\"soon\") @mode(\"report\") forbid (principal, action, resource);")
+	if diff := cmp.Diff([]string{"policy soon (test.cedar:2): it only reports; what it would refuse passes"}, e.Warnings()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func Test_decisions_at_once(t *testing.T) {
+	e := engine(t, office(), `permit (principal, action, resource) when { context.time.hour == 12 && context.arguments.hasTag("a") };`)
+	done := make(chan bool)
+	for i := range 8 {
+		r := withArguments(t, call(ann, "files/a"), `{"a":"b"}`)
+		r.ClientName = string(rune('a' + i))
+		go func() {
+			ok := true
+			for range 200 {
+				ok = ok && e.Decide(r).Allow && e.Lists(r)
+			}
+			done <- ok
+		}()
+	}
+	for range 8 {
+		if !<-done {
+			t.Error("denied or hidden")
+		}
+	}
+}
