@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/internal/config"
+	"gatehouse/internal/identity"
 )
 
 // folder writes files and returns a configuration beside them.
@@ -147,6 +148,21 @@ func Test_decisions_at_once(t *testing.T) {
 	for range 8 {
 		if !<-done {
 			t.Error("denied or hidden")
+		}
+	}
+}
+
+// The index is what keeps a decision from looking at every policy.
+func Test_a_decision_looks_at_few_policies(t *testing.T) {
+	c, text := manyPolicies(1000)
+	e := engine(t, c, text)
+	for _, p := range []*identity.Principal{ann, {ID: "user:corp/u12", Kind: identity.User, Teams: []string{"t14", "t4", "t54", "t9"}}} {
+		w, err := e.world(call(p, "s4/read_file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(w.candidates()); n > 10 {
+			t.Errorf("%d of %d policies are looked at for %s", n, e.Size(), p.ID)
 		}
 	}
 }
