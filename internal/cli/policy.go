@@ -36,37 +36,58 @@ schema that ` + "`gatehouse policy schema`" + ` prints.`,
 }
 
 func newPolicySchemaCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the schema that policies are checked against",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := cmd.OutOrStdout().Write(policy.Schema())
+			text := policy.Schema()
+			if asJSON {
+				var err error
+				if text, err = policy.SchemaJSON(); err != nil {
+					return exitWith(exitIncomplete, err)
+				}
+				text = append(text, '\n')
+			}
+			_, err := cmd.OutOrStdout().Write(text)
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write the JSON form of Cedar schemas")
+	return cmd
 }
 
 func newPolicyReadyCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:       "ready [NAME]",
 		Short:     "List the policies that come with Gatehouse, or print one",
 		Example:   "  gatehouse policy ready production > policies/production.cedar",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: policy.ReadyNames(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			out := cmd.OutOrStdout()
 			if len(args) == 0 {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.Join(policy.ReadyNames(), "\n"))
+				if asJSON {
+					return printJSON(out, policy.ReadyNames())
+				}
+				_, err := fmt.Fprintln(out, strings.Join(policy.ReadyNames(), "\n"))
 				return err
 			}
 			text, err := policy.Ready(args[0])
 			if err != nil {
 				return exitWith(exitUsage, err)
 			}
-			_, err = cmd.OutOrStdout().Write(text)
+			if asJSON {
+				return printJSON(out, map[string]string{"name": args[0], "text": string(text)})
+			}
+			_, err = out.Write(text)
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
+	return cmd
 }
 
 // policyFlags are those of all commands that read policies.

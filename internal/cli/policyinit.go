@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -51,22 +50,30 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 			if _, err := policy.New(c, []policy.Source{{Name: output, Text: text}}); err != nil {
 				return exitWith(exitIncomplete, fmt.Errorf("what was used does not make valid policies: %w", err))
 			}
-			return writeNew(cmd.OutOrStdout(), cmd.ErrOrStderr(), output, text)
+			if output == "-" && !flags.json {
+				_, err := cmd.OutOrStdout().Write(text)
+				return err
+			}
+			if output != "-" {
+				if err := writeNew(output, text); err != nil {
+					return err
+				}
+			}
+			if flags.json {
+				return printJSON(cmd.OutOrStdout(), map[string]any{"file": output, "calls": least.Calls, "skipped": reader.Skipped, "text": string(text)})
+			}
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s; name it in gatehouse.yaml under policy.files\n", output)
+			return err
 		},
 	}
 	flags.register(cmd.Flags())
-	_ = cmd.Flags().MarkHidden("json") // the result is a file
 	past.register(cmd.Flags(), "30d")
 	cmd.Flags().StringVarP(&output, "output", "o", "policies/used.cedar", "`FILE` to write, or -")
 	return cmd
 }
 
 // writeNew writes a file that is not there yet.
-func writeNew(out, notes io.Writer, name string, text []byte) error {
-	if name == "-" {
-		_, err := out.Write(text)
-		return err
-	}
+func writeNew(name string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return exitWith(exitIncomplete, err)
 	}
@@ -81,6 +88,5 @@ func writeNew(out, notes io.Writer, name string, text []byte) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return exitWith(exitIncomplete, err)
 	}
-	fmt.Fprintf(notes, "wrote %s; name it in gatehouse.yaml under policy.files\n", name)
 	return nil
 }

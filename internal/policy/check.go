@@ -153,7 +153,7 @@ func (c *checker) never(r *rule) bool {
 		c.find(r, Never, "its conditions can never hold")
 		return true
 	}
-	if !c.onlyInventory(r) {
+	if r.ready || !c.onlyInventory(r) { // a ready policy waits for what gets its labels
 		return false
 	}
 	for _, item := range c.inventory {

@@ -17,6 +17,7 @@ import (
 // Engine answers requests by one set of policies. It does not change after it was
 // loaded and may be shared between goroutines.
 type Engine struct {
+	digest   string
 	report   bool // of the whole section
 	zone     *time.Location
 	rules    []*rule
@@ -32,6 +33,21 @@ type Engine struct {
 
 // Size is the number of policies.
 func (e *Engine) Size() int { return len(e.rules) }
+
+// Digest is "sha256:" and the hash of the policies and of what the configuration says
+// of servers. Two engines with the same digest decide alike.
+func (e *Engine) Digest() string { return e.digest }
+
+// Warnings are sentences about policies that refuse nothing and only report.
+func (e *Engine) Warnings() []string {
+	var list []string
+	for _, r := range e.rules {
+		if r.report {
+			list = append(list, fmt.Sprintf("policy %s (%s:%d): it only reports; what it would refuse passes", r.id, r.file, r.line))
+		}
+	}
+	return list
+}
 
 // fewRules is how many policies a request usually has to be compared with.
 const fewRules = 16

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -60,7 +62,7 @@ func Sources(c *config.Config) ([]Source, error) {
 		}
 		sources = append(sources, Source{Name: "ready/" + name, Text: text, Ready: true})
 	}
-	files, err := filesOf(c)
+	files, err := Files(c)
 	problems = append(problems, err)
 	for _, file := range files {
 		text, err := readFile(file)
@@ -76,9 +78,9 @@ func Sources(c *config.Config) ([]Source, error) {
 	return sources, nil
 }
 
-// filesOf are the files that the patterns of the configuration name, each once. A
+// Files are the files that the patterns of the configuration name, each once. A
 // pattern that names none is an error: what it should have forbidden would pass.
-func filesOf(c *config.Config) ([]string, error) {
+func Files(c *config.Config) ([]string, error) {
 	var files []string
 	var problems []error
 	for _, pattern := range c.Policy.Files {
@@ -136,14 +138,11 @@ func New(c *config.Config, sources []Source) (*Engine, error) {
 	for _, s := range sources {
 		l.source(s)
 	}
-	if len(l.rules) > maxRules {
-		l.refuse("", 0, "there are %d policies, expected at most %d", len(l.rules), maxRules)
-	}
 	if err := errors.Join(l.problems...); err != nil {
 		return nil, err
 	}
 	e := &Engine{
-		report: c.Policy.Mode == config.Report, zone: zone, rules: l.rules, index: newIndex(l.rules, words()),
+		digest: digest(c, sources), report: c.Policy.Mode == config.Report, zone: zone, rules: l.rules, index: newIndex(l.rules, words()),
 		servers: map[string]*thing{}, settings: map[string]config.Server{},
 	}
 	for _, s := range c.Servers {
@@ -155,6 +154,25 @@ func New(c *config.Config, sources []Source) (*Engine, error) {
 	gateway.keys = e.index.resources.keysOf(gateway.entity.UID, nil)
 	e.gateway = &gateway
 	return e, nil
+}
+
+// digest names a set of policies and what their decisions depend on besides the
+// request.
+func digest(c *config.Config, sources []Source) string {
+	h := sha256.New()
+	part := func(text string) { fmt.Fprintf(h, "%d:%s", len(text), text) }
+	part(c.Policy.Mode)
+	part(c.Policy.TimeZone)
+	for _, s := range sources {
+		part(s.Name)
+		part(string(s.Text))
+	}
+	for _, s := range c.Servers {
+		part(s.ID)
+		part(s.Environment)
+		part(fmt.Sprintf("%q %q", s.Labels, s.ToolLabels))
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // Problem is one thing that is wrong with a policy.
@@ -177,6 +195,7 @@ func (p *Problem) Error() string {
 // loader reads policies and collects what is wrong with them.
 type loader struct {
 	rules    []*rule
+	read     int // policies, good or bad
 	ids      map[string]*rule
 	problems []error
 }
@@ -207,6 +226,10 @@ func (l *loader) source(s Source) {
 	}
 	if len(list) == 0 {
 		l.refuse(s.Name, 0, "there is no policy in it")
+	}
+	if l.read += len(list); l.read > maxRules {
+		l.refuse(s.Name, 0, "with it there are %d policies, expected at most %d", l.read, maxRules)
+		return
 	}
 	for _, p := range list {
 		l.policy(s, (*ast.Policy)(p.AST()))

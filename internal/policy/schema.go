@@ -18,6 +18,15 @@ var schemaText []byte
 // Schema is the text of the schema, for people and editors.
 func Schema() []byte { return slices.Clone(schemaText) }
 
+// SchemaJSON is the schema in the form that programs read.
+func SchemaJSON() ([]byte, error) {
+	var s schema.Schema
+	if err := s.UnmarshalCedar(schemaText); err != nil {
+		return nil, err
+	}
+	return s.MarshalJSON()
+}
+
 // Kinds of resources, as Request.Kind has them.
 const (
 	KindGateway  = "gateway" // what the gateway answers where servers are joined
