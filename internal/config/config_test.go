@@ -54,13 +54,14 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 	dir := filepath.Dir(path)
 	want := &Config{
 		Path: path, Dir: dir,
-		Listen:  "127.0.0.1:8848",
-		Approve: "first-use",
-		Lock:    filepath.Join(dir, "gatehouse.lock"),
-		State:   filepath.Join(dir, ".gatehouse"),
-		Rules:   map[string]RulePolicy{},
-		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
-		Joined:  Joined{Discovery: "full"},
+		Listen:   "127.0.0.1:8848",
+		Approve:  "first-use",
+		Lock:     filepath.Join(dir, "gatehouse.lock"),
+		State:    filepath.Join(dir, ".gatehouse"),
+		Rules:    map[string]RulePolicy{},
+		Audit:    Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
+		Joined:   Joined{Discovery: "full"},
+		TimeZone: "UTC",
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
 			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
@@ -109,6 +110,21 @@ limits:
   media_pixels: 11
   media_types: [image/png, video/*]
 joined: {discovery: progressive, description_bytes: 32KiB}
+time_zone: Europe/Berlin
+quotas:
+  all:
+    by: [user, team, client, server, tool, arguments.order.id]
+    when: {users: ["user:*"], teams: [finance], clients: [ide], servers: [z-*], tools: [pay_*], methods: [tools/call]}
+    rate: 60/m
+    burst: 10
+    concurrent: 4
+    per_day: 1000
+    per_month: 10000
+    bytes_per_day: 1GiB
+    bytes_per_month: 2GiB
+    sum: {argument: order.amount, per_day: 500.50, per_month: 5000}
+    loop: {same_call: 5, failures: 3, within: 1m}
+    mode: report
 servers:
   z-last:
     url: http://mcp.example.com/mcp
@@ -153,6 +169,13 @@ func Test_every_key_is_read(t *testing.T) {
 		Audit:           Audit{"each", "none", "none", 1024},
 		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9, 10 << 10, 11, []string{"image/png", "video/*"}},
 		Joined:          Joined{"progressive", 32 << 10},
+		TimeZone:        "Europe/Berlin",
+		Quotas: []Quota{{
+			Name: "all", By: []string{"user", "team", "client", "server", "tool", "arguments.order.id"},
+			When: QuotaFilter{[]string{"user:*"}, []string{"finance"}, []string{"ide"}, []string{"z-*"}, []string{"pay_*"}, []string{"tools/call"}},
+			Rate: Rate{60, time.Minute, 10}, Concurrent: 4, PerDay: 1000, PerMonth: 10000, BytesPerDay: 1 << 30, BytesPerMonth: 2 << 30,
+			Sum: Sum{"order.amount", "500.50", "5000"}, Loop: Loop{5, 3, time.Minute}, Report: true,
+		}},
 		Servers: []Server{
 			{
 				ID: "a1", Name: "a1", Command: []string{"server", "--port", "8080", "true"}, Dir: dir,
@@ -174,7 +197,7 @@ func Test_every_key_is_read(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 31): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "quotas.all (line 30): the quota only reports", "servers.z-last.unsafe_plain_http (line 46): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}

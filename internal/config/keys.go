@@ -78,6 +78,8 @@ func configKeys(c *Config, servers **node) []key {
 			oneOf("discovery", "Whether every tool is listed, or two tools that find and call the others.", &c.Joined.Discovery, Full, Progressive),
 			size("description_bytes", "Bound of all tool descriptions together; the longest are shortened.", &c.Joined.DescriptionBytes, minDescriptionBytes, maxDescriptionBytes),
 		),
+		timeZone(&c.TimeZone),
+		{"quotas", quotasSchema(), func(r *reader, n *node, field string) { r.quotas(n, field, c) }},
 		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}
