@@ -241,7 +241,8 @@ func (s *Embedded) locked(now Instant, takes []Take, do func(*Embedded, Instant,
 	}
 	var set uint64
 	for i := range takes {
-		set |= 1 << s.shardOf(takes[i].Key)
+		takes[i].shard = s.shardOf(takes[i].Key)
+		set |= 1 << takes[i].shard
 	}
 	for left := set; left != 0; left &= left - 1 {
 		s.shards[bits.TrailingZeros64(left)].mu.Lock()
@@ -258,7 +259,7 @@ func (s *Embedded) take(now Instant, takes []Take) (bool, error) {
 	granted, missing := true, 0
 	for i := range takes {
 		t := &takes[i]
-		t.cell = s.shards[s.shardOf(t.Key)].cells[string(t.Key)]
+		t.cell = s.shards[t.shard].cells[string(t.Key)]
 		t.look(now)
 		if t.Exceeded && !t.Report {
 			granted = false
@@ -283,7 +284,7 @@ func (s *Embedded) take(now Instant, takes []Take) (bool, error) {
 	for i := range takes {
 		if t := &takes[i]; t.takes() {
 			if t.cell == nil {
-				t.cell = s.add(t.Key, t.Kind)
+				t.cell = s.add(t)
 			}
 			*t.cell = t.after(now)
 		}
@@ -364,13 +365,13 @@ func (s *Embedded) room(takes []Take) error {
 }
 
 // add makes a new cell; the shard is held.
-func (s *Embedded) add(key []byte, kind Kind) *cell {
+func (s *Embedded) add(t *Take) *cell {
 	s.crowd.mu.Lock()
-	s.crowd.keys[quotaOf(key)]++
+	s.crowd.keys[quotaOf(t.Key)]++
 	s.crowd.total++
 	s.crowd.mu.Unlock()
-	c := &cell{kind: kind}
-	s.shards[s.shardOf(key)].cells[string(key)] = c
+	c := &cell{kind: t.Kind}
+	s.shards[t.shard].cells[string(t.Key)] = c
 	return c
 }
 
@@ -378,7 +379,7 @@ func (s *Embedded) add(key []byte, kind Kind) *cell {
 func (s *Embedded) settle(now Instant, takes []Take) (bool, error) {
 	for i := range takes {
 		t := &takes[i]
-		t.cell, t.Check, t.Exceeded = s.shards[s.shardOf(t.Key)].cells[string(t.Key)], false, false
+		t.cell, t.Check, t.Exceeded = s.shards[t.shard].cells[string(t.Key)], false, false
 		// What is to be emptied or given back, and is not there, is done already.
 		t.Check = t.cell == nil && (t.Kind == Concurrent || t.Amount.isZero())
 	}
@@ -397,7 +398,7 @@ func (s *Embedded) settle(now Instant, takes []Take) (bool, error) {
 			t.cell.used = Amount{}
 		default:
 			if t.cell == nil {
-				t.cell = s.add(t.Key, t.Kind)
+				t.cell = s.add(t)
 			}
 			*t.cell = t.after(now)
 		}

@@ -41,7 +41,8 @@ type Take struct {
 	Wait     time.Duration // until there is room, as far as time makes some
 	Used     Amount        // before this take
 
-	cell *cell // of the embedded store, while it takes
+	shard int // of the embedded store, while it takes
+	cell  *cell
 }
 
 // Instant is a point in time by the clock of a store. Neither part ever goes

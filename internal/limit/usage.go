@@ -77,7 +77,7 @@ func (p *plan) appendUsage(list []Usage, c Counter, now Instant) []Usage {
 	name, rest, _ := bytes.Cut(c.Key, []byte{0})
 	what, parts, _ := bytes.Cut(rest, []byte{0})
 	counter := p.counter(string(name), What(what))
-	if counter == nil || (&cell{at: c.At, used: c.Used, kind: c.Kind}).idle(now) {
+	if counter == nil || c.Kind != Rate && c.Used.isZero() || (&cell{at: c.At, used: c.Used, kind: c.Kind}).idle(now) {
 		return list
 	}
 	u := Usage{Quota: counter.quota, Counter: counter.what, By: decodeParts(parts), Resets: time.Unix(0, c.At).In(p.zone)}
