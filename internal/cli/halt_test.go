@@ -54,7 +54,7 @@ func folder(t *testing.T, quotas string) string {
 	return dir
 }
 
-func gatehouse(args ...string) (code int, stdout, stderr string) {
+func program(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = Run(context.Background(), args, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
@@ -69,7 +69,7 @@ func Test_commands_in_the_docs_run(t *testing.T) {
 			for _, block := range blocks {
 				for line := range strings.Lines(block) {
 					words := shellWords(line)
-					if code, _, stderr := gatehouse(words[1:]...); words[0] != "gatehouse" || code != 0 || stderr != "" {
+					if code, _, stderr := program(words[1:]...); words[0] != "gatehouse" || code != 0 || stderr != "" {
 						t.Errorf("%s ends with %d: %s", strings.TrimSpace(line), code, stderr)
 					}
 				}
@@ -103,7 +103,7 @@ func Test_halting_and_resuming_is_recorded(t *testing.T) {
 		{"halt", "tool", "pay", "refund", "--reason", "under review", "--for", "2h"},
 		{"resume", "server", "files"},
 	} {
-		if code, _, stderr := gatehouse(args...); code != 0 || stderr != "" {
+		if code, _, stderr := program(args...); code != 0 || stderr != "" {
 			t.Fatalf("%v: %d, %s", args, code, stderr)
 		}
 	}
@@ -119,7 +119,7 @@ func Test_halting_and_resuming_is_recorded(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("recorded %q, %v; want %q", got, err, want)
 	}
-	code, stdout, _ := gatehouse("halt", "list")
+	code, stdout, _ := program("halt", "list")
 	if code != 0 || !strings.Contains(stdout, "tool refund of server pay") || strings.Contains(stdout, "server files") {
 		t.Errorf("%d: %s", code, stdout)
 	}
@@ -148,7 +148,7 @@ func Test_exit_codes_of_halts(t *testing.T) {
 		{"quota show x", 2, `has no quota "x"`},
 	}
 	for _, test := range tests {
-		code, _, stderr := gatehouse(strings.Fields(test.args)...)
+		code, _, stderr := program(strings.Fields(test.args)...)
 		if code != test.code || !strings.Contains(stderr, test.want) {
 			t.Errorf("%s: %d, %s; want %d, %s", test.args, code, stderr, test.code, test.want)
 		}
@@ -164,7 +164,7 @@ func Test_exit_codes_of_halts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"halt", "list"}, {"halt", "all", "--reason", "r"}, {"resume", "all"}} {
-		if code, _, stderr := gatehouse(args...); code != 3 || !strings.Contains(stderr, "halts.json") {
+		if code, _, stderr := program(args...); code != 3 || !strings.Contains(stderr, "halts.json") {
 			t.Errorf("%v with a damaged file: %d, %s", args, code, stderr)
 		}
 	}
@@ -180,21 +180,21 @@ func Test_a_log_that_cannot_be_written_does_not_keep_from_halting(t *testing.T) 
 	if err := os.WriteFile(filepath.Join(state, "audit"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := gatehouse("halt", "all", "--reason", "r")
+	code, stdout, stderr := program("halt", "all", "--reason", "r")
 	if code != 3 || !strings.Contains(stdout, "Halted: everything") || !strings.Contains(stderr, "halted, but not recorded") {
 		t.Errorf("%d, %s, %s", code, stdout, stderr)
 	}
-	if code, _, _ := gatehouse("resume", "all"); code != 3 {
+	if code, _, _ := program("resume", "all"); code != 3 {
 		t.Errorf("resumed without a record: %d", code)
 	}
-	if code, stdout, _ := gatehouse("halt", "list"); code != 0 || !strings.Contains(stdout, "everything") {
+	if code, stdout, _ := program("halt", "list"); code != 0 || !strings.Contains(stdout, "everything") {
 		t.Errorf("%d, %s", code, stdout)
 	}
 }
 
 func Test_quota_list_shows_what_is_used(t *testing.T) {
 	dir := folder(t, "quotas: {each-user: {by: [user], per_day: 5}, all: {per_month: 100}}")
-	if _, stdout, _ := gatehouse("quota", "list"); stdout != "Nothing is used.\n" {
+	if _, stdout, _ := program("quota", "list"); stdout != "Nothing is used.\n" {
 		t.Errorf("at first: %s", stdout)
 	}
 	c, err := config.Load("gatehouse.yaml")
@@ -216,19 +216,20 @@ func Test_quota_list_shows_what_is_used(t *testing.T) {
 		}
 	}
 	// While the store is open, as by a running gateway.
-	code, stdout, stderr := gatehouse("quota", "list")
+	code, stdout, stderr := program("quota", "list")
 	for _, want := range []string{`(?m)^all +per_month +everybody +3 +100 +20`, `(?m)^each-user +per_day +user=user:corp/ann +2 +5 +20`, `(?m)^each-user +per_day +user=user:corp/bob +1 +5 +20`} {
 		if !regexp.MustCompile(want).MatchString(stdout) {
 			t.Errorf("%d, %s%s; want %s", code, stdout, stderr, want)
 		}
 	}
-	if _, stdout, _ := gatehouse("quota", "show", "each-user", "--by", "user:corp/ann", "--json"); !strings.Contains(stdout, `"used": "2"`) || strings.Contains(stdout, "bob") || strings.Contains(stdout, `"all"`) {
+	if _, stdout, _ := program("quota", "show", "each-user", "--by", "user:corp/ann", "--json"); !strings.Contains(stdout, `"used": "2"`) || strings.Contains(stdout, "bob") || strings.Contains(stdout, `"all"`) {
 		t.Errorf("show: %s", stdout)
 	}
-	if err := os.WriteFile(filepath.Join(dir, ".gatehouse", "quotas", "journal"), []byte("x"), 0o600); err != nil {
+	journal := filepath.Join(dir, ".gatehouse", "quotas", "journal")
+	if err := errors.Join(os.Remove(journal), os.WriteFile(journal, []byte("x"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := gatehouse("quota", "list"); code != 3 || !strings.Contains(stderr, "journal is damaged") {
+	if code, _, stderr := program("quota", "list"); code != 3 || !strings.Contains(stderr, "journal is damaged") {
 		t.Errorf("damaged: %d, %s", code, stderr)
 	}
 }

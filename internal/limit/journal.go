@@ -297,15 +297,18 @@ func (j *journal) flush() error {
 	return j.file.Sync()
 }
 
-// moved reports that the file is no longer under its name: what is written to it
-// would be lost with this process.
+// moved reports that the file is no longer as it was made under its name: what is
+// written to it would be lost with this process.
+//
+// BUG(gatehouse): a file that somebody cuts while it is mapped ends the gateway at
+// the next record, if that comes before this look. Nothing passes then either.
 func (j *journal) moved() bool {
 	open, err := j.file.Stat()
 	if err != nil {
 		return true
 	}
 	named, err := os.Stat(j.path)
-	return err != nil || !os.SameFile(open, named)
+	return err != nil || !os.SameFile(open, named) || named.Size() != int64(j.size)
 }
 
 func (j *journal) close() error {
