@@ -22,7 +22,8 @@ import (
 // process ends; a system call for each would cost more than all the counting.
 //
 //	header  "GATEHOUSE-QUOTA1", 8 bytes: how far it is on disk, and a checksum of that
-//	record  2 bytes: length of what follows the checksum
+//	record  2 bytes: length of what follows the checksum; a key has at most some
+//	        thousand bytes, because a digest stands for each part that is long
 //	        4 bytes: checksum (CRC-32C) of length and what follows
 //	        1 byte kind, 8 bytes Counter.At, 16 bytes Counter.Used, the key
 //
@@ -43,8 +44,6 @@ const (
 	// maxJournal is above what the bounds on counters and keys allow, and below what
 	// the mark can say.
 	maxJournal = 1 << 30
-	// maxKey bounds a key; makers of keys put a digest in the place of long parts.
-	maxKey = 8 << 10
 
 	// clockKind marks the record of an Instant.
 	clockKind Kind = 255

@@ -40,13 +40,19 @@ func Lock(path string) (unlock func(), err error) {
 
 // LockWait is Lock for processes that hold it briefly: it waits for its turn.
 func LockWait(path string) (unlock func(), err error) {
-	deadline := time.Now().Add(lockWait)
+	deadline := time.After(lockWait)
+	retry := time.NewTicker(lockRetry)
+	defer retry.Stop()
 	for {
 		unlock, err = Lock(path)
-		if !errors.Is(err, ErrLocked) || time.Now().After(deadline) {
+		if !errors.Is(err, ErrLocked) {
 			return unlock, err
 		}
-		time.Sleep(lockRetry)
+		select {
+		case <-deadline:
+			return nil, err
+		case <-retry.C:
+		}
 	}
 }
 
