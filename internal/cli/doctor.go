@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,6 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
-	"gatehouse/internal/rules"
 )
 
 // check is one line of the doctor's report.
@@ -97,15 +95,6 @@ func diagnose(c *config.Config) []check {
 	checks := []check{{"configuration", "ok", fmt.Sprintf("%s, %d server(s)", c.Path, len(c.Servers)), ""}}
 	for _, w := range c.Warnings() {
 		checks = append(checks, check{"configuration", "warning", w, ""})
-	}
-	var known []string
-	for _, r := range rules.All() {
-		known = append(known, r.ID)
-	}
-	if err := c.CheckRules(known); err != nil {
-		for line := range strings.Lines(err.Error()) { // one for each rule that is not there
-			checks = append(checks, check{"configuration", "problem", strings.TrimSuffix(line, "\n"), "see `gatehouse rules list`"})
-		}
 	}
 	for _, s := range c.Servers {
 		checks = append(checks, checkServer(s))

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -96,6 +98,48 @@ func printRules(out io.Writer, list []rule.Rule) error {
 }
 
 func printRule(out io.Writer, r rule.Rule) error {
-	_, err := fmt.Fprintf(out, "%s\nrule      %s\nseverity  %v\nread      %v\nsee also  %s\n", strings.TrimSpace(r.Doc), r.ID, r.Severity, r.Surfaces, strings.Join(r.Refs, ", "))
+	_, err := fmt.Fprintf(out, "%s\n\nrule      %s\nseverity  %v\nread      %v\nsee also  %s\n", readable(r.Doc), r.ID, r.Severity, r.Surfaces, strings.Join(r.Refs, ", "))
 	return err
+}
+
+var (
+	// inFences are the blocks of code of a page, in which nothing is a link.
+	inFences = regexp.MustCompile("(?s)```.*?```")
+	link     = regexp.MustCompile(`\[([^\[\]]+)\]\(([^()\s]+)\)`)
+)
+
+// readable is the page of a rule for a terminal: a link that leads from the page to
+// another names the file in the repository, because nobody can follow it here.
+func readable(doc string) string {
+	var out strings.Builder
+	at := 0
+	prose := func(text string) {
+		out.WriteString(link.ReplaceAllStringFunc(text, func(found string) string {
+			m := link.FindStringSubmatch(found)
+			return m[1] + " (" + target(m[2]) + ")"
+		}))
+	}
+	for _, fence := range inFences.FindAllStringIndex(doc, -1) {
+		prose(doc[at:fence[0]])
+		out.WriteString(doc[fence[0]:fence[1]])
+		at = fence[1]
+	}
+	prose(doc[at:])
+	return strings.TrimSpace(out.String())
+}
+
+// target is where a link of a page in docs/rules leads.
+func target(link string) string {
+	if strings.Contains(link, "://") {
+		return link
+	}
+	return path.Join("docs/rules", link)
+}
+
+// ruleIDs are those of all rules.
+func ruleIDs() (ids []string) {
+	for _, r := range rules.All() {
+		ids = append(ids, r.ID)
+	}
+	return ids
 }

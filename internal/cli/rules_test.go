@@ -3,8 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/rules"
 )
 
 func runRules(args ...string) (string, error) {
@@ -26,6 +30,25 @@ func TestRules_list(t *testing.T) {
 func TestRules_explain(t *testing.T) {
 	if out, err := runRules("explain", "hidden-text"); err != nil || !strings.Contains(out, "## What to do") {
 		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+func Test_a_page_in_a_terminal_has_no_links(t *testing.T) {
+	got := readable("# R\n\nLearnt ([the model](../model.md#size), [a list](https://example.org/x)), see [x](y.md).\n\n```\n[a](../b)\n```\n[c](d.md)\n")
+	want := "# R\n\nLearnt (the model (docs/model.md#size), a list (https://example.org/x)), see x (docs/rules/y.md).\n\n```\n[a](../b)\n```\nc (docs/rules/d.md)"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func Test_links_of_the_pages_lead_to_files(t *testing.T) {
+	for _, r := range rules.All() {
+		for _, m := range link.FindAllStringSubmatch(inFences.ReplaceAllString(r.Doc, ""), -1) {
+			file, _, _ := strings.Cut(target(m[2]), "#")
+			if _, err := os.Stat(filepath.Join("..", "..", file)); err != nil && !strings.Contains(file, "://") {
+				t.Errorf("%s: %s: %v", r.ID, m[0], err)
+			}
+		}
 	}
 }
 

@@ -96,39 +96,67 @@ func (o *evalOptions) run(c *cobra.Command) (err error) {
 			return exitWith(exitUsage, fmt.Errorf("%s: %v is not from 0 to 1", flag, value))
 		}
 	}
+	list, err := o.rules()
+	if err != nil {
+		return exitWith(exitUsage, err)
+	}
 	corpora, err := findCorpora(o.corpora, c.InOrStdin())
 	if err != nil {
 		return err
 	}
-	var options evaluate.Options
-	if o.verdicts != "" {
-		file, err := os.OpenFile(o.verdicts, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-		if err != nil {
-			return exitWith(exitIncomplete, fmt.Errorf("writing verdicts: %w", err))
-		}
-		defer file.Close()
-		options.Verdicts = file
-	}
-	if stderr := c.ErrOrStderr(); isTerminal(stderr) {
-		options.Progress = func(rows int) { fmt.Fprintf(stderr, "\r%d texts", rows) }
-		defer fmt.Fprint(stderr, "\r\x1b[K")
-	}
-	list, err := o.rules()
+	report, err := o.measure(c, list, corpora)
 	if err != nil {
 		return err
-	}
-	options.Exposures = map[string]bool{}
-	for _, r := range list {
-		options.Exposures[r.ID] = r.Exposure
-	}
-	report, err := evaluate.Run(inspect.New(list, nil), corpora, options)
-	if err != nil {
-		return exitWith(exitIncomplete, err)
 	}
 	if err := o.print(c.OutOrStdout(), report); err != nil {
 		return exitWith(exitIncomplete, err)
 	}
 	return o.judge(report)
+}
+
+func (o *evalOptions) measure(c *cobra.Command, list []rule.Rule, corpora []evaluate.Corpus) (*evaluate.Report, error) {
+	options := evaluate.Options{Exposures: map[string]bool{}}
+	for _, r := range list {
+		options.Exposures[r.ID] = r.Exposure
+	}
+	var verdicts *os.File
+	if o.verdicts != "" {
+		var err error
+		if verdicts, err = o.create(corpora); err != nil {
+			return nil, err
+		}
+		defer verdicts.Close()
+		options.Verdicts = verdicts
+	}
+	if stderr := c.ErrOrStderr(); isTerminal(stderr) {
+		options.Progress = func(rows int) { fmt.Fprintf(stderr, "\r%d texts", rows) }
+		defer fmt.Fprint(stderr, "\r\x1b[K")
+	}
+	report, err := evaluate.Run(inspect.New(list, nil), corpora, options)
+	if err == nil && verdicts != nil {
+		err = verdicts.Close()
+	}
+	if err != nil {
+		return nil, exitWith(exitIncomplete, err)
+	}
+	return report, nil
+}
+
+// create makes the file for the verdicts. One that is measured would be empty before it
+// is read.
+func (o *evalOptions) create(corpora []evaluate.Corpus) (*os.File, error) {
+	if info, err := os.Stat(o.verdicts); err == nil {
+		for _, corpus := range corpora {
+			if measured, err := os.Stat(corpus.Name); err == nil && os.SameFile(info, measured) {
+				return nil, exitWith(exitUsage, fmt.Errorf("--verdicts: %s is a corpus; name another file", o.verdicts))
+			}
+		}
+	}
+	file, err := os.OpenFile(o.verdicts, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, exitWith(exitIncomplete, fmt.Errorf("writing verdicts: %w", err))
+	}
+	return file, nil
 }
 
 func (o *evalOptions) print(out io.Writer, report *evaluate.Report) error {
@@ -235,7 +263,7 @@ func printReport(out io.Writer, r *evaluate.Report) error {
 	}
 	fmt.Fprintln(out)
 	if r.RepeatedIDs > 0 {
-		fmt.Fprintf(out, "warning: %d rows have the id of another row\n", r.RepeatedIDs)
+		fmt.Fprintf(out, "warning: rows with the id of another row: %d\n", r.RepeatedIDs)
 	}
 	printRates(out, "ALL", map[string]*evaluate.Rates{"overall": &r.Overall})
 	printRates(out, "SURFACE", r.BySurface)
@@ -256,7 +284,7 @@ func newTable(out io.Writer) *tabwriter.Writer {
 const maxGroups = 20
 
 func printRates(out io.Writer, title string, groups map[string]*evaluate.Rates) {
-	if len(groups) == 0 {
+	if len(groups) == 0 || len(groups) == 1 && groups[""] != nil { // no row says any
 		return
 	}
 	names := slices.SortedFunc(maps.Keys(groups), func(a, b string) int {
@@ -310,24 +338,20 @@ func printRuleCounts(out io.Writer, counts map[string]*evaluate.RuleCount) {
 
 // printCurve has a line for each surface and a column for each limit.
 func printCurve(out io.Writer, curves map[string]evaluate.Curve) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(curves)), func(name string) bool { return len(curves[name].AtFalsePositiveRate) == 0 })
+	if len(names) == 0 {
+		return
+	}
 	table := newTable(out)
 	defer table.Flush()
-	titled := false
-	for _, name := range slices.Sorted(maps.Keys(curves)) {
-		limits := curves[name].AtFalsePositiveRate
-		if len(limits) == 0 {
-			continue
-		}
-		if !titled {
-			titled = true
-			fmt.Fprint(table, "FOUND IF BENIGN FLAGGED MAY BE")
-			for _, l := range limits {
-				fmt.Fprintf(table, "\t%.1f %%", 100*l.Limit)
-			}
-			fmt.Fprintln(table)
-		}
+	fmt.Fprint(table, "FOUND IF BENIGN FLAGGED MAY BE")
+	for _, l := range curves[names[0]].AtFalsePositiveRate {
+		fmt.Fprintf(table, "\t%.1f %%", 100*l.Limit)
+	}
+	fmt.Fprintln(table)
+	for _, name := range names {
 		fmt.Fprint(table, name)
-		for _, l := range limits {
+		for _, l := range curves[name].AtFalsePositiveRate {
 			if l.Threshold == nil {
 				fmt.Fprint(table, "\tnothing")
 			} else {
@@ -340,7 +364,8 @@ func printCurve(out io.Writer, curves map[string]evaluate.Curve) {
 
 func printSpeed(out io.Writer, s evaluate.Speed) error {
 	if s.MBPerSecond == nil {
-		return nil
+		_, err := fmt.Fprintln(out, "\nspeed: not enough benign text to measure it; ten kilobytes of one surface are")
+		return err
 	}
 	_, err := fmt.Fprintf(out, "\nspeed on one processor: %.0f MB/s, %.0f µs for 10 KB of benign text (median of %d pieces)\n", *s.MBPerSecond, *s.Clean, s.Pieces)
 	return err

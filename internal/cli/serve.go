@@ -66,7 +66,7 @@ func (o serveOptions) load() (*config.Config, error) {
 		if o.mcpConfig != "" {
 			return config.LoadMCP(o.mcpConfig)
 		}
-		return config.Load(o.config)
+		return config.Load(o.config, ruleIDs()...)
 	}
 	c, err := load()
 	if errors.Is(err, os.ErrNotExist) {

@@ -11,8 +11,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
+
+	"gatehouse/internal/rule/media"
 )
 
 // Config is one configuration, complete and checked. It does not change after
@@ -43,9 +44,14 @@ type Config struct {
 	// call to the next; the empty one lives as long as the program.
 	RequestStateKey Secret
 
-	warnings       []string
-	rulesAt        map[string]position
-	suppressionsAt []position
+	warnings  []string
+	rulesUsed []ruleUse
+}
+
+// ruleUse is a place of the file that names a rule.
+type ruleUse struct {
+	id, field string
+	at        position
 }
 
 // Values of Config.Approve and Server.Approve.
@@ -175,16 +181,17 @@ func Default(path string) *Config {
 			Events:       10_000,
 			Tools:        2000,
 			Processes:    256,
-			MediaBytes:   8 << 20,
-			MediaPixels:  100_000_000,
-			MediaTypes:   []string{"image/*", "audio/*", "text/*", "application/pdf"},
+			MediaBytes:   media.DefaultBytes,
+			MediaPixels:  media.DefaultPixels,
+			MediaTypes:   slices.Clone(media.DefaultTypes),
 		},
 	}
 }
 
 // Load reads a gatehouse.yaml. The error is an *Error when the file could be
-// read and something in it is wrong.
-func Load(path string) (*Config, error) {
+// read and something in it is wrong. With the IDs of the rules that there are, a
+// mistyped one is among what is wrong (CheckRules).
+func Load(path string, rules ...string) (*Config, error) {
 	path, source, err := readSource(path, maxConfigBytes)
 	if err != nil {
 		return nil, err
@@ -193,6 +200,9 @@ func Load(path string) (*Config, error) {
 	c := Default(path)
 	if root := r.parseYAML(source); len(r.problems) == 0 {
 		r.config(root, c)
+	}
+	if len(rules) > 0 {
+		r.checkRules(c, rules)
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -251,17 +261,16 @@ func (c *Config) Warnings() []string { return slices.Clone(c.warnings) }
 // among known, as an *Error. A mistyped id would otherwise change nothing.
 func (c *Config) CheckRules(known []string) error {
 	r := &reader{path: c.Path}
-	for id, at := range c.rulesAt {
-		if !slices.Contains(known, id) {
-			r.refuse(at, "rules."+id, "there is no such rule%s", didYouMean(id, known))
-		}
-	}
-	for i, s := range c.Suppressions {
-		if !slices.Contains(known, s.Rule) {
-			r.refuse(c.suppressionsAt[i], "suppressions."+strconv.Itoa(i)+".rule", "there is no such rule%s", didYouMean(s.Rule, known))
-		}
-	}
+	r.checkRules(c, known)
 	return r.err()
+}
+
+func (r *reader) checkRules(c *Config, known []string) {
+	for _, use := range c.rulesUsed {
+		if !slices.Contains(known, use.id) {
+			r.refuse(use.at, use.field, "there is no such rule%s", didYouMean(use.id, known))
+		}
+	}
 }
 
 // Server finds a server by its id.

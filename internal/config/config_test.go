@@ -514,6 +514,18 @@ func Test_unknown_rules_are_named_with_their_line(t *testing.T) {
 	}
 }
 
+// A mistyped rule is no later news than anything else that is wrong.
+func Test_unknown_rules_are_reported_with_everything_else(t *testing.T) {
+	path := write(t, "gatehouse.yaml", "rules:\n  hiden-text: report\nsuppressions:\n  - {rule: 1}\n  - {rule: no-such-rule, digest: \"sha256:"+strings.Repeat("0", 64)+"\", reason: x, until: 2999-01-01}\nlisten: nowhere\nservers: {a: {command: [x]}}\n")
+	_, err := Load(path, "hidden-text")
+	if err == nil || !strings.Contains(err.Error(), "rules.hiden-text: there is no such rule") || !strings.Contains(err.Error(), "listen") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load(path); err == nil || strings.Contains(err.Error(), "no such rule") {
+		t.Errorf("without rules: got %v", err)
+	}
+}
+
 func Test_commented_out_sections_are_as_good_as_absent(t *testing.T) {
 	c := load(t, "audit:\nlimits:\n  # tools: 5\nrules:\nservers:\n  a:\n    command: [x]\n    env:\n")
 	if !cmp.Equal(c.Limits, Default(c.Path).Limits) || c.Audit != Default(c.Path).Audit {

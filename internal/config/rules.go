@@ -73,7 +73,6 @@ func (r *reader) rules(n *node, field string, c *Config) {
 		r.wrongKind(n, field, "a mapping of rule ids to "+oneOfThese(ruleActions))
 		return
 	}
-	c.rulesAt = map[string]position{}
 	for _, m := range n.members {
 		at := join(field, m.name)
 		if !ruleID.MatchString(m.name) {
@@ -86,7 +85,8 @@ func (r *reader) rules(n *node, field string, c *Config) {
 		} else {
 			oneOf("", "", &policy.Action, ruleActions...).read(r, m.value, at)
 		}
-		c.Rules[m.name], c.rulesAt[m.name] = policy, m.pos
+		c.Rules[m.name] = policy
+		c.rulesUsed = append(c.rulesUsed, ruleUse{m.name, at, m.pos})
 		switch policy.Action {
 		case Report:
 			r.warn(m.pos, at, "the rule only reports; what it finds passes")
@@ -138,7 +138,7 @@ func (r *reader) suppressions(n *node, field string, c *Config) {
 		at := join(field, strconv.Itoa(i))
 		if s, ok := r.suppression(entry, at); ok {
 			c.Suppressions = append(c.Suppressions, s)
-			c.suppressionsAt = append(c.suppressionsAt, entry.pos)
+			c.rulesUsed = append(c.rulesUsed, ruleUse{s.Rule, join(at, "rule"), entry.pos})
 		}
 	}
 }

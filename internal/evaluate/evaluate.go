@@ -76,7 +76,7 @@ func (r *run) report() *Report {
 		r.problems.add(Problem{Message: "measuring time: " + err.Error()})
 	}
 	report.Rows, report.RepeatedIDs = r.rows, r.repeated
-	report.Problems, report.ProblemCount = r.problems.kept, r.problems.count
+	report.Problems, report.ProblemCount = append([]Problem{}, r.problems.kept...), r.problems.count
 	return report
 }
 

@@ -284,7 +284,7 @@ func Test_speed_is_measured_on_benign_pieces_of_ten_kilobytes(t *testing.T) {
 		t.Fatalf("got %+v of %v, %v", speed, sizes, err)
 	}
 	for _, size := range sizes {
-		if size < pieceBytes || size > pieceBytes+1000+2*11 {
+		if size != pieceBytes {
 			t.Errorf("a piece of %d bytes", size)
 		}
 	}
@@ -292,8 +292,19 @@ func Test_speed_is_measured_on_benign_pieces_of_ten_kilobytes(t *testing.T) {
 	if report.Speed.Clean != nil || report.Speed.Pieces != 0 {
 		t.Errorf("without benign rows the speed is %+v", report.Speed)
 	}
-	if report, _ = measure(t, four(), row("tool_result", Benign, "calm")); report.Speed.Pieces != 1 {
-		t.Errorf("a small corpus has %d pieces, want 1", report.Speed.Pieces)
+	if report, _ = measure(t, four(), row("tool_result", Benign, "calm")); report.Speed != (Speed{}) {
+		t.Errorf("of a few bytes the speed is %+v", report.Speed)
+	}
+}
+
+func Test_a_long_row_is_one_piece(t *testing.T) {
+	var timed timing
+	timed.add(&Row{Surface: "tool_result", Text: strings.Repeat("ö", pieceBytes)})
+	timed.add(&Row{Surface: "tool_result", Text: "x" + strings.Repeat("ö", pieceBytes)})
+	for i, want := range []int{pieceBytes, pieceBytes - 1} {
+		if size := len(timed.pieces[i].Text); size != want {
+			t.Errorf("piece %d has %d bytes, want %d", i, size, want)
+		}
 	}
 }
 

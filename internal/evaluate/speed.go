@@ -8,15 +8,18 @@ import (
 	"gatehouse/internal/inspect"
 )
 
-// Speed of the rules on one processor, measured on the benign rows joined to pieces
-// of ten kilobytes.
+// Speed of the rules on one processor, measured on the benign rows of each surface
+// joined to pieces of ten kilobytes. Without one whole piece there is no figure: what
+// one short text takes says nothing of ten kilobytes.
 type Speed struct {
-	MBPerSecond *float64 `json:"mb_per_s"`          // 10⁶ bytes
-	Clean       *float64 `json:"us_per_10kb_clean"` // microseconds for 10,240 bytes, the median
+	MBPerSecond *float64 `json:"mb_per_s"`          // 10⁶ bytes; nil if there is not enough text
+	Clean       *float64 `json:"us_per_10kb_clean"` // microseconds for 10,240 bytes, the median; likewise
 	Pieces      int      `json:"pieces"`
 }
 
 const (
+	// pieceBytes is the size of a piece; one may have three bytes less, to end with a
+	// character.
 	pieceBytes = 10 << 10
 	// maxPieces bounds the time that measuring takes. From more, an even sample.
 	maxPieces = 256
@@ -47,6 +50,7 @@ func (t *timing) add(row *Row) {
 	if len(piece.Text) < pieceBytes {
 		return
 	}
+	piece.Text = strings.ToValidUTF8(piece.Text[:pieceBytes], "") // one row can have megabytes
 	delete(t.partial, row.Surface)
 	if t.count++; (t.count-1)%t.stride == 0 {
 		t.take(*piece)
@@ -63,15 +67,8 @@ func (t *timing) take(piece Row) {
 	t.pieces = append(t.pieces, piece)
 }
 
-// measure shows the pieces to the rules, one after the other, and takes the time. If
-// there is no whole one, what there is is repeated until it is.
+// measure shows the pieces to the rules, one after the other, and takes the time.
 func (t *timing) measure(inspector *inspect.Inspector) (Speed, error) {
-	if len(t.pieces) == 0 {
-		for _, piece := range t.partial {
-			piece.Text = strings.Repeat(piece.Text+"\n\n", pieceBytes/len(piece.Text)+1)
-			t.pieces = append(t.pieces, *piece)
-		}
-	}
 	var bytes int
 	var total time.Duration
 	var normal []float64

@@ -333,8 +333,12 @@ func (e *errand) inputRequired(ex *exchange, asked []*question) (upstream.Answer
 	var requests []wire.Change
 	for _, q := range asked {
 		state.Asked[q.key] = questionDigest(q.method, q.params)
+		params := q.params
+		if params == nil {
+			params = []byte(`{}`) // roots/list needs none, but go-sdk v1.8.0 cannot read an input request without
+		}
 		requests = append(requests, wire.Change{Key: q.key, Raw: object(
-			wire.Change{Key: "method", Raw: wire.AppendString(nil, q.method)}, wire.Change{Key: "params", Raw: q.params})})
+			wire.Change{Key: "method", Raw: wire.AppendString(nil, q.method)}, wire.Change{Key: "params", Raw: params})})
 	}
 	return e.gateway.inputRequired(ex, object(requests...), state)
 }

@@ -9,7 +9,8 @@ import (
 	"gatehouse/internal/rule"
 )
 
-//go:generate go run gatehouse/internal/rules/gen
+//go:generate go run gatehouse/internal/rules/gen list
+//go:generate go run gatehouse/internal/rules/gen pages
 
 // ByID finds a rule by its identifier.
 func ByID(id string) (rule.Rule, bool) {
@@ -31,15 +32,15 @@ func Pages(list []rule.Rule) map[string]string {
 		"| rule | severity | what it finds |\n|---|---|---|\n")
 	for _, r := range list {
 		title, body, _ := strings.Cut(r.Doc, "\n")
-		pages[r.ID+".md"] = mark + title + "\n\n" + Facts(r) + body
+		pages[r.ID+".md"] = mark + title + "\n\n" + facts(r) + body
 		fmt.Fprintf(&index, "| [%s](%s.md) | %v | %s |\n", r.ID, r.ID, r.Severity, r.Title)
 	}
 	pages["README.md"] = index.String()
 	return pages
 }
 
-// Facts are the lines about a rule that its doc.md does not repeat, as a table of
+// facts are the lines about a rule that its doc.md does not repeat, as a table of
 // Markdown.
-func Facts(r rule.Rule) string {
+func facts(r rule.Rule) string {
 	return fmt.Sprintf("| | |\n|---|---|\n| rule | `%s` |\n| severity | %v |\n| read | %v |\n| see also | %s |\n", r.ID, r.Severity, r.Surfaces, strings.Join(r.Refs, ", "))
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gatehouse/test/program"
 )
 
 const (
@@ -28,7 +30,7 @@ func clients(t *testing.T, tools tools) []ClientRun {
 	direct, through := filepath.Join(bin, "everything-client"), filepath.Join(bin, "throughclient")
 	for _, path := range []string{direct, through} {
 		if _, err := os.Stat(path); err != nil {
-			missing(t, "%v; `make tools` installs it", err)
+			program.Missing(t, "%v; `make tools` installs it", err)
 		}
 	}
 	through += " -gatehouse " + buildGateway(t) + " -client " + direct

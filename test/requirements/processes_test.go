@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"gatehouse/internal/audit"
+	"gatehouse/test/program"
 )
 
 func Test_R084_starts_and_messages_of_stdio_servers_are_in_the_log(t *testing.T) {
@@ -115,7 +116,7 @@ func Test_R087_the_gateway_needs_no_rights_of_its_own(t *testing.T) {
 	for name, from := range map[string]string{"gatehouse": filepath.Join(g.dir, "gatehouse"), "server": os.Args[0]} {
 		copyProgram(t, from, filepath.Join(dir, name))
 	}
-	own := &gateway{dir: dir, printed: &buffer{}, command: exec.Command(filepath.Join(dir, "gatehouse"))}
+	own := &gateway{dir: dir, printed: &program.Output{}, command: exec.Command(filepath.Join(dir, "gatehouse"))}
 	t.Cleanup(func() {
 		if err := own.end(); err != nil {
 			t.Error(err)

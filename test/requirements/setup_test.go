@@ -3,7 +3,6 @@
 package requirements
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,17 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"gatehouse/internal/audit"
-	// The tests build and start the program as a user does. The import makes the
-	// test cache notice when the program changes.
-	_ "gatehouse/internal/cli"
+	"gatehouse/test/program"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -50,7 +45,7 @@ type gateway struct {
 	web     *server
 	site    *httptest.Server
 	command *exec.Cmd
-	printed *buffer
+	printed *program.Output
 }
 
 // shared is one gateway for the tests that leave it as it was.
@@ -85,21 +80,15 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(dir, "gatehouse")
-	build := exec.Command("go", "build", "-o", program, "gatehouse/cmd/gatehouse")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the gateway: %w\n%s", err, output)
-	}
-	return program, nil
+	return program.Build(dir)
 })
 
 func begin() (*gateway, error) {
-	program, err := built()
+	path, err := built()
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: filepath.Dir(program), web: newServer(), printed: &buffer{}}
+	g := &gateway{dir: filepath.Dir(path), web: newServer(), printed: &program.Output{}}
 	g.site = httptest.NewServer(g.web)
 	g.web.page = g.site.URL + pagePath + "?code=4711&next=%2Fa%20b&to=https://xn--80ak6aa92e.example/#top"
 	config := object{
@@ -117,7 +106,7 @@ func begin() (*gateway, error) {
 	if err := os.WriteFile(filepath.Join(g.dir, "gatehouse.yaml"), raw, 0o600); err != nil {
 		return nil, err
 	}
-	g.command = exec.Command(program)
+	g.command = exec.Command(path)
 	if err := g.start(); err != nil {
 		return nil, errors.Join(err, g.end())
 	}
@@ -125,34 +114,20 @@ func begin() (*gateway, error) {
 }
 
 // start starts the program and waits until it says where it listens.
-func (g *gateway) start() error {
+func (g *gateway) start() (err error) {
 	g.command.Args = append(g.command.Args, "serve", "--config", filepath.Join(g.dir, "gatehouse.yaml"))
-	g.command.Stdout, g.command.Stderr = g.printed, g.printed
-	if err := g.command.Start(); err != nil {
+	if err := program.Start(g.command, g.printed); err != nil {
 		return err
 	}
-	address := regexp.MustCompile(`(http://[0-9.:]+)/mcp\n`)
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if found := address.FindStringSubmatch(g.printed.String()); found != nil {
-			g.url = found[1]
-			return nil
-		}
-		wait()
-	}
-	return fmt.Errorf("the gateway did not start:\n%s", g.printed)
+	g.url, err = g.printed.AwaitURL(patience)
+	return err
 }
-
-// wait lets a moment pass before something is looked at again.
-func wait() { <-time.After(10 * time.Millisecond) }
 
 // end ends the program and checks its log.
 func (g *gateway) end() error {
 	var problems []error
 	if g.command != nil && g.command.Process != nil {
-		g.command.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(patience, func() { g.command.Process.Kill() })
-		g.command.Wait()
-		kill.Stop()
+		program.End(g.command, patience)
 		report, err := audit.Verify(g.audit())
 		if err != nil || report.Tampered() {
 			problems = append(problems, fmt.Errorf("the log does not verify: %w %+v", err, report))
@@ -200,22 +175,4 @@ func (g *gateway) kept(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	return files
-}
-
-// buffer collects what a program prints.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"gatehouse/test/program"
 )
 
 const (
@@ -36,11 +35,9 @@ type gateway struct {
 func serve(t *testing.T, all []server) *gateway {
 	t.Helper()
 	folder := t.TempDir()
-	program := filepath.Join(folder, "gatehouse")
-	build := exec.Command("go", "build", "-o", program, "gatehouse/cmd/gatehouse")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the gateway: %v\n%s", err, output)
+	built, err := program.Build(folder)
+	if err != nil {
+		t.Fatal(err)
 	}
 	configured := object{}
 	for _, s := range all {
@@ -51,62 +48,25 @@ func serve(t *testing.T, all []server) *gateway {
 		t.Fatal(err)
 	}
 	config := write(t, folder, "gatehouse.yaml", string(raw))
-	printed := &output{}
-	command := exec.Command(program, "serve", "--config", config)
-	command.Stdout, command.Stderr = printed, printed
-	if err := command.Start(); err != nil {
+	printed := &program.Output{}
+	command := exec.Command(built, "serve", "--config", config)
+	if err := program.Start(command, printed); err != nil {
 		t.Fatal(err)
 	}
 	g := &gateway{audit: filepath.Join(folder, ".gatehouse", "audit")}
 	g.stop = sync.OnceFunc(func() {
-		kill := time.AfterFunc(stopping, func() { command.Process.Kill() })
-		defer kill.Stop()
-		command.Process.Signal(syscall.SIGTERM)
-		command.Wait()
+		program.End(command, stopping)
 		if t.Failed() {
 			t.Logf("the gateway printed:\n%s", printed)
 		}
 	})
 	t.Cleanup(g.stop)
-	g.url = printed.address(t)
-	return g
-}
-
-// output is what the gateway prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-var address = regexp.MustCompile(`http://[0-9.:]+/mcp\n`)
-
-func (o *output) address(t *testing.T) string {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(starting)
-	for {
-		if found := address.FindString(o.String()); found != "" {
-			return strings.TrimSpace(found)
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("the gateway does not listen:\n%s", o)
-		}
+	url, err := printed.AwaitURL(starting)
+	if err != nil {
+		t.Fatal(err)
 	}
+	g.url = url + "/mcp"
+	return g
 }
 
 // client is a session with one server through the gateway.
@@ -128,8 +88,8 @@ func (g *gateway) client(t *testing.T, id string) *client {
 	return c
 }
 
-// result asks and returns the result; an error is an empty one. What a result says is
-// of no interest here: rules have read it.
+// result asks and returns the result, nil for an error. What a result says is of no
+// interest here: rules have read it.
 func (c *client) result(method string, params object) object {
 	c.t.Helper()
 	c.id++

@@ -3,6 +3,7 @@
 package wide
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -82,7 +83,9 @@ func (s *seen) visit(t *testing.T, g *gateway) {
 	}
 	for _, p := range prompts {
 		if arguments, _ := p["arguments"].([]any); len(arguments) == 0 {
-			c.result("prompts/get", object{"name": p["name"]})
+			if c.result("prompts/get", object{"name": p["name"]}) == nil {
+				t.Errorf("the prompt %v has no result", p["name"])
+			}
 			s.results++
 		}
 	}
@@ -205,10 +208,22 @@ func Test_the_page_has_every_server(t *testing.T) {
 	if rows < fewest {
 		t.Errorf("%d servers, want at least %d", rows, fewest)
 	}
+	raw, err := os.ReadFile("package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct{ Dependencies map[string]string }
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	installed := manifest.Dependencies
 	for pin := range strings.FieldsSeq(string(pins)) {
 		name, version, _ := strings.Cut(pin, "==")
+		installed[name] = version
+	}
+	for name, version := range installed {
 		if !strings.Contains(string(text), "| "+name+" | "+version+" |") {
-			t.Errorf("%s is not on the page", pin)
+			t.Errorf("%s %s is not on the page", name, version)
 		}
 	}
 }

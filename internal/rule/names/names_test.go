@@ -1,6 +1,10 @@
 package names
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
 
 func Test_skeletons_are_equal_where_names_look_alike(t *testing.T) {
 	f := func(a, b string, want bool) {
@@ -36,4 +40,26 @@ func Test_mixed_scripts(t *testing.T) {
 			t.Errorf("%q: want %v", name, want)
 		}
 	}
+}
+
+func Test_punycode(t *testing.T) {
+	for encoded, want := range map[string]string{
+		"mnchen-3ya": "m\u00fcnchen", "pple-43d": "\u0430pple", "wgv71a": "\u65e5\u672c", "plain-": "plain",
+		"99999999": "", "a!": "", "mnchen-3": "", strings.Repeat("a", maxLabel) + "-": "",
+	} {
+		if got, ok := Punycode(encoded); got != want || ok != (want != "") {
+			t.Errorf("Punycode(%q) = %q, %v, want %q", encoded, got, ok, want)
+		}
+	}
+}
+
+func Fuzz_punycode_gives_a_bounded_text(f *testing.F) {
+	for _, seed := range []string{"mnchen-3ya", "wgv71a", "-", "zzzzzzzz"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, encoded string) {
+		if got, ok := Punycode(encoded); utf8.RuneCountInString(got) > maxLabel || !ok && got != "" {
+			t.Errorf("%q: %q, %v", encoded, got, ok)
+		}
+	})
 }

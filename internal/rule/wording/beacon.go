@@ -15,8 +15,8 @@ const (
 // saidBefore are parts of the words for what has no business in an address.
 var saidBefore = []string{"conversation", "chat history", "chat log", "chat messages", "message history", "message log", "session history", "session log", "user data", "user's", "users data", "user message", "user input", "user info", "user email", "user e-mail", "user file", "user secret", "user question", "user prompt", "private data", "personal data", "confidential ", "previous message", "system prompt", "session data", "what the user", "environment variable", "stolen data", "sensitive data", "everything you", "everything the user", "credentials", "passwords", "secrets", "api keys"}
 
-// Beacons are orders to let an address carry data.
-var Beacons = []rule.Phrase{
+// beaconing are orders to let an address carry data.
+var beaconing = []rule.Phrase{
 	{
 		Kind: Beacon, Detail: "asks to put data into an address", Weight: 3,
 		Triggers: []string{" url", " uri", " link", "image", "img", "query string", "query param", "subdomain", "hostname", "host name", "pixel", "get request", "picture", "web address"},

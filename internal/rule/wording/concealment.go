@@ -11,17 +11,18 @@ const person = `(?:users?|human|operator|customer|victim|owner|anyone|anybody|hi
 // told stands before what somebody else is told, or may do: a report, and no order.
 const told = `\b(?:advice|orders|requests|attempts?|instructions|asked|told|led|tries|trying|try|whether|how|which|who|agents? that|texts? that|tools? that|attackers?|malware|(?:instructs?|instructing|instructed|tells|telling|asks|asking|tricks?|tricking|causes?|causing|manipulates?|makes|making) (?:it|them|the \w+|an? \w+|\w+s))\s+(?:to\s+|not\s+|could\s+|may\s+|might\s+|can\s+)*`
 
-// Concealing are the ways to keep something from the user. "Never show internal ids to
+// concealing are the ways to keep something from the user. "Never show internal ids to
 // the user" is ordinary in a definition: what is certain is about this very text, or
 // about what the user may know.
-var Concealing = []rule.Phrase{
+var concealing = []rule.Phrase{
 	{
 		Kind: Concealment, Detail: "asks to hide something from the user", Weight: 2,
-		Triggers: []string{"the user", "tell the", "tell any", "inform", "mention", "notify", "alert the", "disclos", "reveal", "user's knowledge", "user knowing", "keep this", "secret from", "user must not", "user should not", "user know", "without telling", "without asking", "acknowledg", "without notif", "aware of", "show to user", "show to the user", "to users"},
+		Triggers: []string{"the user", "tell the", "tell any", "inform", "mention", "notify", "alert the", "disclos", "reveal", "user's knowledge", "user knowing", "keep this", "secret from", "user must not", "user should not", "user know", "without telling", "without asking", "acknowledg", "without notif", "aware of", "show to user", "show to the user", "to users", "human must", "human should", "human need", "person must", "person should", "person need", "person does", "human does"},
 		Pattern: `\b(?:do not|don't|never|must not|should not|shouldn't|without|avoid|refrain from|not to|no need to)\b` + Within(3) + `\b(?:tell|telling|inform\w*|mention\w*|reveal\w*|notify\w*|alert\w*|disclos\w*|letting|let|acknowledg\w*|warn\w*|asking|report\w*|say\w*|describ\w*|explain\w*)\b` + Within(7) + `\b` + person + `\b` +
 			`|\b(?:do not|don't|never) (?:show|display)(?: (?:this|it|that|these|them))?(?: text| message| instructions?)? to (?:the )?users?\b` +
 			`|\bwithout\b` + Within(3) + `\b(?:user|human|owner)(?:'s)?\b` + Within(2) + `\b(?:know\w*|consent|notic\w+|approval|permission|aware\w*|confirm\w+)` +
-			`|\b(?:keep|hide|conceal)\b` + Within(6) + `\b(?:secret|hidden|from)\b` + Within(1) + `\b(?:the |your )?(?:user|human)\b|\b(?:user|human) (?:must|should|does|need|will|shall) ?(?:not|never|n't)\b` + Within(2) + `\b(?:know|see|notice|learn|be (?:told|informed|aware|notified)|find out)`,
+			`|\b(?:keep|hide|conceal)\b` + Within(6) + `\b(?:secret|hidden|from)\b` + Within(1) + `\b(?:the |your )?(?:user|human)\b|\b(?:user|human) (?:must|should|does|need|will|shall) ?(?:not|never|n't)\b` + Within(2) + `\b(?:know|see|notice|learn|be (?:told|informed|aware|notified)|find out)` +
+			`|\bperson (?:must|should|does|need) ?(?:not|never|n't)\b(?: need)?(?: to| ever)? (?:know|see|notice|learn|hear|be (?:told|informed|aware|notified)|find out)(?: of| about)? (?:this|these|any of this|that you)\b`,
 		Unless: told,
 	},
 	{

@@ -2,8 +2,9 @@ package wording
 
 import "gatehouse/internal/rule"
 
-// Foreign are the words that set earlier instructions aside in other languages.
-var Foreign = []rule.Phrase{
+// translated are the words that set earlier instructions aside, and that speak to the
+// model, in other languages.
+var translated = []rule.Phrase{
 	foreign("German", []string{"ignorier", "vergiss", "vergesse", "missacht"}, `\b(?:ignorier\w*|vergiss|vergess\w*|missacht\w*)\b`+gap+`\b(?:vorherig|bisherig|obig|all|vorangegangen|vorstehend|vorig|fruher|deine|ihre)\w*`+gap+`\b\w*(?:anweisung|befehl|instruktion|regel|vorgabe|aufgabe|auftrag|richtlinie)`),
 	foreign("French", []string{"ignore", "oubli", "ne tenez pas compte", "ne tiens pas compte"}, `\b(?:ignor\w+|oubli\w+|ne t\w+ pas compte)\b`+gap+`\b(?:instruction|consigne|directive|regle|ordre)s?\b`+gap+`\b(?:precedent|anterieur|ci-dessus|initial|avant|recu)\w*|\b(?:ignor\w+|oubli\w+)\b`+gap+`\b(?:toutes?|tous|vos|tes)\b`+gap+`\b(?:instructions|consignes|directives)\b`),
 	foreign("Spanish", []string{"ignor", "olvid", "descart", "omit", "haz caso omiso"}, `\b(?:ignor\w+|olvid\w+|descart\w+|omit\w+|haz caso omiso)\b`+gap+`\b(?:instruccion|orden|indicacion|regla|directriz|directric)\w*`+gap+`\b(?:anterior|previ|de arriba|original|inicial)\w*|\b(?:ignor\w+|olvid\w+)\b`+gap+`\b(?:tod[oa]s|tus|sus)\b`+gap+`\b(?:instrucciones|ordenes|indicaciones)\b`),
@@ -22,6 +23,20 @@ var Foreign = []rule.Phrase{
 	foreign("Bengali", []string{"উপেক্ষা", "ভুলে"}, `(?:পূর্ব|আগের|সব|পূর্ববর্তী)[^।!?\n]{0,50}?(?:নির্দেশ|আদেশ)[^।!?\n]{0,40}?(?:উপেক্ষা|ভুলে)`),
 	foreign("Arabic", []string{"تجاهل", "انس"}, `(?:تجاهل|انس)[^.!?؟\n]{0,40}?(?:التعليمات|الأوامر|الاوامر|الإرشادات|التوجيهات)`),
 	foreign("Thai", []string{"ละเว้น", "เพิกเฉย", "ไม่สนใจ", "ลืม"}, `(?:ละเว้น|เพิกเฉย|ไม่สนใจ|ลืม)[^\n]{0,60}?(?:คำสั่ง|คำแนะนำ|คําสั่ง|คําแนะนํา)`),
+	addressing("German", []string{" ki ", " ki:", " ki-", " ki,", "sprachmodell", "assistent"}, `\b(?:hinweis|nachricht|anweisung|notiz|bitte|info|information|achtung|wichtig)\w* (?:an|fur) (?:\S+ ){0,3}?(?:ki|sprachmodell|assistent)`+foreignEnd),
+	addressing("French", []string{" ia ", " ia:", " ia,", "l'ia", "l'assistant", "modele de langage"}, `\b(?:note|message|consigne|instruction|attention|avis)s? (?:a|pour|de) (?:\S+ ){0,3}?(?:\S*')?(?:ia|assistant|modele de langage)`+foreignEnd),
+	addressing("Spanish and Portuguese", []string{" ia ", " ia:", " ia,", "asistente", "assistente", "modelo de l"}, `\b(?:notas?|mensaje|mensagem|instruccion|instrucao|aviso|atencion|atencao|nota) (?:para|a|ao) (?:\S+ ){0,3}?(?:ia|asistente|assistente|modelo de (?:lenguaje|linguagem))`+foreignEnd),
+	addressing("Chinese", []string{"ai助手", "ai模型", "ai系统", "ai代理", "人工智能", "语言模型"}, `(?:致|告|请)[^。!?\n]{0,8}?(?:处理|阅读|读取|总结|分析)?[^。!?\n]{0,8}?(?:ai(?:助手|模型|系统|代理)|(?:人工智能|语言模型)(?:助手|模型|系统|代理)?)[:,]`),
+	addressing("Japanese", []string{"aiへ", "aiアシスタント", "aiモデル", "aiエージェント", "アシスタントへ", "言語モデルへ"}, `(?:ai|アシスタント|言語モデル)(?:アシスタント|モデル|エージェント)?(?:へ|への(?:指示|お知らせ|連絡|注意)|の皆様へ)[:,。\n]`),
+	addressing("Russian", []string{"ии", "ассистент", "помощник", "языков"}, `(?:сообщение|инструкция|указание|примечание|внимание|заметка|задание) (?:для )?(?:\S+ ){0,3}?(?:ии|ассистент\S*|помощник\S*|языков\S+ модел\S*)[^.!?\n]{0,40}?[:,]`),
+}
+
+// foreignEnd is what follows the name of the model: the end of what it is called, and
+// the mark before what it is told.
+const foreignEnd = `\S*(?: [^\s.!?]+){0,4}? ?[:,\]]`
+
+func addressing(language string, triggers []string, pattern string) rule.Phrase {
+	return rule.Phrase{Kind: "addressed", Detail: "speaks to the model, in " + language, Weight: 2, Triggers: triggers, Pattern: pattern}
 }
 
 func foreign(language string, triggers []string, pattern string) rule.Phrase {

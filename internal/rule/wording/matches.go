@@ -10,7 +10,7 @@ import (
 
 // Shared are the phrases of all rules about language. They are looked for once for all
 // of these rules; each reports its own kinds.
-var Shared = rule.NewPhrases(Orders, Foreign, Concealing, Harvesting, Remembering, Beacons, Marks)
+var Shared = rule.NewPhrases(ordering, translated, concealing, harvesting, remembering, beaconing, marking)
 
 // rooms are the kinds that have a rule of their own.
 var rooms = map[string]bool{Concealment: true, Secrets: true, Memory: true, Beacon: true, Markup: true}

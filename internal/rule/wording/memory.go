@@ -14,9 +14,9 @@ const (
 	leads      = `[,:;]? (?:\S+ ){0,6}?`
 )
 
-// Remembering are the ways to plant an order for later. A server with a memory says that
+// remembering are the ways to plant an order for later. A server with a memory says that
 // it stores things for later, too: what tells them apart is that the thing is an order.
-var Remembering = []rule.Phrase{
+var remembering = []rule.Phrase{
 	{
 		Kind: Memory, Detail: "wants an order kept in the memory", Weight: 3,
 		Triggers: []string{"your memory", "your long", "long-term memory", "long term memory", "persistent memory", "permanent memory", "core memory", "'s memory", "its memory", "your memories", "'s memories", "your knowledge base", "memory bank", "memory store", "memory file", "memory tool", "claude.md", "agents.md", "gemini.md", ".cursorrules", ".cursor/rules", ".windsurfrules", ".clinerules", "copilot-instructions", "system prompt", "custom instructions", "soul.md"},

@@ -33,9 +33,9 @@ const (
 // regular expression over folded text.
 const SecretNames = `(?:\b(?:` + secret + `|` + strong + `|` + secretGerman + `|` + secretFrench + `|` + secretSpain + `)\b|` + secretChina + `|` + secretRussia + `)`
 
-// Harvesting are the ways to get hold of credentials. Documentation says where to put
+// harvesting are the ways to get hold of credentials. Documentation says where to put
 // one's own ("set OPENAI_API_KEY"), never to read them and hand them on.
-var Harvesting = []rule.Phrase{
+var harvesting = []rule.Phrase{
 	{
 		Kind: Secrets, Detail: "names files that hold credentials", Weight: 2,
 		Triggers: []string{"~/.", "id_rsa", "id_ed25519", "id_ecdsa", ".ssh", ".aws/", ".env", "/etc/passwd", "/etc/shadow", ".netrc", ".npmrc", ".kube/config", "mcp.json", "claude_desktop_config", "keychain", "wallet.dat", "seed phrase"},

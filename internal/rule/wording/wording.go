@@ -35,6 +35,7 @@ var gap = Within(6)
 const (
 	address   = `(?:https?://[^\s"']{4,}|[\w.+-]+@[\w-]+\.[a-z]{2,})`
 	sending   = `(?:sen[dt]|forward|e-?mail|mail|post|upload|transmit|exfiltrate|submit|share|leak|copy|bcc|deliver|relay|report|curl|fetch)(?:s|ed|ing)?`
+	handing   = `(?:forward|send|includ\w*|pass|append\w*|put|populat\w*|fill|attach|upload|copy|insert|share|transmit|record)`
 	fetching  = `(?:retriev|fetch|access|list|search|obtain|look up|gather|collect|extract|dump)\w{0,4}`
 	taking    = `(?:retriev|fetch|access|get|list|find|search|obtain|look up|gather|collect|extract|read|grab|view|check|download|export|copy|scan|dump)\w{0,4}`
 	sensitive = `(?:~/\.[a-z]|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.ssh\b|\.aws/|\.env\b|/etc/(?:passwd|shadow)|\.netrc\b|\.npmrc\b|\.kube/config|mcp\.json|claude_desktop_config|keychain\b|wallet\.dat|seed phrase)`
@@ -48,8 +49,8 @@ var sends = []string{"send", "forward", "mail ", "upload", "transmit", "exfiltra
 // begin, in folded bytes.
 const farBefore = 300
 
-// Orders are phrases that mean the same wherever they stand.
-var Orders = []rule.Phrase{
+// ordering are phrases that mean the same wherever they stand.
+var ordering = []rule.Phrase{
 	{
 		Kind: "override", Detail: "sets earlier instructions aside", Weight: 3,
 		Triggers: []string{"ignor", "disreg", "forget", "forgot", "neglect", "pay no attention", "discard", "set aside"},
@@ -123,9 +124,10 @@ var Orders = []rule.Phrase{
 	},
 	{
 		Kind: "conversation", Detail: "asks for the conversation", Weight: 2,
-		Triggers: []string{"chat", "conversation", "session history", "message history"},
-		Pattern:  `\b(?:forward|send|includ\w*|pass|append\w*|put|populat\w*|attach|upload|copy|insert|share|transmit|record)\b` + Within(6) + `\b(?:full|entire|complete|whole|all)\b(?: of)?(?: the| our| your| this)? (?:\w+ )?(?:chat|conversation|session|message)s? ?(?:history|transcript|context|log|messages|so far|data)?\b`,
-		Unless:   `\b(?:never|not|n't|avoid|cannot)\s+`,
+		Triggers: []string{"chat", "conversation", "session history", "message history", "dialog", "transcript"},
+		Pattern: `\b` + handing + `\b` + Within(6) + `\b(?:full|entire|complete|whole|all)\b(?: of)?(?: the| our| your| this)? (?:\w+ )?(?:chat|conversation|session|message|dialog(?:ue)?)s? ?(?:history|transcript|context|log|messages|so far|data)?\b` +
+			`|\b` + handing + `\b` + Within(6) + `\b(?:chat|conversation|dialog(?:ue)?|transcript)\b (?:of (?:this|the) (?:chat|conversation|session) )?(?:so far|(?:up )?(?:to|until) (?:now|here|this (?:point|moment|message)))\b`,
+		Unless: `\b(?:never|not|n't|avoid|cannot)\s+`,
 	},
 	{
 		Kind: "harm", Detail: "asks for damage", Weight: 3,

@@ -32,8 +32,11 @@ const (
 	certain  = 0.95 // no honest caller writes it there
 	reported = 0.6  // somebody may have asked for it
 
-	// maxAtom is the longest text that is looked at where no command belongs, in bytes.
-	maxAtom = 2000
+	// maxValue is the longest text that is looked at where no command belongs, in bytes: a
+	// longer one is something to read. What is named as a host, a branch or the like is no
+	// text however long it is, and padding must not hide what stands in it; maxAtom bounds
+	// the time for it.
+	maxValue, maxAtom = 2000, 64 << 10
 	// maxWindow is how much of a command around a trigger one expression sees, in bytes.
 	maxWindow = 400
 	// maxLooks bounds the windows of one command that are read. What was not read is
@@ -49,7 +52,10 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	if meaning&argument.Command != 0 && !value(subject, meaning) {
 		return harmful(&subject), nil
 	}
-	if meaning&(argument.Prose|argument.Search|argument.SQL) != 0 && meaning&(argument.Atom|argument.Path|argument.Address) == 0 || len(subject.Text) > maxAtom {
+	if meaning&(argument.Prose|argument.Search|argument.SQL) != 0 && meaning&(argument.Atom|argument.Path|argument.Address) == 0 {
+		return nil, nil
+	}
+	if len(subject.Text) > maxAtom || len(subject.Text) > maxValue && meaning&argument.Atom == 0 {
 		return nil, nil
 	}
 	confidence, detail := breaksOut(subject.Text, meaning)
@@ -121,7 +127,7 @@ var triggers, owners = func() (*rule.Literals, []int) {
 // so only what no task needs counts.
 func harmful(subject *rule.Subject) []rule.Match {
 	var matches []rule.Match
-	var seen [count]int // where the next look of each harm may begin
+	seen := make([]int, len(harms)) // where the next look of each may begin
 	looks := 0
 	subject.Each(triggers, func(literal, start, end int) {
 		i := owners[literal]
@@ -144,9 +150,6 @@ func harmful(subject *rule.Subject) []rule.Match {
 	})
 	return matches
 }
-
-// count is the number of harms.
-const count = 16
 
 // simple writes a command in lower case, without what a shell takes away.
 func simple(command string) string {

@@ -10,12 +10,6 @@ import (
 
 func TestRule(t *testing.T) { ruletest.Run(t, Rule) }
 
-func Test_every_harm_has_its_place(t *testing.T) {
-	if len(harms) != count {
-		t.Errorf("there are %d harms, want %d", len(harms), count)
-	}
-}
-
 func judged(t *testing.T, name, key, text string) rule.Match {
 	t.Helper()
 	matches, err := Rule.Detect(rule.Subject{Surface: rule.Arguments, Name: name, Key: key, Text: text})
@@ -85,6 +79,18 @@ func Test_what_was_not_read_is_reported(t *testing.T) {
 	text := strings.Repeat("curl x\n"+strings.Repeat("x", 2*maxWindow)+"\n", 2*maxLooks)
 	if m := judged(t, "bash", "command", text); m.Confidence != reported {
 		t.Errorf("got %+v", m)
+	}
+}
+
+func Test_padding_hides_nothing_in_a_value(t *testing.T) {
+	padding := strings.Repeat("a", 2*maxValue)
+	for _, text := range []string{"8.8.8.8; cat /etc/passwd #" + padding, padding + "; cat /etc/passwd"} {
+		if m := judged(t, "lookup", "host", text); m.Confidence < rule.Hard {
+			t.Errorf("%.40q gives %+v", text, m)
+		}
+	}
+	if m := judged(t, "lookup", "host", padding); m.Confidence != 0 {
+		t.Errorf("a long value gives %+v", m)
 	}
 }
 

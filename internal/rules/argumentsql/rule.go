@@ -33,11 +33,15 @@ const (
 	reported = 0.6  // somebody may have asked for it
 	doubtful = 0.4  // words that people search for
 
-	// maxAtom is the longest text that is looked at where no statement belongs, in
-	// bytes. Identifiers and names are shorter.
-	maxAtom = 2000
-	// maxStatement is the same for statements.
+	// maxValue is the longest text that is looked at where no statement belongs, in bytes:
+	// a longer one is something to read. What is named as an identifier is none however
+	// long it is, and padding must not hide what stands in it.
+	maxValue = 2000
+	// maxStatement is the same for statements and identifiers.
 	maxStatement = 64 << 10
+	// fewWords is how many words an identifier has at most that is longer than maxValue; what
+	// has more is a text, under a wrong name.
+	fewWords = 20
 )
 
 // pattern is a way to break out. Expressions are run over a text in lower case whose
@@ -86,7 +90,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	}
 	meaning := argument.Of(subject)
 	isSQL := meaning&argument.SQL != 0 && meaning&(argument.Atom|argument.Search) == 0
-	if meaning&(argument.Prose|argument.Command) != 0 && !isSQL || !isSQL && len(subject.Text) > maxAtom {
+	if meaning&(argument.Prose|argument.Command) != 0 && !isSQL || !isSQL && len(subject.Text) > maxValue && meaning&argument.Atom == 0 {
 		return nil, nil
 	}
 	if !strings.ContainsAny(subject.Text, signs+wideSigns+"%") && len(strings.Fields(subject.Text)) < 3 {
@@ -97,7 +101,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	switch {
 	case meaning&argument.Search != 0:
 		confidence = doubtful
-	case meaning&argument.Atom != 0:
+	case meaning&argument.Atom != 0 && (len(subject.Text) <= maxValue || strings.Count(text, " ") < fewWords):
 		confidence = certain
 	}
 	if !isSQL {

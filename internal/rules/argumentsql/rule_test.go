@@ -54,6 +54,17 @@ func Test_statements_for_a_database_are_its_own_matter(t *testing.T) {
 	}
 }
 
+func Test_padding_hides_nothing_in_a_value(t *testing.T) {
+	for _, text := range []string{"1'" + strings.Repeat(" ", 2*maxValue) + "or '1'='1", "1'/*" + strings.Repeat("x", 2*maxValue) + "*/or '1'='1", strings.Repeat("x", 2*maxValue) + "' or '1'='1"} {
+		if m := judged(t, "get_user", "id", text); m.Confidence < rule.Hard {
+			t.Errorf("%.40q gives %+v", text, m)
+		}
+	}
+	if m := judged(t, "get_user", "id", strings.Repeat("a few words, ", maxValue)+"x' or '1'='1"); m.Confidence != reported {
+		t.Errorf("a long text gives %+v", m)
+	}
+}
+
 func Test_ordinary_values_are_silent(t *testing.T) {
 	for _, text := range []string{
 		"42", "O'Brien", "Select Committee; Union Square", "rock 'n' roll", "5' 11\" -- tall", "it's 1 or 2", "drop table lamp", "x;y;z", "union select", "a or b = c", "user@example.com", "100%", "C# or F#", "'quoted'", "O'Neil and Sons", "1 and 2", "name asc; id desc", "--help", "'a' or 'b'", "1=1",

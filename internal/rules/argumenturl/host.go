@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/argument"
+	"gatehouse/internal/rule/names"
 )
 
 // metadata are the addresses at which clouds tell a machine its own credentials.
@@ -33,7 +34,7 @@ var resolvers = []string{".nip.io", ".sslip.io", ".xip.io", ".traefik.me"}
 // loopbackNames are public names of the machine itself.
 var loopbackNames = []string{"localtest.me", "lvh.me", "vcap.me", "lacolhost.com"}
 
-func judgeHost(host, written string, hasScheme bool) verdict {
+func judgeHost(host, written string, hasScheme bool) flaw {
 	addr, spelling := address(host)
 	if !hasScheme && strings.Count(host, ".") < 3 && !strings.ContainsAny(host, ":x") {
 		addr = netip.Addr{} // a version
@@ -45,21 +46,21 @@ func judgeHost(host, written string, hasScheme bool) verdict {
 	}
 	switch {
 	case slices.Contains(metadataNames, host):
-		return verdict{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
+		return flaw{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
 	case addr.IsValid() && slices.Contains(metadata, addr):
-		return verdict{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
+		return flaw{"the metadata service of a cloud, which gives out credentials", certain, rule.Critical}
 	case addr.IsValid() && inside(addr) && (spelling == unusual || !strings.EqualFold(written, host)):
-		return verdict{"an inside address in a spelling that hides it", certain, rule.High}
+		return flaw{"an inside address in a spelling that hides it", certain, rule.High}
 	case slices.ContainsFunc(loopbackNames, func(name string) bool { return host == name || strings.HasSuffix(host, "."+name) }):
-		return verdict{"a public name of the machine itself", reported, rule.Medium}
+		return flaw{"a public name of the machine itself", reported, rule.Medium}
 	case addr.IsValid() && inside(addr):
-		return verdict{"an address inside the network", doubtful, rule.Low}
+		return flaw{"an address inside the network", doubtful, rule.Low}
 	case host == "localhost" || strings.HasSuffix(host, ".localhost"):
-		return verdict{"the machine itself", doubtful, rule.Low}
+		return flaw{"the machine itself", doubtful, rule.Low}
 	case addr.IsValid() && spelling == unusual:
-		return verdict{"an address in a spelling that hides it", reported, rule.Medium}
+		return flaw{"an address in a spelling that hides it", reported, rule.Medium}
 	}
-	return verdict{}
+	return flaw{}
 }
 
 // shared is 100.64.0.0/10, which carriers and clouds use inside (RFC 6598).
@@ -187,19 +188,23 @@ func embedded(name string) netip.Addr {
 
 // lookAlike recognises a name whose letters imitate those of another one, in Unicode
 // or in Punycode.
-func lookAlike(host string) verdict {
+func lookAlike(host string) flaw {
 	for label := range strings.SplitSeq(host, ".") {
 		if encoded, found := strings.CutPrefix(label, "xn--"); found {
-			label = punycode(encoded)
+			decoded, ok := names.Punycode(encoded)
+			if !ok {
+				return flaw{"a name in Punycode that cannot be read", reported, rule.Medium}
+			}
+			label = decoded
 		}
 		if !strings.ContainsFunc(label, imitates) {
 			continue // accents are spelling
 		}
 		if folded := string(rule.Fold(label).Text); isASCII(folded) && folded != "" && utf8.RuneCountInString(label) > 2 {
-			return verdict{"a name whose letters imitate another one", reported, rule.High}
+			return flaw{"a name whose letters imitate another one", reported, rule.High}
 		}
 	}
-	return verdict{}
+	return flaw{}
 }
 
 // imitates says whether a letter is of a script that has the shapes of Latin ones.
@@ -209,58 +214,4 @@ func imitates(r rune) bool {
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
-}
-
-// maxLabel is the longest part of a name, in bytes (RFC 1035).
-const maxLabel = 63
-
-// punycode decodes a label (RFC 3492, section 6.2); what is wrong gives "".
-func punycode(encoded string) string {
-	const base, tMin, tMax, skew, damp = 36, 1, 26, 38, 700
-	if len(encoded) > maxLabel {
-		return ""
-	}
-	var out []rune
-	if dash := strings.LastIndexByte(encoded, '-'); dash >= 0 {
-		out, encoded = []rune(encoded[:dash]), encoded[dash+1:]
-	}
-	n, i, bias := 128, 0, 72
-	for len(encoded) > 0 {
-		old, weight := i, 1
-		for k := base; ; k += base {
-			if len(encoded) == 0 {
-				return ""
-			}
-			digit := strings.IndexByte("abcdefghijklmnopqrstuvwxyz0123456789", encoded[0])
-			encoded = encoded[1:]
-			if digit < 0 || weight > 1<<26 {
-				return ""
-			}
-			i += digit * weight
-			t := min(max(k-bias, tMin), tMax)
-			if digit < t {
-				break
-			}
-			weight *= base - t
-		}
-		length := len(out) + 1
-		delta := (i - old) / 2
-		if old == 0 {
-			delta = (i - old) / damp
-		}
-		delta += delta / length
-		k := 0
-		for ; delta > (base-tMin)*tMax/2; k += base {
-			delta /= base - tMin
-		}
-		bias = k + (base-tMin+1)*delta/(delta+skew)
-		n += i / length
-		i %= length
-		if n > utf8.MaxRune {
-			return ""
-		}
-		out = slices.Insert(out, i, rune(n))
-		i++
-	}
-	return string(out)
 }

@@ -60,15 +60,15 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	return []rule.Match{{Start: start, End: start + len(text), Severity: v.severity, Confidence: v.confidence, Detail: v.detail, Action: rule.Refuse}}, nil
 }
 
-// verdict is what is wrong with an address; without a detail nothing is.
-type verdict struct {
+// flaw is what is wrong with an address; without a detail nothing is.
+type flaw struct {
 	detail     string
 	confidence float64
 	severity   rule.Severity
 }
 
 // schemes are those that make a fetcher read something else than a page.
-var schemes = map[string]verdict{
+var schemes = map[string]flaw{
 	"gopher":      {"a scheme that sends any bytes to any port", certain, rule.High},
 	"dict":        {"a scheme that sends any bytes to any port", certain, rule.High},
 	"phar":        {"a scheme that makes PHP run what it reads", certain, rule.High},
@@ -87,7 +87,7 @@ var codeSchemes = []string{"javascript:", "vbscript:"}
 
 // judge says what is wrong with an address. isAddress says that the text is meant to
 // be one, so that a host alone counts.
-func judge(text string, isAddress bool, nested int) verdict {
+func judge(text string, isAddress bool, nested int) flaw {
 	clean := strings.Map(func(r rune) rune { // as browsers read it
 		switch r {
 		case '\t', '\r', '\n':
@@ -105,15 +105,15 @@ func judge(text string, isAddress bool, nested int) verdict {
 	case !found:
 		for _, code := range codeSchemes {
 			if len(clean) > len(code) && strings.EqualFold(clean[:len(code)], code) && isAddress {
-				return verdict{"code in the place of an address", reported, rule.High}
+				return flaw{"code in the place of an address", reported, rule.High}
 			}
 		}
 		if !isAddress {
-			return verdict{}
+			return flaw{}
 		}
 		rest = clean
 	case len(scheme) > 20 || strings.ContainsAny(scheme, "/?#@=&"):
-		return verdict{}
+		return flaw{}
 	case schemes[scheme].detail != "":
 		return schemes[scheme]
 	}
@@ -123,7 +123,7 @@ func judge(text string, isAddress bool, nested int) verdict {
 	}
 	authority, tail := rest[:end], rest[end:]
 	if scheme == "file" || scheme == "data" {
-		return verdict{}
+		return flaw{}
 	}
 	if v := judgeAuthority(authority, found || strings.HasPrefix(clean, "//")); v.detail != "" {
 		return v
@@ -133,10 +133,10 @@ func judge(text string, isAddress bool, nested int) verdict {
 
 // inner looks at addresses in the parameters of an address: what fetches it may be
 // sent on.
-func inner(tail string, nested int) verdict {
+func inner(tail string, nested int) flaw {
 	_, query, found := strings.Cut(tail, "?")
 	if !found || nested == maxNested {
-		return verdict{}
+		return flaw{}
 	}
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' || r == '#' }) {
 		_, value, _ := strings.Cut(pair, "=")
@@ -148,11 +148,11 @@ func inner(tail string, nested int) verdict {
 			}
 		}
 	}
-	return verdict{}
+	return flaw{}
 }
 
 // judgeAuthority looks at what stands between the slashes: [user[:password]@]host[:port].
-func judgeAuthority(authority string, hasScheme bool) verdict {
+func judgeAuthority(authority string, hasScheme bool) flaw {
 	user, host := "", authority
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		user, host = authority[:at], authority[at+1:]
@@ -167,7 +167,7 @@ func judgeAuthority(authority string, hasScheme bool) verdict {
 	}
 	name, _, _ := strings.Cut(user, ":")
 	if hasScheme && user != "" && looksLikeHost(argument.Unescape(name)) {
-		return verdict{"a name before the @ that looks like the host", reported, rule.High}
+		return flaw{"a name before the @ that looks like the host", reported, rule.High}
 	}
 	return lookAlike(host)
 }

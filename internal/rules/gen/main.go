@@ -1,6 +1,6 @@
 // Command gen writes what follows from the folders of the rules: the list in
-// all.go and the pages in docs/rules. It runs in the folder internal/rules, by
-// go generate.
+// all.go ("gen list") and the pages in docs/rules ("gen pages"). It runs in the folder
+// internal/rules, by go generate.
 package main
 
 import (
@@ -22,14 +22,24 @@ const pages = "../../docs/rules"
 
 func main() {
 	log.SetFlags(0)
-	if err := run(); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		log.Fatal("gen: ", err)
 	}
 }
 
-// run writes the list first. A new rule is known to this program only when it is
-// built again, so its page is written by the second run.
-func run() error {
+// run writes one of the two. They are two runs, because a new rule is known to this
+// program only when it is built again with the new list.
+func run(args []string) error {
+	switch {
+	case slices.Equal(args, []string{"list"}):
+		return writeList()
+	case slices.Equal(args, []string{"pages"}):
+		return writePages(rules.All())
+	}
+	return fmt.Errorf("what shall be written, list or pages?")
+}
+
+func writeList() error {
 	folders, err := rooms()
 	if err != nil {
 		return err
@@ -38,13 +48,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile("all.go", list, 0o644); err != nil {
-		return err
-	}
-	if len(folders) != len(rules.All()) {
-		return fmt.Errorf("the list has changed; run go generate once more for the pages")
-	}
-	return writePages(rules.All())
+	return os.WriteFile("all.go", list, 0o644)
 }
 
 // ruleID finds the ID where a rule is defined.
@@ -93,8 +97,26 @@ func writePages(list []rule.Rule) error {
 	if err := os.MkdirAll(pages, 0o755); err != nil {
 		return err
 	}
-	for name, content := range rules.Pages(list) {
+	written := rules.Pages(list)
+	for name, content := range written {
 		if err := os.WriteFile(filepath.Join(pages, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return removeOthers(written)
+}
+
+// removeOthers removes the pages of rules that are no more.
+func removeOthers(written map[string]string) error {
+	entries, err := os.ReadDir(pages)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if _, ok := written[entry.Name()]; ok {
+			continue
+		}
+		if err := os.Remove(filepath.Join(pages, entry.Name())); err != nil {
 			return err
 		}
 	}

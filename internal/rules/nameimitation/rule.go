@@ -115,6 +115,14 @@ var tools = sync.OnceValue(func() map[string]string {
 // brands are names that people trust, long enough to have no neighbours by chance.
 var brands = strings.Fields("github gitlab bitbucket google microsoft anthropic openai atlassian confluence salesforce dropbox cloudflare supabase postgres postgresql mongodb playwright puppeteer linkedin telegram whatsapp shopify hubspot airtable datadog kubernetes stripe paypal coinbase binance metamask filesystem perplexity elasticsearch snowflake databricks bigquery figma notion slack gmail discord docker")
 
+// skeletons are those of the brands, in their order.
+var skeletons = sync.OnceValue(func() (all []string) {
+	for _, brand := range brands {
+		all = append(all, names.Skeleton(brand))
+	}
+	return all
+})
+
 // shortBrand is the length below which a name has neighbours that are words.
 const shortBrand = 6
 
@@ -134,9 +142,9 @@ func near(word string) (string, float64) {
 		return "", 0
 	}
 	skeleton := names.Skeleton(word)
-	for _, brand := range brands {
+	for i, brand := range brands {
 		switch {
-		case skeleton == names.Skeleton(brand):
+		case skeleton == skeletons()[i]:
 			return brand, certain
 		case len(brand) >= shortBrand && word[0] == brand[0] && (len(brand) > shortBrand || len(word) == len(brand)) && names.OneEdit(word, brand) && !inflected(word, brand), len(brand) >= shortBrand && exchanged(word, brand):
 			return brand, reported

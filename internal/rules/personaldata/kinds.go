@@ -207,9 +207,3 @@ func (f *finder) postal(end int) {
 }
 
 var streets = []string{"street", "avenue", "road", "lane", "boulevard", "drive", "court", "stra\u00dfe", "strasse", "weg", "platz", "rue", "calle", "straat"}
-
-// sorted are the matches in the order of the text.
-func (f *finder) sorted() []rule.Match {
-	slices.SortFunc(f.matches, func(a, b rule.Match) int { return a.Start - b.Start })
-	return f.matches
-}

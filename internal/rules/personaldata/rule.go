@@ -34,9 +34,9 @@ const (
 	// has as well.
 	perhaps = 0.6
 
-	// maxMatches of one text are reported: a table of customers has thousands, and says
-	// the same with a hundred.
-	maxMatches = 100
+	// maxMatches of one text are told apart; a table of customers has more. What follows
+	// them is one match, so that a policy that redacts leaves nothing of it.
+	maxMatches = 1000
 )
 
 func detect(subject rule.Subject) ([]rule.Match, error) {
@@ -50,22 +50,47 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 	return f.sorted(), nil
 }
 
-// finder collects what is found in one text.
+// finder collects what is found in one text, the surest kinds first.
 type finder struct {
 	text    string
+	taken   []bool // the bytes that are part of a match; nil before the first
 	matches []rule.Match
 }
 
 func (f *finder) add(start, end int, severity rule.Severity, confidence float64, detail string) {
-	if len(f.matches) >= maxMatches {
-		return
+	if f.taken == nil {
+		f.taken = make([]bool, len(f.text))
 	}
-	for _, m := range f.matches {
-		if start < m.End && m.Start < end {
-			return // the first to know it says what it is
-		}
+	if slices.Contains(f.taken[start:end], true) {
+		return // the first to know it says what it is
 	}
-	f.matches = append(f.matches, rule.Match{Start: start, End: end, Severity: severity, Confidence: confidence, Detail: detail, Action: rule.Report, Replacement: "[" + detail + " withheld by Gatehouse]"})
+	for i := range f.taken[start:end] {
+		f.taken[start+i] = true
+	}
+	f.matches = append(f.matches, match(start, end, severity, confidence, detail))
+}
+
+// sorted are the matches in the order of the text.
+func (f *finder) sorted() []rule.Match {
+	slices.SortFunc(f.matches, func(a, b rule.Match) int { return a.Start - b.Start })
+	return bounded(f.matches)
+}
+
+func match(start, end int, severity rule.Severity, confidence float64, detail string) rule.Match {
+	return rule.Match{Start: start, End: end, Severity: severity, Confidence: confidence, Detail: detail, Action: rule.Report, Replacement: "[" + detail + " withheld by Gatehouse]"}
+}
+
+// bounded makes one match of those that are too many.
+func bounded(matches []rule.Match) []rule.Match {
+	if len(matches) <= maxMatches {
+		return matches
+	}
+	rest := matches[maxMatches:]
+	all := match(rest[0].Start, rest[len(rest)-1].End, rule.Info, 0, "more data about persons than is told apart")
+	for _, m := range rest {
+		all.Severity, all.Confidence = max(all.Severity, m.Severity), max(all.Confidence, m.Confidence)
+	}
+	return append(matches[:maxMatches], all)
 }
 
 // stride is how far apart the places are at which numbers are looked for. The digits of
@@ -107,7 +132,7 @@ func (f *finder) card(start int) int {
 			break
 		}
 	}
-	if n >= minCard && n <= maxCard && bounded(text, start, end) && card(string(number[:n])) && grouped(text[start:end], n) {
+	if n >= minCard && n <= maxCard && whole(text, start, end) && card(string(number[:n])) && grouped(text[start:end], n) {
 		confidence := perhaps
 		if named(text, start, cardWords) {
 			confidence = likely
@@ -122,8 +147,8 @@ func digit(c byte) bool { return c >= '0' && c <= '9' }
 // sign says whether a character stands between the groups of a number.
 func sign(c byte) bool { return c == ' ' || c == '-' }
 
-// bounded says whether text[start:end] is no part of a longer word or number.
-func bounded(text string, start, end int) bool {
+// whole says whether text[start:end] is no part of a longer word or number.
+func whole(text string, start, end int) bool {
 	if start > 0 && (word(text[start-1]) || strings.IndexByte(".,$#/=&%+:", text[start-1]) >= 0 && start > 1 && word(text[start-2])) {
 		return false
 	}

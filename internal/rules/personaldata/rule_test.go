@@ -1,6 +1,7 @@
 package personaldata
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,9 +67,31 @@ func Test_verhoeff_notices_swapped_digits(t *testing.T) {
 	}
 }
 
-func Test_a_large_table_has_a_bounded_list(t *testing.T) {
-	if n := len(found(t, strings.Repeat("anna.smith@company.org, ", 1000))); n != maxMatches {
-		t.Errorf("%d matches, want %d", n, maxMatches)
+// A policy may redact what is found: nothing of a long table may be left out.
+func Test_a_large_table_has_a_bounded_list_and_no_gap(t *testing.T) {
+	row, card := "anna.smith@company.org, ", "card 4539 1488 0343 6467; "
+	text := strings.Repeat(row, 3*maxMatches) + card + row
+	matches := found(t, text)
+	if len(matches) != maxMatches+1 {
+		t.Fatalf("%d matches, want %d", len(matches), maxMatches+1)
+	}
+	last := matches[maxMatches]
+	if last.Start != maxMatches*len(row) || last.End != len(text)-len(", ") || last.Severity != rule.Medium {
+		t.Errorf("the rest is %+v of %d bytes", last, len(text))
+	}
+}
+
+func Test_of_matches_that_overlap_the_first_to_know_stays(t *testing.T) {
+	f := finder{text: strings.Repeat("x", 20)}
+	for _, span := range [][2]int{{12, 20}, {5, 15}, {0, 6}, {6, 12}} {
+		f.add(span[0], span[1], rule.Info, perhaps, "x")
+	}
+	var got [][2]int
+	for _, m := range f.sorted() {
+		got = append(got, [2]int{m.Start, m.End})
+	}
+	if want := [][2]int{{0, 6}, {6, 12}, {12, 20}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"gatehouse/internal/rule/names"
 )
 
 // judge says how likely it is that an address that a person is asked to visit pretends to
@@ -66,7 +68,7 @@ var brands = []string{
 func imitates(labels []string) (confidence float64, detail string) {
 	for i, label := range labels {
 		if strings.HasPrefix(label, "xn--") {
-			decoded, ok := decodePunycode(label[len("xn--"):])
+			decoded, ok := names.Punycode(label[len("xn--"):])
 			if !ok {
 				return sure, "an address whose host cannot be read"
 			}
@@ -113,68 +115,4 @@ func mixed(label string) bool {
 		}
 	}
 	return other && (latin || alike)
-}
-
-// Parameters of Punycode, RFC 3492, section 5.
-const (
-	base, tmin, tmax, skew, damp = 36, 1, 26, 38, 700
-	initialBias, initialN        = 72, 128
-	// maxLabelRunes is what a label of 63 bytes can hold.
-	maxLabelRunes = 63
-)
-
-// decodePunycode decodes a label without its prefix, RFC 3492, section 6.2.
-func decodePunycode(text string) (string, bool) {
-	var out []rune
-	if i := strings.LastIndexByte(text, '-'); i >= 0 {
-		out, text = []rune(text[:i]), text[i+1:]
-	}
-	n, i, bias := initialN, 0, initialBias
-	for len(text) > 0 {
-		before, weight := i, 1
-		for k := base; ; k += base {
-			if text == "" {
-				return "", false
-			}
-			digit := strings.IndexByte("abcdefghijklmnopqrstuvwxyz0123456789", text[0])
-			text = text[1:]
-			if digit < 0 || weight > unicode.MaxRune {
-				return "", false
-			}
-			i += digit * weight
-			t := min(max(k-bias, tmin), tmax)
-			if digit < t {
-				break
-			}
-			weight *= base - t
-		}
-		if len(out) == maxLabelRunes {
-			return "", false
-		}
-		bias = adapt(i-before, len(out)+1, before == 0)
-		n += i / (len(out) + 1)
-		i %= len(out) + 1
-		if n > unicode.MaxRune {
-			return "", false
-		}
-		out = slices.Insert(out, i, rune(n))
-		i++
-	}
-	return string(out), true
-}
-
-// adapt is RFC 3492, section 6.1.
-func adapt(delta, count int, first bool) int {
-	if first {
-		delta /= damp
-	} else {
-		delta /= 2
-	}
-	delta += delta / count
-	k := 0
-	for delta > (base-tmin)*tmax/2 {
-		delta /= base - tmin
-		k += base
-	}
-	return k + (base-tmin+1)*delta/(delta+skew)
 }

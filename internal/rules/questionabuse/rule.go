@@ -66,8 +66,7 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 // said are the matches of wordings.
 func said(subject *rule.Subject) (matches []rule.Match) {
 	for _, one := range wording.Shared.Said(subject) {
-		switch kind := one.Phrase.Kind; {
-		case subject.Key == "systemPrompt" && one.Phrase.Weight >= 2 && orders[kind]:
+		if subject.Key == "systemPrompt" && one.Phrase.Weight >= 2 && orders[one.Phrase.Kind] {
 			matches = append(matches, match(subject, one, sure, "a system prompt that "+one.Phrase.Detail))
 		}
 	}

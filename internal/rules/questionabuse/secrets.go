@@ -13,15 +13,15 @@ import (
 // "Servers MUST NOT use form mode elicitation to request sensitive information such as
 // passwords, API keys, access tokens, or payment credentials."
 
-// names of fields, without what stands between their words; a name may have words before.
-var names = []string{
+// secretNames are names of fields, without what stands between their words; a name may have words before.
+var secretNames = []string{
 	"password", "passwd", "pwd", "passcode", "passphrase", "apikey", "secretkey", "privatekey", "secret", "clientsecret", "accesstoken", "authtoken", "refreshtoken", "bearertoken",
 	"sessiontoken", "seedphrase", "recoveryphrase", "mnemonic", "creditcard", "cardnumber", "creditcardnumber", "cvv", "cvc", "ssn", "socialsecuritynumber", "onetimecode", "onetimepassword",
 	"otp", "totp", "mfacode", "twofactorcode", "verificationcode", "smscode", "pincode", "credentials", "sshkey", "passwort", "kennwort", "motdepasse", "contrasena", "密码", "密钥", "пароль",
 }
 
-// short names are none of a longer one: a pin is not a spin.
-var short = []string{"pin", "tan", "token", "pat", "pass"}
+// shortNames are none of a longer one: a pin is not a spin.
+var shortNames = []string{"pin", "tan", "token", "pat", "pass"}
 
 func secretName(name string) bool {
 	name = strings.Map(func(r rune) rune {
@@ -30,7 +30,7 @@ func secretName(name string) bool {
 		}
 		return r
 	}, string(rule.Fold(name).Text))
-	return slices.Contains(short, name) || slices.ContainsFunc(names, func(secret string) bool { return strings.HasSuffix(name, secret) })
+	return slices.Contains(shortNames, name) || slices.ContainsFunc(secretNames, func(secret string) bool { return strings.HasSuffix(name, secret) })
 }
 
 const yours = `(?:your|the|ihr\w*|dein\w*|votre|ton|ta|tes|su|tu|sus|tus)`

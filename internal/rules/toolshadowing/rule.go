@@ -50,12 +50,13 @@ func detect(subject rule.Subject) ([]rule.Match, error) {
 }
 
 // mentions finds the names of other servers' tools in a text, as a model reads them: in
-// any case and any letters. Only words that can be such a name are compared, so the
-// neighbours are gone through a few times for a text and not once for each of its bytes.
+// any case and any letters. Most texts have no word that can be such a name; for the others
+// the neighbours are gone through once and not for each of their words.
 func mentions(subject rule.Subject) []rule.Match {
 	var matches []rule.Match
 	folded := subject.Folded()
 	text, lengths := folded.Text, humpLengths(subject)
+	var known *index
 	for i := 0; i < len(text); {
 		if !nameByte(text[i]) {
 			i++
@@ -69,8 +70,11 @@ func mentions(subject rule.Subject) []rule.Match {
 		if len(word) > maxName || len(word) < minMentioned || !strings.ContainsAny(word, "_-.") && !lengths[len(word)] {
 			continue
 		}
-		if n, found := named(word, around(text, start, i), subject); found {
-			m := mention(around(text, start, i), n)
+		if known == nil {
+			known = newIndex(subject)
+		}
+		if n := known.named(word, around(text, start, i)); n != nil {
+			m := mention(around(text, start, i), *n)
 			m.Start, m.End = folded.Span(start, start+len(word))
 			matches = append(matches, m)
 		}
@@ -94,30 +98,49 @@ func around(text []byte, start, end int) []byte {
 	return text[max(0, start-wordingReach):min(len(text), end+wordingReach)]
 }
 
-// named finds the neighbour that a word names: by a name that is no ordinary
-// word, or by server and name together. A name that the server has as well is its
-// own tool, because two installations of one server speak of themselves, unless
-// the words around it say that another server's is meant.
-func named(word string, around []byte, subject rule.Subject) (rule.Neighbour, bool) {
-	var bare *rule.Neighbour
-	own := word == plain(subject.Name)
-	for i, n := range subject.Neighbours {
+// index is what the tools of all servers are called in a folded text.
+type index struct {
+	own  map[string]bool            // of the server itself
+	bare map[string]*rule.Neighbour // of others, without their server
+	full map[string]*rule.Neighbour // of others, with it
+}
+
+func newIndex(subject rule.Subject) *index {
+	x := &index{own: map[string]bool{plain(subject.Name): true}, bare: map[string]*rule.Neighbour{}, full: map[string]*rule.Neighbour{}}
+	add := func(to map[string]*rule.Neighbour, name string, n *rule.Neighbour) {
+		if to[name] == nil {
+			to[name] = n
+		}
+	}
+	for i := range subject.Neighbours {
+		n := &subject.Neighbours[i]
 		name := plain(n.Name)
 		if n.Server == subject.Server {
-			own = own || name == word
+			x.own[name] = true
 			continue
 		}
-		if bare == nil && word == name && distinctive(n.Name) {
-			bare = &subject.Neighbours[i]
+		if distinctive(n.Name) {
+			add(x.bare, name, n)
 		}
-		if rest, found := strings.CutPrefix(word, plain(n.Server)); found && len(rest) == len(name)+1 && strings.IndexByte("_.", rest[0]) >= 0 && rest[1:] == name {
-			return n, true
-		}
+		server := plain(n.Server)
+		add(x.full, server+"_"+name, n)
+		add(x.full, server+"."+name, n)
 	}
-	if bare == nil || own && !speaksOf(bare.Server, around) {
-		return rule.Neighbour{}, false
+	return x
+}
+
+// named finds the neighbour that a word names: by a name that is no ordinary word, or by
+// server and name together; nil if there is none. A name that the server has as well is its
+// own tool, because two installations of one server speak of themselves, unless the words
+// around it say that another server's is meant.
+func (x *index) named(word string, around []byte) *rule.Neighbour {
+	if n := x.full[word]; n != nil {
+		return n
 	}
-	return *bare, true
+	if n := x.bare[word]; n != nil && (!x.own[word] || speaksOf(n.Server, around)) {
+		return n
+	}
+	return nil
 }
 
 // plain is a name as it stands in a folded text: two underscores are one there, and those
@@ -171,11 +194,12 @@ func nameByte(c byte) bool {
 // the worst likeness.
 func imitation(subject rule.Subject) []rule.Match {
 	var worst rule.Match
+	skeleton := names.Skeleton(subject.Text)
 	for _, n := range subject.Neighbours {
 		if n.Server == subject.Server {
 			continue
 		}
-		if m := alike(subject.Text, n); m.Severity > worst.Severity {
+		if m := alike(subject.Text, skeleton, n); m.Severity > worst.Severity {
 			worst = m
 		}
 	}
@@ -189,12 +213,12 @@ func imitation(subject rule.Subject) []rule.Match {
 // alike says how a name resembles a neighbour's. The same name is ordinary: two
 // installations of one server have it, and the gateway keeps them apart by the
 // server's id.
-func alike(name string, n rule.Neighbour) rule.Match {
+func alike(name, skeleton string, n rule.Neighbour) rule.Match {
 	who := n.Name + " of the server " + n.Server
 	switch {
 	case name == n.Name:
 		return rule.Match{Severity: rule.Low, Detail: "the same name as " + who}
-	case names.Skeleton(name) == names.Skeleton(n.Name):
+	case skeleton == names.Skeleton(n.Name):
 		return rule.Match{Severity: rule.High, Detail: "a name that looks like " + who}
 	case len(name) >= minNear && len(n.Name) >= minNear && names.OneEdit(name, n.Name):
 		return rule.Match{Severity: rule.Medium, Detail: "a name one letter away from " + who}
