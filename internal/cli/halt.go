@@ -57,8 +57,8 @@ func (p *placeFlags) find() (state string, c *config.Config, err error) {
 	return c.State, c, nil
 }
 
-// target is what the arguments of halt and resume name.
-func target(args []string) (halt.Target, error) {
+// haltTarget is what the arguments of halt and resume name.
+func haltTarget(args []string) (halt.Target, error) {
 	t := halt.Target{What: halt.What(args[0])}
 	wrong := func(names string) (halt.Target, error) {
 		return t, fmt.Errorf("expected %s%s", t.What, names)
@@ -129,7 +129,7 @@ recorded, as the message says.`,
 }
 
 func runHalt(cmd *cobra.Command, opts haltOptions, args []string) error {
-	t, err := target(args)
+	t, err := haltTarget(args)
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
@@ -143,7 +143,7 @@ func runHalt(cmd *cobra.Command, opts haltOptions, args []string) error {
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
-	if err := known(c, t, cmd.ErrOrStderr()); err != nil {
+	if err := knownServer(c, t, cmd.ErrOrStderr()); err != nil {
 		return exitWith(exitUsage, err)
 	}
 	if err := os.MkdirAll(state, 0o700); err != nil {
@@ -165,9 +165,9 @@ func runHalt(cmd *cobra.Command, opts haltOptions, args []string) error {
 	return nil
 }
 
-// known refuses a server that the configuration does not have: a mistyped name would
+// knownServer refuses a server that the configuration does not have: a mistyped name would
 // halt nothing while a person relies on it.
-func known(c *config.Config, t halt.Target, stderr io.Writer) error {
+func knownServer(c *config.Config, t halt.Target, stderr io.Writer) error {
 	if t.Server == "" {
 		return nil
 	}
@@ -232,7 +232,7 @@ Exit codes: 0 resumed; 1 it was not halted; 2 wrong usage or configuration; 3 no
 }
 
 func runResume(cmd *cobra.Command, place placeFlags, args []string) error {
-	t, err := target(args)
+	t, err := haltTarget(args)
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}

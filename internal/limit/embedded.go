@@ -276,20 +276,12 @@ func (s *Embedded) take(now Instant, takes []Take) (bool, error) {
 			return false, err
 		}
 	}
-	if s.journal != nil {
-		if err := s.journal.append(now, takes); err != nil {
-			return false, err
-		}
-	}
 	for i := range takes {
 		if t := &takes[i]; t.takes() {
-			if t.cell == nil {
-				t.cell = s.add(t)
-			}
-			*t.cell = t.after(now)
+			t.next = t.after(now)
 		}
 	}
-	return true, nil
+	return s.commit(takes)
 }
 
 // takes reports whether the counter changes once everything is granted.
@@ -383,25 +375,37 @@ func (s *Embedded) settle(now Instant, takes []Take) (bool, error) {
 		// What is to be emptied or given back, and is not there, is done already.
 		t.Check = t.cell == nil && (t.Kind == Concurrent || t.Amount.isZero())
 	}
+	for i := range takes {
+		switch t := &takes[i]; {
+		case t.Check:
+		case t.Kind == Concurrent:
+			t.next = *t.cell
+			t.next.used = t.next.used.minus(Count(1))
+		case t.Amount.isZero():
+			t.next = cell{at: t.cell.at, kind: t.Kind}
+		default:
+			t.next = t.after(now)
+		}
+	}
+	return s.commit(takes)
+}
+
+// commit keeps what the takes lead to, and then makes it so.
+func (s *Embedded) commit(takes []Take) (bool, error) {
 	if s.journal != nil {
-		if err := s.journal.append(now, takes); err != nil {
+		if err := s.journal.append(takes); err != nil {
 			return false, err
 		}
 	}
 	for i := range takes {
 		t := &takes[i]
-		switch {
-		case t.Check:
-		case t.Kind == Concurrent:
-			t.cell.used = t.cell.used.minus(Count(1))
-		case t.Amount.isZero():
-			t.cell.used = Amount{}
-		default:
-			if t.cell == nil {
-				t.cell = s.add(t)
-			}
-			*t.cell = t.after(now)
+		if !t.takes() {
+			continue
 		}
+		if t.cell == nil {
+			t.cell = s.add(t)
+		}
+		*t.cell = t.next
 	}
 	return true, nil
 }

@@ -22,9 +22,9 @@ import (
 // process ends; a system call for each would cost more than all the counting.
 //
 //	header  "GATEHOUSE-QUOTA1", 8 bytes: how far it is on disk, and a checksum of that
-//	record  2 bytes: length of what follows the checksum; a key has at most some
-//	        thousand bytes, because a digest stands for each part that is long
-//	        4 bytes: checksum (CRC-32C) of length and what follows
+//	record  4 bytes: checksum (CRC-32C) of what follows
+//	        2 bytes: length of what follows; a key has at most some thousand bytes,
+//	        because a digest stands for each part that is long
 //	        1 byte kind, 8 bytes Counter.At, 16 bytes Counter.Used, the key
 //
 // All numbers are little-endian.
@@ -35,7 +35,7 @@ const (
 	magic      = "GATEHOUSE-QUOTA1"
 	markAt     = len(magic)
 	headerSize = markAt + 8
-	frameSize  = 2 + 4
+	frameSize  = 4 + 2
 	stateSize  = 1 + 8 + 16
 
 	// minJournal is the room for at least some ten thousand changes between two times
@@ -80,19 +80,15 @@ func clockRecord(now Instant) Counter {
 // appendRecord writes one record behind to.
 func appendRecord(to []byte, c Counter) []byte {
 	start := len(to)
+	to = append(to, 0, 0, 0, 0)
 	to = binary.LittleEndian.AppendUint16(to, uint16(stateSize+len(c.Key)))
-	to = append(to, 0, 0, 0, 0, byte(c.Kind))
+	to = append(to, byte(c.Kind))
 	to = binary.LittleEndian.AppendUint64(to, uint64(c.At))
 	to = binary.LittleEndian.AppendUint64(to, c.Used.hi)
 	to = binary.LittleEndian.AppendUint64(to, c.Used.lo)
 	to = append(to, c.Key...)
-	binary.LittleEndian.PutUint32(to[start+2:], checksum(to[start:]))
+	binary.LittleEndian.PutUint32(to[start:], crc32.Checksum(to[start+4:], castagnoli))
 	return to
-}
-
-// checksum is that of a record: length and what follows the checksum itself.
-func checksum(record []byte) uint32 {
-	return crc32.Update(crc32.Checksum(record[:2], castagnoli), castagnoli, record[frameSize:])
 }
 
 // readRecord reads the record at the beginning of raw; size 0 if none is there.
@@ -100,8 +96,8 @@ func readRecord(raw []byte) (c Counter, size int) {
 	if len(raw) < frameSize+stateSize {
 		return c, 0
 	}
-	size = frameSize + int(binary.LittleEndian.Uint16(raw))
-	if size < frameSize+stateSize || size > len(raw) || binary.LittleEndian.Uint32(raw[2:]) != checksum(raw[:size]) {
+	size = frameSize + int(binary.LittleEndian.Uint16(raw[4:]))
+	if size < frameSize+stateSize || size > len(raw) || binary.LittleEndian.Uint32(raw) != crc32.Checksum(raw[4:size], castagnoli) {
 		return c, 0
 	}
 	state := raw[frameSize:size]
@@ -207,7 +203,7 @@ func (j *journal) remark(f *os.File) error {
 // append keeps what the takes lead to. After a crash in the middle some records may
 // stand there without those that belong to them: then more is counted than was
 // granted, never less.
-func (j *journal) append(now Instant, takes []Take) error {
+func (j *journal) append(takes []Take) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	needed := 0
@@ -224,11 +220,10 @@ func (j *journal) append(now Instant, takes []Take) error {
 		if !t.Kind.kept() || !t.takes() {
 			continue
 		}
-		next := t.after(now)
-		if t.Kind == Rate && next.kept != next.at {
+		if t.Kind == Rate && t.next.kept != t.next.at {
 			continue
 		}
-		if err := j.put(Counter{t.Key, t.Kind, next.at, next.used}); err != nil {
+		if err := j.put(Counter{t.Key, t.Kind, t.next.at, t.next.used}); err != nil {
 			return err
 		}
 	}

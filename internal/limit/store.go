@@ -43,6 +43,7 @@ type Take struct {
 
 	shard int // of the embedded store, while it takes
 	cell  *cell
+	next  cell // what cell becomes
 }
 
 // Instant is a point in time by the clock of a store. Neither part ever goes
