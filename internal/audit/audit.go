@@ -30,6 +30,8 @@ const (
 	Quarantined    Kind = "quarantined"     // a definition waits for a person
 	Drifted        Kind = "drifted"         // a definition differs from the approved one
 	Approved       Kind = "approved"        // a person approved a definition
+	Halted         Kind = "halted"          // a person stopped a server, a tool, a principal or everything
+	Resumed        Kind = "resumed"         // a person let it go on
 	Elevated       Kind = "elevated"        // a server wants more rights than its token has
 	Session        Kind = "session"         // a client's session began or ended
 	SessionRefused Kind = "session-refused" // a client could not be identified or let in
@@ -42,14 +44,14 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
+		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
 	}
 }
 
 func (k Kind) known() bool {
 	switch k {
 	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
+		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
 		return true
 	}
 	return false

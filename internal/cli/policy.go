@@ -172,7 +172,7 @@ func (p *policies) request(c *config.PolicyCase) (*policy.Request, error) {
 		Address: c.Address, Time: c.Time, Score: c.Score, Conversation: c.Conversation,
 	}
 	if r.Time.IsZero() {
-		r.Time = noTime(p.config.Policy.TimeZone)
+		r.Time = noTime(p.config.TimeZone)
 	}
 	if c.Server == "" {
 		r.Kind = policy.KindGateway

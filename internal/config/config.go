@@ -37,6 +37,8 @@ type Config struct {
 
 	Identity Identity
 	Teams    []Team // sorted by name
+	TimeZone     string  // IANA name: where days and months begin
+	Quotas       []Quota // in the order of the file
 
 	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
 
@@ -166,16 +168,17 @@ const maxServers = 500
 func Default(path string) *Config {
 	dir := filepath.Dir(path)
 	return &Config{
-		Path:    path,
-		Dir:     dir,
-		Listen:  DefaultListen,
-		Approve: FirstUse,
-		Lock:    filepath.Join(dir, "gatehouse.lock"),
-		State:   filepath.Join(dir, ".gatehouse"),
-		Rules:   map[string]RulePolicy{},
-		Joined:  Joined{Discovery: Full},
-		Policy:  Policy{Mode: Enforce, TimeZone: "UTC"},
-		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
+		Path:     path,
+		Dir:      dir,
+		Listen:   DefaultListen,
+		Approve:  FirstUse,
+		Lock:     filepath.Join(dir, "gatehouse.lock"),
+		State:    filepath.Join(dir, ".gatehouse"),
+		Rules:    map[string]RulePolicy{},
+		Joined:   Joined{Discovery: Full},
+		Policy:   Policy{Mode: Enforce},
+		TimeZone: "UTC",
+		Audit:    Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
 			RequestBytes: 4 << 20,
 			ResultBytes:  16 << 20,
@@ -238,6 +241,7 @@ func (r *reader) config(root *node, c *Config) {
 	r.checkPlaces(root, c)
 	r.checkIdentity(root, c)
 	r.checkListen(root, c)
+	r.checkQuotaServers(root, c)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		r.refuse(root.at("tls"), "tls", "cert and key belong together; name both files, or take the section out for plain HTTP")
 	}

@@ -4,8 +4,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
-	_ "time/tzdata" // a minimal image has no time zones
 )
 
 // Policy says where the policies are and what follows from them.
@@ -14,7 +12,6 @@ type Policy struct {
 	Files      []string // patterns of file names, absolute
 	Ready      []string // names of policies that come with the program
 	Mode       string   // Enforce or Report
-	TimeZone   string   // IANA name of the zone in which policies see the time
 }
 
 // ToolLabels are labels of the tools whose names match a pattern.
@@ -51,14 +48,6 @@ func policyKey(p *Policy) key {
 			})
 		}},
 		oneOf("mode", "Whether a call that no policy permits is refused, or only recorded.", &p.Mode, Enforce, Report),
-		key{"time_zone", schema{"type": "string", "default": "UTC", "description": "Time zone of policies that ask for the time, such as Europe/Berlin."}, func(r *reader, n *node, field string) {
-			_, err := time.LoadLocation(n.text)
-			if n.kind != text || err != nil || n.text == "Local" || n.text == "" {
-				r.wrong(n, field, "the name of a time zone, such as Europe/Berlin or UTC")
-				return
-			}
-			p.TimeZone = n.text
-		}},
 	)
 	read := k.read
 	k.read = func(r *reader, n *node, field string) {

@@ -24,6 +24,8 @@ const (
 	InvalidArguments    Reason = "invalid-arguments"
 	HeaderMismatch      Reason = "header-mismatch"
 	RuleMatched         Reason = "rule-matched"
+	QuotaExceeded       Reason = "quota-exceeded"
+	Halted              Reason = "halted"
 	UpstreamUnavailable Reason = "upstream-unavailable"
 	UpstreamAuth        Reason = "upstream-auth"
 	UpstreamTimeout     Reason = "upstream-timeout"
@@ -52,6 +54,8 @@ var sentences = map[Reason]string{
 	InvalidArguments:    "the arguments do not fit the tool's input schema",
 	HeaderMismatch:      "the HTTP headers and the body of the request disagree",
 	RuleMatched:         "a rule forbids this content",
+	QuotaExceeded:       "a quota leaves no room for this",
+	Halted:              "a person has halted this",
 	UpstreamUnavailable: "the server cannot be reached or did not start",
 	UpstreamAuth:        "the server wants a token that the gateway does not have; a person can mend that",
 	UpstreamTimeout:     "the server did not answer in time",
@@ -86,6 +90,10 @@ func (r Reason) Advice() string {
 		return "Choose one of the listed names."
 	case TooLarge, UpstreamTooLarge:
 		return "Send or ask for less."
+	case QuotaExceeded:
+		return "Do what the quota says; trying again before that will be refused too."
+	case Halted:
+		return "Stop, and tell the user; trying another way around it will be refused too."
 	case UpstreamUnavailable, UpstreamTimeout, UpstreamInvalid, UpstreamFlood, Overloaded, AuditUnavailable, InternalError:
 		return "It may work later; if it does not, tell the user."
 	}

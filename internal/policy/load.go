@@ -130,9 +130,9 @@ func readFile(name string) ([]byte, error) {
 
 // New makes an engine of policies that are read already.
 func New(c *config.Config, sources []Source) (*Engine, error) {
-	zone, err := time.LoadLocation(c.Policy.TimeZone)
+	zone, err := time.LoadLocation(c.TimeZone)
 	if err != nil {
-		return nil, fmt.Errorf("policy.time_zone: %w", err)
+		return nil, fmt.Errorf("time_zone: %w", err)
 	}
 	l := loader{ids: map[string]*rule{}}
 	for _, s := range sources {
@@ -162,7 +162,7 @@ func digest(c *config.Config, sources []Source) string {
 	h := sha256.New()
 	part := func(text string) { fmt.Fprintf(h, "%d:%s", len(text), text) }
 	part(c.Policy.Mode)
-	part(c.Policy.TimeZone)
+	part(c.TimeZone)
 	for _, s := range sources {
 		part(s.Name)
 		part(string(s.Text))

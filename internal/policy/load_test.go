@@ -113,7 +113,7 @@ func Test_a_digest_names_what_decides(t *testing.T) {
 	for name, other := range map[string]string{
 		"policies":    digest(none, same),
 		"mode":        digest(all, func(c *config.Config) { c.Policy.Mode = config.Report }),
-		"zone":        digest(all, func(c *config.Config) { c.Policy.TimeZone = "Asia/Tokyo" }),
+		"zone":        digest(all, func(c *config.Config) { c.TimeZone = "Asia/Tokyo" }),
 		"labels":      digest(all, func(c *config.Config) { c.Servers[0].Labels = nil }),
 		"tools":       digest(all, func(c *config.Config) { c.Servers[0].ToolLabels = nil }),
 		"environment": digest(all, func(c *config.Config) { c.Servers[0].Environment = "" }),

@@ -532,7 +532,7 @@ func Test_ready_policies(t *testing.T) {
 
 func Test_time_zone(t *testing.T) {
 	c := office()
-	c.Policy.TimeZone = "Asia/Tokyo"
+	c.TimeZone = "Asia/Tokyo"
 	e := engine(t, c, `permit (principal, action, resource) when { context.time.hour == 21 && context.time.weekday == "Wednesday" };`)
 	if d := e.Decide(call(ann, "db/x")); !d.Allow {
 		t.Errorf("got %+v", d)
