@@ -36,9 +36,9 @@ type Config struct {
 	Policy       Policy
 
 	Identity Identity
-	Teams    []Team // sorted by name
-	TimeZone     string  // IANA name: where days and months begin
-	Quotas       []Quota // in the order of the file
+	Teams    []Team  // sorted by name
+	TimeZone string  // IANA name: where days and months begin
+	Quotas   []Quota // in the order of the file
 
 	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
 

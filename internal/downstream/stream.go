@@ -160,6 +160,9 @@ func (a *answer) plain(reply gateway.Reply) { writeReply(a.w, reply) }
 
 func writeReply(w http.ResponseWriter, reply gateway.Reply) {
 	head := w.Header()
+	if reply.RetryAfter > 0 {
+		head.Set("Retry-After", strconv.Itoa(reply.RetryAfter)) // RFC 9110 section 10.2.3
+	}
 	if reply.Challenge != "" {
 		head.Set("WWW-Authenticate", reply.Challenge)
 	}

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/finding"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/limit"
 	"gatehouse/internal/policy"
 	"gatehouse/internal/wire"
 )
@@ -71,6 +72,8 @@ type Reply struct {
 	Session string // id of a session that began
 	// Challenge is the value of WWW-Authenticate: how the client can identify itself.
 	Challenge string
+	// RetryAfter is when it makes sense to try again, in seconds; 0: nothing is said.
+	RetryAfter int
 }
 
 // route is where an exchange goes.
@@ -124,9 +127,12 @@ type exchange struct {
 	would    []string // that only report, and would have refused
 	findings []finding.Finding
 	refusal  *decision.Refusal
-	decided  bool
-	entered  bool
-	detail   string // for the record
+	grant    limit.Grant // what the quotas granted
+	// retryAfter is when a quota leaves room again, in seconds; 0: waiting is no use.
+	retryAfter int
+	decided    bool
+	entered    bool
+	detail     string // for the record
 
 	// Touched by the goroutines that bring messages of this exchange.
 	events atomic.Int64

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,10 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/halt"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/limit"
 	"gatehouse/internal/oauth"
 	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
@@ -58,7 +61,10 @@ type Gateway struct {
 	sessions sessions
 	joiners  joiners
 	errands  errands
+	flights  flights
 	inFlight atomic.Int64
+	halts    *halt.Switch
+	counters counters // Reload and New only
 	// processes of servers that run now.
 	processes atomic.Int64
 	ownCalls  atomic.Int64
@@ -77,6 +83,7 @@ type live struct {
 	// policies decide who may do what; nil: the local user may do everything, everybody
 	// else nothing.
 	policies  *policy.Engine
+	limiter   *limit.Limiter // nil if there are no quotas
 	reporting map[string]bool
 
 	cleanTexts memo // texts in which the redactor found nothing
@@ -97,15 +104,19 @@ func New(o Options) (*Gateway, error) {
 		local: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
+	g.halts = halt.Open(filepath.Join(o.Config.State, "halts.json"), nil)
 	next, err := g.build(o.Config, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Audit.Append(&audit.Record{Kind: audit.Start, Detail: "gatehouse " + o.Version}); err != nil {
+	if err := o.Audit.Append(&audit.Record{Kind: audit.Start, Detail: join("gatehouse "+o.Version, next.policyDigest())}); err != nil {
+		g.stopCounting()
 		return nil, fmt.Errorf("writing the audit log: %w", err)
 	}
 	g.loosened(o.Config)
-	g.live.Store(next)
+	g.put(next)
+	g.halts.Watch(g.haltsChanged)
+	g.sweeping.Go(func() { g.halts.Run(g.ctx) })
 	g.lookAtAll(next)
 	g.sweeping.Go(g.sweep)
 	return g, nil
@@ -159,6 +170,9 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if next.identifier, err = g.identifierOf(c, old); err != nil {
 		return nil, err
 	}
+	if err = g.count(c); err != nil {
+		return nil, err
+	}
 	next.inspector = inspect.New(g.rules, policies, suppressed...).Bounded(media.Limits{
 		Bytes: c.Limits.MediaBytes, Pixels: uint64(c.Limits.MediaPixels), Types: c.Limits.MediaTypes,
 	})
@@ -208,11 +222,17 @@ func (g *Gateway) Reload(c *config.Config) error {
 		g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})
 		return err
 	}
-	if err := g.audit.Append(&audit.Record{Kind: audit.Reload}); err != nil {
+	if g.counters.limiter != nil {
+		if err := g.counters.limiter.Reload(c); err != nil {
+			return err
+		}
+	}
+	if err := g.audit.Append(&audit.Record{Kind: audit.Reload, Detail: next.policyDigest()}); err != nil {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
 	g.loosened(c)
-	g.live.Store(next)
+	g.put(next)
+	g.halts.Reload()
 	for id, s := range old.servers {
 		if next.servers[id] != s {
 			g.sweeping.Go(s.close)
@@ -221,6 +241,27 @@ func (g *Gateway) Reload(c *config.Config) error {
 	g.joiners.tellAll()
 	g.lookAtAll(next)
 	return nil
+}
+
+// put puts a configuration in force.
+func (g *Gateway) put(next *live) {
+	if len(next.config.Quotas) > 0 {
+		next.limiter = g.counters.limiter
+	}
+	if next.policies != nil {
+		for _, warning := range next.policies.Warnings() {
+			g.log.Warn(warning)
+		}
+	}
+	g.live.Store(next)
+}
+
+// policyDigest names the policies that are in force, for the log.
+func (l *live) policyDigest() string {
+	if l.policies == nil {
+		return ""
+	}
+	return "policies " + l.policies.Digest()
 }
 
 // ReloadRefused records that a configuration could not be read.
@@ -336,6 +377,7 @@ func (g *Gateway) Close() {
 	}
 	all.Wait()
 	g.sweeping.Wait()
+	g.stopCounting()
 	g.note(&audit.Record{Kind: audit.Stop})
 }
 

@@ -50,6 +50,9 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 	if err := g.resolve(ex); err != nil {
 		return g.refuse(ex, err)
 	}
+	if err := g.halted(ex); err != nil {
+		return g.refuse(ex, err)
+	}
 	if err := g.admit(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
@@ -57,6 +60,9 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 		return g.refuse(ex, err)
 	}
 	if err := g.authorize(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.limit(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	if err := g.inspectRequest(ex); err != nil {
@@ -183,6 +189,8 @@ func (g *Gateway) enter(ex *exchange) error {
 
 func (g *Gateway) leave(ex *exchange) {
 	ex.clock.stop()
+	g.used(ex)
+	g.flights.remove(ex)
 	if ex.errand != nil {
 		ex.errand.leftBy(ex)
 	}
@@ -415,6 +423,9 @@ func idOf(m *wire.Message) wire.Value { return m.Root.Get("id") }
 // forward sends what was inspected and waits for the answer, within the bounds of
 // time and number.
 func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
+	if err := g.takeOff(ex); err != nil {
+		return err
+	}
 	if ex.msg.Kind == wire.Notification {
 		longest := g.live.Load().config.Limits.Timeout
 		ctx, stop := context.WithTimeoutCause(ctx, longest, decision.Refuse(decision.UpstreamTimeout, "not taken within %s", longest))

@@ -43,7 +43,7 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	var withCode *protocolError
 	forClient := errors.As(err, &withStatus) || errors.As(err, &withCode)
 	if ex.msg != nil && ex.msg.Method == wire.MethodToolsCall && !ex.fromServer() && forModel(ex.refusal.Reason) && !forClient {
-		return Reply{Body: wire.NewResult(ex.msg.ID, toolError(ex)), Status: http.StatusOK}
+		return Reply{Body: wire.NewResult(ex.msg.ID, toolError(ex)), Status: http.StatusOK, RetryAfter: ex.retryAfter}
 	}
 	return errorReply(ex, err)
 }
@@ -88,6 +88,9 @@ func refusalData(ex *exchange) []byte {
 	if ex.refusal.Rule != "" {
 		out = wire.AppendString(append(out, `,"rule":`...), ex.refusal.Rule)
 	}
+	if ex.retryAfter > 0 {
+		out = strconv.AppendInt(append(out, `,"retryAfterSeconds":`...), int64(ex.retryAfter), 10)
+	}
 	out = wire.AppendString(append(out, `,"exchange":`...), ex.id)
 	return append(out, '}')
 }
@@ -116,7 +119,7 @@ func errorReply(ex *exchange, err error) Reply {
 	if ex.refusal.Detail != "" {
 		message += " (" + ex.refusal.Detail + ")"
 	}
-	return Reply{Body: wire.NewError(id, code, message, data), Status: status}
+	return Reply{Body: wire.NewError(id, code, message, data), Status: status, RetryAfter: ex.retryAfter}
 }
 
 func errorCode(ex *exchange, r decision.Reason) int {
