@@ -17,7 +17,7 @@ const BinaryRule = "binary-content"
 // Bounded is the same Inspector with other limits of binary content than the defaults.
 func (i *Inspector) Bounded(limits media.Limits) *Inspector {
 	other := *i
-	other.media = limits
+	other.media, other.clean = limits, newClean() // which other limits say nothing of
 	return &other
 }
 

@@ -31,13 +31,14 @@ type Inspector struct {
 	suppressed []Suppression
 	suppresses map[string]bool // rules that have a suppression
 	joins      bool            // some rule reads more than secrets
-	binary     *rule.Rule      // BinaryRule; nil if it is not among the rules
+	clean      *clean
+	binary     *rule.Rule // BinaryRule; nil if it is not among the rules
 	media      media.Limits
 }
 
 // New makes an Inspector. A rule without a policy is enforced.
 func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppression) *Inspector {
-	i := &Inspector{readers: map[rule.Surface]*rule.Reader{}, policies: policies, suppressed: suppressed, suppresses: map[string]bool{}}
+	i := &Inspector{readers: map[rule.Surface]*rule.Reader{}, policies: policies, suppressed: suppressed, suppresses: map[string]bool{}, clean: newClean()}
 	for _, s := range suppressed {
 		i.suppresses[s.Rule] = true
 	}
@@ -46,6 +47,7 @@ func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppressio
 		binary := rules[n]
 		i.binary = &binary
 	}
+	search := rule.NewSearch(rules)
 	made := map[string]*rule.Reader{} // by the IDs of their rules: most surfaces are read by the same
 	for surface := rule.Surface(1); surface <= rule.Other; surface <<= 1 {
 		var ids string
@@ -56,7 +58,7 @@ func New(rules []rule.Rule, policies map[string]Policy, suppressed ...Suppressio
 			}
 		}
 		if made[ids] == nil && len(reading) > 0 {
-			made[ids] = rule.NewReader(reading)
+			made[ids] = search.Reader(reading)
 		}
 		i.readers[surface] = made[ids]
 	}
@@ -178,6 +180,10 @@ func (w *scratch) end() {
 // stands.
 func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subject rule.Subject, encoding *base64.Encoding, work *scratch) (err error) {
 	work.clean = ""
+	isName := encoding == nil && i.clean.isName(&subject)
+	if isName && i.clean.knows(&subject) {
+		return nil
+	}
 	work.matches, err = i.readers[subject.Surface].Detect(subject, work.matches[:0])
 	if err != nil {
 		return err
@@ -187,6 +193,9 @@ func (i *Inspector) show(out *Outcome, doc *wire.Document, s wire.String, subjec
 		work.matches = slices.DeleteFunc(work.matches, func(m rule.Found) bool { return m.Decoded != "" })
 	}
 	if len(work.matches) == 0 {
+		if isName {
+			i.clean.learn(&subject)
+		}
 		return nil
 	}
 	change := i.follow(out, doc, s, subject, rule.Combine(work.matches))

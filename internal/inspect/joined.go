@@ -123,12 +123,10 @@ func (j *joined) add(index, from int, text string, mended bool) {
 // none of these is said under any key.
 func (j *joined) isSaid(key, text string) bool {
 	switch key {
-	case "type":
-		return !kinds[text]
+	case "type", "jsonrpc", "resultType":
+		return !isEnvelope(key, text)
 	case "mimeType", "$schema", "$id", "$ref":
 		return worded(text) || !strings.ContainsAny(text, "/#")
-	case "jsonrpc":
-		return text != "2.0"
 	case "method":
 		return worded(text)
 	case "blob":
@@ -139,6 +137,19 @@ func (j *joined) isSaid(key, text string) bool {
 		return !j.pieces || worded(text)
 	}
 	return true
+}
+
+// isEnvelope says whether a text under a key is one that the protocol gives.
+func isEnvelope(key, text string) bool {
+	switch key {
+	case "type":
+		return kinds[text]
+	case "jsonrpc":
+		return text == "2.0"
+	case "resultType":
+		return text == wire.ResultComplete || text == wire.ResultInputRequired
+	}
+	return false
 }
 
 // kinds are those of content and of values in schemas.

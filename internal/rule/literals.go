@@ -3,7 +3,6 @@ package rule
 import (
 	"encoding/binary"
 	"slices"
-	"sync"
 )
 
 // Form is the form of a text in which literals are looked for.
@@ -22,11 +21,13 @@ type Literals struct {
 	form  Form
 	words []string
 	alone func() *Scanner // for them and no others
+	// phrases are those that the literals belong to; nil if there are none.
+	phrases *Phrases
 }
 
 // NewLiterals declares literals. Letters of ASCII match in both cases.
 func NewLiterals(form Form, words ...string) *Literals {
-	return &Literals{form, words, sync.OnceValue(func() *Scanner { return NewScanner(words) })}
+	return &Literals{form: form, words: words, alone: LazyScanner(words...)}
 }
 
 // Words are the literals, in the order in which Each numbers them.

@@ -13,11 +13,11 @@ const (
 )
 
 // aboutAttacks are words of texts that speak about attacks.
-var aboutAttacks = NewScanner([]string{
+var aboutAttacks = LazyScanner(
 	"detect", "block", "flag", "such as", "e.g.", "for example", "phrase", "pattern", "attack", "injection", "jailbreak", "malicious", "scan", "filter", "attempt", "adversar", "sanitiz", "sanitis",
 	"poison", "phish", "scam", "suspicious", "test case", "recogni", "payload",
 	"angriff", "attaque", "ataque", "inyeccion", "атак", "инъекц", "攻击", "攻擊", "注入",
-})
+)
 
 // Mentioned says whether text[start:end], a part of a folded text, is quoted in
 // a sentence that speaks about attacks, as security documentation does. A text
@@ -37,8 +37,8 @@ func Mentioned(text []byte, start, end int) bool {
 	}
 	about := false
 	look := func(literal, start, end int) { about = true }
-	aboutAttacks.Scan(lead, look)
-	aboutAttacks.Scan(string(text[end:min(len(text), end+contextReach)]), look)
+	aboutAttacks().Scan(lead, look)
+	aboutAttacks().Scan(string(text[end:min(len(text), end+contextReach)]), look)
 	return about
 }
 

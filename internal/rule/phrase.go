@@ -57,7 +57,7 @@ type Phrases struct {
 type compiled struct {
 	Phrase
 	pattern, unless func() *regexp.Regexp // made when a text first needs it; unless may be nil
-	sequences       []sequence
+	sequences       func() []sequence
 	kind            int
 	needs           []int // sets of literals; one of each must stand in a window
 }
@@ -71,13 +71,15 @@ type use struct {
 // maxKinds bounds the kinds of one list of phrases.
 const maxKinds = 64
 
-// NewPhrases compiles phrases. It panics on a wrong pattern: they are constants.
+// NewPhrases makes phrases ready to be looked for. A wrong pattern panics when it is first
+// needed: they are constants.
 func NewPhrases(lists ...[]Phrase) *Phrases {
 	p := &Phrases{}
 	words := vocabulary{index: map[string]int{}}
 	kinds := map[string]int{}
 	for _, phrase := range slices.Concat(lists...) {
-		c := compiled{Phrase: phrase, pattern: lazily(phrase.Pattern), sequences: sequences(parse(phrase.Pattern))}
+		c := compiled{Phrase: phrase, pattern: lazily(phrase.Pattern)}
+		c.sequences = sync.OnceValue(func() []sequence { return sequences(parse(phrase.Pattern)) })
 		if _, known := kinds[c.Kind]; !known {
 			kinds[c.Kind] = len(kinds)
 		}
@@ -86,8 +88,7 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 			c.Before = reachBefore
 		}
 		if phrase.Unless != "" {
-			parse(phrase.Unless)
-			c.unless = lazily("(?:" + phrase.Unless + ")$")
+			c.unless = lazily(phrase.silence())
 		}
 		for _, trigger := range phrase.Triggers {
 			u := words.use(trigger)
@@ -106,6 +107,7 @@ func NewPhrases(lists ...[]Phrase) *Phrases {
 		panic("rule: internal error: too many kinds of phrases")
 	}
 	p.Literals, p.uses, p.brief = NewLiterals(Lowercase, words.literals...), words.uses, words.brief
+	p.Literals.phrases = p
 	return p
 }
 
@@ -148,7 +150,7 @@ func (v *vocabulary) set(literals []string) int {
 
 // requirements are the sets of literals of which one each must stand in a window.
 func (c *compiled) requirements() [][]string {
-	sets := slices.DeleteFunc(requirements(parse(c.Pattern)), func(set []string) bool {
+	sets := slices.DeleteFunc(slices.Clone(needsOf(c.Pattern)), func(set []string) bool {
 		return allHold(c.Triggers, set) // nothing is left to be asked at a trigger
 	})
 	if len(c.Needs) > 0 {
@@ -157,7 +159,10 @@ func (c *compiled) requirements() [][]string {
 	return sets
 }
 
-// lazily compiles a pattern, which parse accepts, when it is first needed. Most are never,
+// silence is the expression that silences the phrase before a match.
+func (p *Phrase) silence() string { return "(?:" + p.Unless + ")$" }
+
+// lazily compiles a pattern when it is first needed. Most are never,
 // and compiling all of them would take longer than everything else at the start.
 func lazily(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
@@ -397,7 +402,7 @@ func (p *Phrases) needed(c *compiled, mentions []mention, text []byte, start, en
 			return false
 		}
 	}
-	return anyHeldBy(window, c.sequences)
+	return anyHeldBy(window, c.sequences())
 }
 
 // Join adds up phrases that stand together, each kind once.

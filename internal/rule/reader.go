@@ -8,48 +8,44 @@ import (
 	"gatehouse/internal/rule/undo"
 )
 
-// Reader shows texts to rules and does once for all of them what each would have to
-// do for itself: it folds a text and looks for everything that their Literals name.
-// It is safe for concurrent use.
-type Reader struct {
-	rules    []Rule
+// Search is the looking for the literals of rules, each of which may be read by several
+// Readers. What it needs is made when it is first needed.
+type Search struct {
 	literals []*Literals
 	passes   [forms]pass
-	readings sync.Pool
 }
 
 // pass is the one search for the literals of all rules in one form of a text.
 type pass struct {
-	scanner func() *Scanner // made when it is first needed; nil if there is nothing to look for
+	scanner func() *Scanner // nil if there is nothing to look for
 	origin  []origin        // of the scanner's literals
 }
 
 // origin says whose literal it is: the index of the Literals, and in them.
 type origin struct{ owner, literal uint16 }
 
-// NewReader makes a Reader for rules that read the same surfaces.
-func NewReader(rules []Rule) *Reader {
-	r := &Reader{rules: rules}
+// NewSearch makes the Search of some rules.
+func NewSearch(rules []Rule) *Search {
+	s := &Search{}
 	for _, one := range rules {
 		for _, l := range one.Literals {
-			if !slices.Contains(r.literals, l) {
-				r.literals = append(r.literals, l)
+			if !slices.Contains(s.literals, l) {
+				s.literals = append(s.literals, l)
 			}
 		}
 	}
-	if slices.ContainsFunc(rules, func(r Rule) bool { return !r.AsWritten }) {
-		r.literals = append(r.literals, disguises)
+	if slices.ContainsFunc(rules, decodes) {
+		s.literals = append(s.literals, disguises)
 	}
 	for form := range forms {
-		r.passes[form] = r.newPass(form)
+		s.passes[form] = s.pass(form)
 	}
-	r.readings.New = func() any { return &reading{reader: r, found: make([][]hit, len(r.literals))} }
-	return r
+	return s
 }
 
-func (r *Reader) newPass(form Form) (p pass) {
+func (s *Search) pass(form Form) (p pass) {
 	var words []string
-	for owner, l := range r.literals {
+	for owner, l := range s.literals {
 		if l.form != form || len(l.words) == 0 {
 			continue
 		}
@@ -62,10 +58,37 @@ func (r *Reader) newPass(form Form) (p pass) {
 		}
 	}
 	if p.scanner == nil && len(words) > 0 {
-		p.scanner = sync.OnceValue(func() *Scanner { return NewScanner(words) })
+		p.scanner = LazyScanner(words...)
 	}
 	return p
 }
+
+// Reader shows texts to rules and does once for all of them what each would have to
+// do for itself: it folds a text and looks for everything that their Literals name.
+// It is safe for concurrent use.
+type Reader struct {
+	rules    []Rule
+	search   *Search
+	reads    []bool // of the literals of the search, those that a rule asks for
+	decodes  bool
+	readings sync.Pool
+}
+
+// NewReader makes a Reader for rules that read the same surfaces.
+func NewReader(rules []Rule) *Reader { return NewSearch(rules).Reader(rules) }
+
+// Reader makes a Reader for some of the rules of the Search.
+func (s *Search) Reader(rules []Rule) *Reader {
+	r := &Reader{rules: rules, search: s, reads: make([]bool, len(s.literals)), decodes: slices.ContainsFunc(rules, decodes)}
+	for i, l := range s.literals {
+		r.reads[i] = l == disguises && r.decodes || slices.ContainsFunc(rules, func(one Rule) bool { return slices.Contains(one.Literals, l) })
+	}
+	r.readings.New = func() any { return &reading{reader: r, found: make([][]hit, len(s.literals))} }
+	return r
+}
+
+// decodes says whether a rule is shown what encoded parts of a text say.
+func decodes(r Rule) bool { return !r.AsWritten }
 
 // Found is a match and the rule that made it.
 type Found struct {
@@ -186,8 +209,8 @@ func (r *reading) hits(l *Literals) (hits []hit, known bool) {
 	if r == nil || r.reader == nil {
 		return nil, false
 	}
-	owner := slices.Index(r.reader.literals, l)
-	if owner < 0 {
+	owner := slices.Index(r.reader.search.literals, l)
+	if owner < 0 || !r.reader.reads[owner] {
 		return nil, false
 	}
 	if !r.passed[l.form] {
@@ -199,13 +222,16 @@ func (r *reading) hits(l *Literals) (hits []hit, known bool) {
 // pass looks for the literals of all rules in one form of the text.
 func (r *reading) pass(form Form) {
 	r.passed[form] = true
-	count, p := 0, &r.reader.passes[form]
+	count, p := 0, &r.reader.search.passes[form]
 	if p.scanner == nil {
 		return
 	}
 	keep := func(literal, start, end int) {
+		o := p.origin[literal]
+		if !r.reader.reads[o.owner] {
+			return
+		}
 		if count++; count <= maxFound {
-			o := p.origin[literal]
 			r.found[o.owner] = append(r.found[o.owner], hit{o.literal, uint32(start), uint32(end)})
 		}
 	}

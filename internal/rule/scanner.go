@@ -20,12 +20,12 @@ import (
 type Scanner struct {
 	literals []literal
 	short    []int // literals that are too short for anchors
-	// A hash whose bit is set has a list of anchors: lists[n], where n is how many
-	// bits are set before it.
+	// A hash whose bit is set has a list of anchors: those from lists[n] to lists[n+1],
+	// where n is how many bits are set before it.
 	set     [hashes / 64]uint64
 	before  [hashes / 64]uint16 // bits set in the words before
-	lists   []list
-	anchors []anchor // of all lists
+	lists   []uint16
+	anchors []anchor // of all lists, in the order of their hashes
 }
 
 // literal is a literal as it is compared.
@@ -34,15 +34,12 @@ type literal struct {
 	value, mask uint64 // its first eight bytes, without what tells case
 }
 
-// list is anchors[from:to].
-type list struct{ from, to uint16 }
-
 // anchor is a place in a literal.
 type anchor struct {
 	literal uint16
 	offset  int16 // -1 stands for the byte before the literal
-	// The first bytes of the literal, so that few literals need be looked at.
-	value, mask uint64
+	// The first four bytes of the literal, so that few literals need be looked at.
+	value, mask uint32
 }
 
 const (
@@ -76,10 +73,10 @@ func hashed(four uint32) uint32 { return four * 0x9E3779B1 >> (32 - hashBits) }
 // NewScanner makes a scanner. It panics where there are too many literals for its
 // tables: they are constants of this program.
 func NewScanner(literals []string) *Scanner {
-	s := &Scanner{}
-	var entries []uint64 // a hash and, in the lower half, the index of an anchor
+	s := &Scanner{literals: make([]literal, len(literals))}
+	entries := make([]entry, 0, stride*len(literals))
 	for id, text := range literals {
-		s.literals = append(s.literals, newLiteral(text))
+		s.literals[id] = newLiteral(text)
 		if len(text) < minAnchored {
 			s.short = append(s.short, id)
 			continue
@@ -87,17 +84,34 @@ func NewScanner(literals []string) *Scanner {
 		for odd := range stride {
 			offset := rarest(s.literals[id].text, odd)
 			anchorHashes(s.literals[id].text, offset, func(hash uint32) {
-				entries = append(entries, uint64(hash)<<32|uint64(len(s.anchors)))
+				entries = append(entries, newEntry(hash, id, offset))
 			})
-			s.anchors = append(s.anchors, anchor{uint16(id), int16(offset), s.literals[id].value, s.literals[id].mask})
 		}
 	}
-	if len(entries) > maxEntries/2 { // lists of several anchors need them once more
+	slices.Sort(entries)
+	entries = slices.Compact(entries)
+	if len(entries) > maxEntries {
 		panic("rule: internal error: too many literals for one scanner")
 	}
-	slices.Sort(entries)
-	s.enter(slices.Compact(entries))
+	s.enter(entries)
 	return s
+}
+
+// entry is an anchor of a literal and its hash, packed so that entries sort quickly: the
+// hash, the literal, and the offset, which is at least -1.
+type entry uint64
+
+func newEntry(hash uint32, literal, offset int) entry {
+	return entry(uint64(hash)<<32 | uint64(uint16(literal))<<16 | uint64(uint16(offset+1)))
+}
+
+func (e entry) hash() uint32    { return uint32(e >> 32) }
+func (e entry) literal() uint16 { return uint16(e >> 16) }
+func (e entry) offset() int16   { return int16(uint16(e)) - 1 }
+
+// LazyScanner is a scanner that is made when it is first asked for.
+func LazyScanner(literals ...string) func() *Scanner {
+	return sync.OnceValue(func() *Scanner { return NewScanner(literals) })
 }
 
 func newLiteral(text string) literal {
@@ -114,34 +128,22 @@ func newLiteral(text string) literal {
 }
 
 // enter makes the tables of entries in the order of their hashes.
-func (s *Scanner) enter(entries []uint64) {
-	for len(entries) > 0 {
-		hash, n := entries[0]>>32, 1
-		for n < len(entries) && entries[n]>>32 == hash {
-			n++
+func (s *Scanner) enter(entries []entry) {
+	s.anchors = make([]anchor, len(entries))
+	for i, e := range entries {
+		l := &s.literals[e.literal()]
+		s.anchors[i] = anchor{e.literal(), e.offset(), uint32(l.value), uint32(l.mask)}
+		if hash := e.hash(); i == 0 || entries[i-1].hash() != hash {
+			s.set[hash/64] |= 1 << (hash % 64)
+			s.lists = append(s.lists, uint16(i))
 		}
-		s.set[hash/64] |= 1 << (hash % 64)
-		s.lists = append(s.lists, s.list(entries[:n]))
-		entries = entries[n:]
 	}
+	s.lists = append(s.lists, uint16(len(entries)))
 	count := 0
 	for i, word := range s.set {
 		s.before[i] = uint16(count)
 		count += bits.OnesCount64(word)
 	}
-}
-
-// list makes the list of the anchors of one hash, which mostly is one anchor.
-func (s *Scanner) list(same []uint64) list {
-	if len(same) == 1 {
-		n := uint16(same[0])
-		return list{n, n + 1}
-	}
-	from := len(s.anchors)
-	for _, e := range same {
-		s.anchors = append(s.anchors, s.anchors[uint16(e)])
-	}
-	return list{uint16(from), uint16(len(s.anchors))}
 }
 
 // anchorHashes calls yield with the hashes of the four bytes at an offset of a
@@ -190,6 +192,17 @@ const frequent = " the and of to in is that for with as was it on by be this fro
 	" text content tool user use used file code https function model mode command token script form complete example description note issue " +
 	"tion ions ment ments ness able ible ing ings ence ance ated ates ity ities ally ight ough ould ound ther ture port con pro pre com per ter ers ed es al "
 
+// frequency is where each group of three or four letters stands in frequent.
+var frequency = sync.OnceValue(func() map[string]int {
+	at := make(map[string]int, 2*len(frequent))
+	for size := minAnchored; size <= anchorBytes; size++ {
+		for i := len(frequent) - size; i >= 0; i-- { // the first place counts
+			at[frequent[i:i+size]] = i
+		}
+	}
+	return at
+})
+
 // rarest is the offset, even or odd, of the four bytes of a literal that ordinary
 // text holds least often. Only where there is no other it reaches beyond the
 // literal by one byte.
@@ -205,7 +218,7 @@ func rarest(text string, odd int) int {
 		for i := 1; i < len(known); i++ {
 			rarity += int(neighbours[rank(known[i-1])*ranks+rank(known[i])] - '0')
 		}
-		if n := strings.Index(frequent, known); n >= 0 {
+		if n, is := frequency()[known]; is {
 			rarity = n - len(frequent)
 		}
 		if rarity > most {
@@ -327,10 +340,10 @@ func upToEight(text string) (block uint64) {
 // confirm adds the literals of which an anchor stands at a place. Its hash has a list.
 func (w *sighting) confirm(at int, hash uint32) {
 	s := w.scanner
-	l := s.lists[int(s.before[hash/64])+bits.OnesCount64(s.set[hash/64]&(1<<(hash%64)-1))]
-	for i := l.from; i < l.to; i++ {
+	n := int(s.before[hash/64]) + bits.OnesCount64(s.set[hash/64]&(1<<(hash%64)-1))
+	for i := s.lists[n]; i < s.lists[n+1]; i++ {
 		a := &s.anchors[i]
-		if start := at - int(a.offset); start >= 0 && upToEight(w.text[start:])&a.mask == a.value && s.stands(w.text, start, int(a.literal)) {
+		if start := at - int(a.offset); start >= 0 && uint32(upToEight(w.text[start:]))&a.mask == a.value && s.stands(w.text, start, int(a.literal)) {
 			w.add(start, int(a.literal))
 		}
 	}

@@ -123,7 +123,7 @@ type found struct {
 func (l *look) show(subject Subject) error {
 	first := l.reader.begin(&subject)
 	defer first.end()
-	if err := l.ask(subject, nil); err != nil || !l.reader.decodes() {
+	if err := l.ask(subject, nil); err != nil || !l.reader.decodes {
 		return err
 	}
 	level := []Subject{subject}
@@ -154,8 +154,6 @@ func (l *look) show(subject Subject) error {
 	}
 	return nil
 }
-
-func (r *Reader) decodes() bool { return slices.Contains(r.literals, disguises) }
 
 // ask shows one text to the rules.
 func (l *look) ask(subject Subject, above *layer) error {

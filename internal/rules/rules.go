@@ -11,6 +11,7 @@ import (
 
 //go:generate go run gatehouse/internal/rules/gen list
 //go:generate go run gatehouse/internal/rules/gen pages
+//go:generate go run gatehouse/internal/rules/gen needs
 
 // ByID finds a rule by its identifier.
 func ByID(id string) (rule.Rule, bool) {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"encoding/base64"
 	"math/rand/v2"
 	"os"
@@ -54,6 +55,20 @@ func TestPages_are_fresh(t *testing.T) {
 	}
 	if diff := cmp.Diff(Pages(All()), got); diff != "" {
 		t.Errorf("docs/rules is stale; run go generate (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrepare_is_fresh(t *testing.T) {
+	want, err := rule.Prepare(All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join("..", "rule", "prepared.gen.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) {
+		t.Error("internal/rule/prepared.gen.go is stale; run go generate ./internal/rules")
 	}
 }
 

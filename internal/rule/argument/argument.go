@@ -4,6 +4,7 @@
 package argument
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ func table(words map[Meaning]string) map[string]Meaning {
 // the arguments of a tool for statements, so the name of the tool counts as well.
 func Of(subject rule.Subject) Meaning {
 	meaning := ofName(subject.Key, byKey)
-	for _, word := range Words(subject.Name) {
+	for word := range words(subject.Name) {
 		switch tool := byTool[word]; {
 		case tool&(Command|SQL|Address) != 0 && meaning&(Prose|Search) != 0 && meaning&SQL == 0:
 		default:
@@ -69,41 +70,45 @@ func Of(subject rule.Subject) Meaning {
 	return meaning
 }
 
-func ofName(name string, table map[string]Meaning) Meaning {
-	words := Words(name)
-	for _, word := range slices.Backward(words) {
-		if meaning, known := table[word]; known {
-			return meaning
+func ofName(name string, table map[string]Meaning) (meaning Meaning) {
+	for word := range words(name) {
+		if m, known := table[word]; known {
+			meaning = m
 		}
 	}
-	return 0
+	return meaning
 }
 
 // maxName bounds the names that are looked at, in bytes. They come from outside.
 const maxName = 200
 
 // Words splits a name as programmers write it: search_files, searchFiles, search-files.
-func Words(name string) []string {
-	var words []string
-	start := 0
+func Words(name string) []string { return slices.Collect(words(name)) }
+
+// words are those of Words, without memory for all of them.
+func words(name string) iter.Seq[string] {
 	name = name[:min(len(name), maxName)]
-	end := func(i int) {
-		if i > start {
-			words = append(words, strings.ToLower(name[start:i]))
+	return func(yield func(string) bool) {
+		start := 0
+		for i := range len(name) {
+			next := start
+			switch c := name[i]; {
+			case c >= 'A' && c <= 'Z' && i > start && name[i-1] >= 'a' && name[i-1] <= 'z':
+				next = i
+			case c == '_' || c == '-' || c == '.' || c == '/' || c == ' ' || c == ':':
+				next = i + 1
+			default:
+				continue
+			}
+			if i > start && !yield(strings.ToLower(name[start:i])) {
+				return
+			}
+			start = next
+		}
+		if len(name) > start {
+			yield(strings.ToLower(name[start:]))
 		}
 	}
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= 'A' && c <= 'Z' && i > start && name[i-1] >= 'a' && name[i-1] <= 'z':
-			end(i)
-			start = i
-		case c == '_' || c == '-' || c == '.' || c == '/' || c == ' ' || c == ':':
-			end(i)
-			start = i + 1
-		}
-	}
-	end(len(name))
-	return words
 }
 
 // Unescape undoes percent-encoding once, and leaves what is none as it stands.

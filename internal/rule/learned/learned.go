@@ -10,7 +10,6 @@ package learned
 
 import (
 	"slices"
-	"sync"
 
 	"gatehouse/internal/rule"
 )
@@ -48,25 +47,14 @@ type Suspicion struct {
 	Confidence float64 // from 0.5 to 1; from rule.Hard on the window acts by itself
 }
 
-// memories are for the windows of a text: a quarter of ordinary ones have some that the
-// second tier is asked about.
-var memories = sync.Pool{New: func() any { return new([]Window) }}
-
-// maxKept is how many windows wait, as memory, for the next text.
-const maxKept = 1 << 10
-
 // Find returns the windows of a subject's folded text that are at least suspicious, in
 // order. The first tier reads the whole text, the second one the windows that the first
 // suspects most.
 func Find(subject *rule.Subject) []Suspicion {
 	text, c := subject.Folded().Text, combinationOf(subject.Surface)
-	memory := memories.Get().(*[]Window)
-	windows := appendWindows((*memory)[:0], text, c.gate)
-	defer func() {
-		if *memory = windows; cap(windows) <= maxKept {
-			memories.Put(memory)
-		}
-	}()
+	s := scorers.Get().(*scorer)
+	defer s.end()
+	windows := s.windows(text, c.gate)
 	best, n := asked(windows)
 	again := best[:n]
 	for _, i := range again {

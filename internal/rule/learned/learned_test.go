@@ -87,13 +87,9 @@ func Test_words(t *testing.T) {
 	f := func(text string, want ...string) {
 		t.Helper()
 		var got []string
-		for at, brk := 0, uint8(0); ; {
-			w, end, ok := next([]byte(text), at, brk)
-			if !ok {
-				break
-			}
+		var w token
+		for w.next([]byte(text), int(w.end), 0) {
 			got = append(got, text[w.start:w.end])
-			at = end
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
@@ -116,8 +112,9 @@ func Test_words(t *testing.T) {
 func Test_what_nobody_should_learn_is_one_word(t *testing.T) {
 	f := func(a, b string) {
 		t.Helper()
-		x, _, _ := next([]byte(a), 0, 0)
-		y, _, _ := next([]byte(b), 0, 0)
+		var x, y token
+		x.next([]byte(a), 0, 0)
+		y.next([]byte(b), 0, 0)
 		if x.hash != y.hash {
 			t.Errorf("%q and %q are two words", a, b)
 		}
@@ -133,8 +130,9 @@ func Test_what_nobody_should_learn_is_one_word(t *testing.T) {
 func Test_classes(t *testing.T) {
 	f := func(a, b string, same bool) {
 		t.Helper()
-		x, _, _ := next([]byte(a), 0, 0)
-		y, _, _ := next([]byte(b), 0, 0)
+		var x, y token
+		x.next([]byte(a), 0, 0)
+		y.next([]byte(b), 0, 0)
 		if x.class == 0 || (x.class == y.class) != same {
 			t.Errorf("%q has class %d, %q has %d", a, x.class, b, y.class)
 		}
@@ -172,6 +170,17 @@ func Test_an_order_in_a_long_text_is_found_where_it_stands(t *testing.T) {
 		if w.From < start-sentence || w.To > start+len(order)+sentence {
 			t.Errorf("found %q", folded[w.From:w.To])
 		}
+	}
+}
+
+func Test_one_word_is_no_order(t *testing.T) {
+	for _, text := range []string{"", "jsonrpc", "ignore", "ignore_previous_instructions"} {
+		if found := Windows(fold(text), -100); len(found) > 0 {
+			t.Errorf("%q: %+v", text, found)
+		}
+	}
+	if found := Windows(fold("ignore instructions"), -100); len(found) == 0 {
+		t.Error("two words have no window")
 	}
 }
 
@@ -223,7 +232,7 @@ func FuzzWindows(f *testing.F) {
 func slowest(folded []byte) (best float64, any bool) {
 	f := Extract(folded)
 	n := len(f.Ends)
-	if n == 0 {
+	if n < leastWords {
 		return 0, false
 	}
 	sums := make([]int, n+1)
@@ -231,7 +240,7 @@ func slowest(folded []byte) (best float64, any bool) {
 	for i, end := range f.Ends {
 		sums[i+1] = sums[i]
 		for _, h := range f.All[start:end] {
-			sums[i+1] += int(weight(h))
+			sums[i+1] += int(int8(weightsFile[h&weightMask]))
 		}
 		start = end
 	}
@@ -246,7 +255,12 @@ func slowest(folded []byte) (best float64, any bool) {
 }
 
 func Benchmark_windows(b *testing.B) {
+	page, err := os.ReadFile("../../../test/bench/page.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
 	for name, text := range map[string]string{
+		"page":    strings.Repeat(string(page), 10<<10/len(page)),
 		"prose":   strings.Repeat("The service answered 42 requests in the last hour; the slowest took 310 ms. Open the settings page and choose Reports. ", 86),
 		"json":    strings.Repeat(`{"id": 17, "name": "invoice_2024", "paid": true, "total": 310.5}, `, 154),
 		"hostile": strings.Repeat(order+" ", 10<<10/len(order)),

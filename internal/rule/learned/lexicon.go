@@ -12,7 +12,14 @@ var lexiconText string
 type classes struct {
 	keys   [classSlots]uint32
 	values [classSlots]uint8
+	// likely has a bit for the hashes of the words that have a class. Most words have none,
+	// which it says at once.
+	likely [likelyBits / 64]uint64
 }
+
+// likelyBits is a power of two, so many times the number of words that few others have a
+// bit.
+const likelyBits = 1 << 16
 
 // classSlots is a power of two, at least twice the number of words.
 const classSlots = 1 << 12
@@ -63,6 +70,8 @@ func (c *classes) add(word string, class uint8) {
 		h = (h ^ uint32(word[i])) * prime32
 	}
 	at := mix(h) % classSlots
+	bit := mix(h) % likelyBits
+	c.likely[bit/64] |= 1 << (bit % 64)
 	for c.keys[at] != 0 {
 		if c.keys[at] == h {
 			return // the first class of a word is the one it has
@@ -74,7 +83,11 @@ func (c *classes) add(word string, class uint8) {
 
 // class is the class of the word with this hash, 0 if it has none.
 func (c *classes) class(h uint32) uint8 {
-	for at := mix(h) % classSlots; c.keys[at] != 0; at = (at + 1) % classSlots {
+	bit := mix(h) % likelyBits
+	if c.likely[bit/64]>>(bit%64)&1 == 0 {
+		return 0
+	}
+	for at := bit % classSlots; c.keys[at] != 0; at = (at + 1) % classSlots {
 		if c.keys[at] == h {
 			return c.values[at]
 		}

@@ -1,6 +1,10 @@
 package learned
 
-import "math"
+import (
+	"math"
+	"slices"
+	"sync"
+)
 
 // Sizes of the windows, in words. A short one sees an order in the middle of data, a
 // long one what several sentences add up to.
@@ -9,8 +13,12 @@ var Sizes = [...]int{shortWindow, longWindow}
 const (
 	shortWindow = 16
 	longWindow  = 40
-	// kept is how many words are remembered, more than a long window. A power of two.
-	kept = 64
+	// leastWords is how many words an order has. One by itself is a name, of which every
+	// message has many.
+	leastWords = 2
+	// kept is how many words are remembered, more than a long window and a batch: a text
+	// that has no more is read once. A power of two.
+	kept = 1 << 10
 )
 
 // TextWeights make the score of a text of what TextInputs looks at.
@@ -42,27 +50,50 @@ type Window struct {
 }
 
 // Windows returns the windows of a folded text whose score is at least the given one,
-// the best of those that overlap, in order. It is linear in the text. Nearly every text
-// has none and is read once; the others are read twice.
-func Windows(folded []byte, least float64) []Window { return appendWindows(nil, folded, least) }
+// the best of those that overlap, in order; none of a text of one word. It is linear in the text. Nearly every text
+// has none or is short and is read once; the others are read twice.
+func Windows(folded []byte, least float64) []Window {
+	s := scorers.Get().(*scorer)
+	defer s.end()
+	return slices.Clone(s.windows(folded, least))
+}
 
-func appendWindows(found []Window, folded []byte, least float64) []Window {
-	first := newScorer(folded, math.Inf(1))
-	first.run()
-	if first.n == 0 {
-		return found
+// scorers are memory for reading texts.
+var scorers = sync.Pool{New: func() any { return new(scorer) }}
+
+// maxFound is how many windows wait, as memory, for the next text.
+const maxFound = 1 << 10
+
+// end lets the memory be used again. Nothing of the text is kept.
+func (s *scorer) end() {
+	if s.text = nil; cap(s.found) > maxFound {
+		s.found = nil
 	}
-	around := textWeights.Score(0, float64(first.total)*weightScale, first.n)
-	if float64(textWeights[0]*first.best())+around < least {
-		return found
+	scorers.Put(s)
+}
+
+// windows are the windows of a text, in memory of the scorer.
+func (s *scorer) windows(folded []byte, least float64) []Window {
+	s.begin(folded, math.Inf(1))
+	s.run()
+	if s.n < leastWords {
+		return nil
 	}
-	second := newScorer(folded, (least-around)/textWeights[0])
-	second.found = found
-	second.run()
-	for i := range second.found {
-		second.found[i].Score = float64(textWeights[0]*second.found[i].Score) + around
+	around := textWeights.Score(0, float64(s.total)*weightScale, s.n)
+	if float64(textWeights[0]*s.best())+around < least {
+		return nil
 	}
-	return second.found
+	if again := (least - around) / textWeights[0]; s.n <= kept {
+		s.expect(again)
+		s.review()
+	} else {
+		s.begin(folded, again)
+		s.run()
+	}
+	for i := range s.found {
+		s.found[i].Score = float64(textWeights[0]*s.found[i].Score) + around
+	}
+	return s.found
 }
 
 // word is what is kept of one.
@@ -79,6 +110,7 @@ type scorer struct {
 	reader
 	ring  [kept]word
 	total int32
+	sums  [maxMade]int32
 	most  [len(Sizes)]int32 // the largest sum of a window, by its size
 	least [len(Sizes)]int32 // what a sum must reach to be looked at closer
 
@@ -91,13 +123,19 @@ type scorer struct {
 // far is beyond every sum of a window, and less than half of what an int32 holds.
 const far = 1 << 29
 
-func newScorer(folded []byte, least float64) *scorer {
-	s := &scorer{reader: newReader(folded)}
+// begin makes the scorer ready to look for windows of at least some score.
+func (s *scorer) begin(folded []byte, least float64) {
+	s.reader.begin(folded)
+	s.total = 0
+	s.expect(least)
+}
+
+func (s *scorer) expect(least float64) {
+	s.length, s.found = 0, s.found[:0]
 	for kind, bias := range biases {
 		s.most[kind] = -far
 		s.least[kind] = int32(max(-far, min(far, math.Ceil((least-bias)/weightScale))))
 	}
-	return s
 }
 
 // score is the score of a window of a size with this sum.
@@ -112,19 +150,28 @@ func (s *scorer) best() float64 {
 	return best
 }
 
+// run reads the text.
 func (s *scorer) run() {
-	for s.next() {
-		s.sum()
-		if s.n >= shortWindow {
-			s.look(0, s.n-shortWindow, shortWindow)
-		}
-		if s.n >= longWindow {
-			s.look(1, s.n-longWindow, longWindow)
-		}
+	for n := s.next(); n > 0; n = s.next() {
+		s.sum(n)
 	}
-	for kind, size := range Sizes { // what is shorter than a window
+	s.finish()
+}
+
+// review goes through the words of a text again that are all remembered.
+func (s *scorer) review() {
+	for i := 1; i < s.n; i++ {
+		s.latest(i, s.word(i).before)
+	}
+	s.latest(s.n, s.total)
+	s.finish()
+}
+
+// finish looks at what is shorter than a window.
+func (s *scorer) finish() {
+	for kind, size := range Sizes {
 		if s.n > 0 && s.n < size {
-			s.look(kind, 0, s.n)
+			s.look(kind, 0, s.n, s.total)
 		}
 	}
 	s.flush()
@@ -132,38 +179,67 @@ func (s *scorer) run() {
 
 func (s *scorer) word(i int) *word { return &s.ring[i%kept] }
 
-// sum adds the weights of the latest word's features.
-func (s *scorer) sum() {
-	t := &s.words[0]
-	*s.word(s.n - 1) = word{s.total, t.start, t.end, t.begins()}
-	total := s.total
-	for _, h := range s.features[:s.count] {
-		total += int32(weight(h))
+// sum adds the weights of the features of the latest n words and looks at the windows
+// that end with each.
+func (s *scorer) sum(n int) {
+	s.total = s.made.sums(&s.sums, s.ends[n-1], s.total)
+	first, sum := s.n-n, s.sums[0]
+	for i, t := range s.words[before : before+n] {
+		*s.word(first + i) = word{sum, t.start, t.end, t.begins()}
+		sum = s.sums[s.ends[i]%uint32(len(s.sums))]
+		s.latest(first+i+1, sum)
 	}
-	s.total = total
 }
 
-// look scores a window of the latest words.
-func (s *scorer) look(kind, first, length int) {
-	sum := s.total - s.word(first).before
+// sums writes the sum of the weights of the first i features, and of what there was
+// before, in place i, and returns that of the first n.
+func (f *features) sums(sums *[maxMade]int32, n uint32, total int32) int32 {
+	weights := weightsFile[:weightMask+1]
+	sums[0] = total
+	for i, made := range f[:min(n, maxMade-1)] {
+		total += int32(int8(weights[mix(uint32(made))&weightMask]))
+		sums[i+1] = total
+	}
+	return total
+}
+
+// latest looks at the windows that end with the last of n words, whose weights have a sum.
+func (s *scorer) latest(n int, total int32) {
+	if n >= shortWindow {
+		s.look(0, n-shortWindow, shortWindow, total)
+	}
+	if n >= longWindow {
+		s.look(1, n-longWindow, longWindow, total)
+	}
+}
+
+// look scores a window, given the sum of all words up to its end.
+func (s *scorer) look(kind, first, length int, total int32) {
+	sum := total - s.word(first).before
 	s.most[kind] = max(s.most[kind], sum)
 	if sum >= s.least[kind] {
-		s.better(first, length, score(kind, sum))
+		s.better(first, length, total, score(kind, sum))
 	}
 }
 
-// better takes a window in the place of one that it overlaps and is above.
-func (s *scorer) better(first, length int, z float64) {
-	if s.length > 0 {
-		if first >= s.first+s.length {
-			s.flush()
-		} else if z <= s.window.Score {
+// better takes a window in the place of those that it overlaps, if it is above them all.
+func (s *scorer) better(first, length int, total int32, z float64) {
+	switch {
+	case s.length > 0 && first >= s.first+s.length:
+		s.flush()
+	case s.length > 0 && z <= s.window.Score:
+		return
+	}
+	start, left := int(s.word(first).start), len(s.found)
+	for left > 0 && s.found[left-1].End > start {
+		if left--; z <= s.found[left].Score {
 			return
 		}
 	}
+	s.found = s.found[:left]
 	s.first, s.length = first, length
 	s.window = Window{Start: int(s.word(first).start), End: int(s.word(first + length - 1).end), Words: length, Score: z}
-	s.trim()
+	s.trim(total)
 }
 
 // flush ends the search for a better window than the best one.
@@ -175,14 +251,14 @@ func (s *scorer) flush() {
 }
 
 // trim finds the words of the best window with the largest sum and widens them to the
-// sentences that the window has of them.
-func (s *scorer) trim() {
+// sentences that the window has of them. The sum of all words up to its end is given.
+func (s *scorer) trim(total int32) {
 	last := s.first + s.length - 1
 	from, to := s.first, last
 	start, low, most := s.first, s.word(s.first).before, int32(math.MinInt32)
 	for i := s.first; i <= last; i++ {
-		after := s.total
-		if i+1 < s.n {
+		after := total
+		if i < last {
 			after = s.word(i + 1).before
 		}
 		if after-low > most {

@@ -2,7 +2,6 @@ package learned
 
 import (
 	"gatehouse/internal/rule"
-	"gatehouse/internal/rule/learned/encoder"
 )
 
 // maxAsked is how many windows of one text the second tier looks at, the most
@@ -50,7 +49,7 @@ func asked(windows []Window) (best [maxAsked]int, n int) {
 // rescore puts the score of both tiers in the place of the first one's.
 func (c *combination) rescore(text []byte, w *Window) {
 	from, to := around(text, w.Start, w.End, contextWords)
-	w.Score = c.score(w.Score, encoder.Logit(text[from:to]))
+	w.Score = c.score(w.Score, secondTier(text[from:to]))
 }
 
 // around widens a part of a text by whole words, on both sides alike, until it has so

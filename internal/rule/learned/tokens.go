@@ -45,26 +45,31 @@ const (
 	maxAddress = 200
 )
 
-// Kinds of bytes.
+// Kinds of bytes, as bits.
 const (
-	kindOther = iota
-	kindLetter
-	kindDigit
-	kindHigh // of a rune that is not ASCII
-	kindJoin // belongs to a word between two letters
+	isOther  = 1 << iota
+	isLetter // of ASCII
+	isDigit
+	isHigh // of a rune that is not ASCII
+	isJoin // belongs to a word between two letters
+	isWide // also high: begins a rune of a script that puts no space between words
 )
 
 var kinds = func() (table [256]uint8) {
 	for b := range table {
 		switch {
 		case b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z':
-			table[b] = kindLetter
+			table[b] = isLetter
 		case b >= '0' && b <= '9':
-			table[b] = kindDigit
+			table[b] = isDigit
+		case b >= 0xe3 && b <= 0xed: // runes of three bytes
+			table[b] = isHigh | isWide
 		case b >= 0x80:
-			table[b] = kindHigh
+			table[b] = isHigh
 		case b == '\'' || b == '_':
-			table[b] = kindJoin
+			table[b] = isJoin
+		default:
+			table[b] = isOther
 		}
 	}
 	return table
@@ -83,46 +88,40 @@ var breaks = func() (table [256]uint8) {
 	return table
 }()
 
-// next reads the next word from i on and returns where it ends; ok is false if there
-// is none.
-func next(text []byte, i int, brk uint8) (t token, end int, ok bool) {
-	for ; i < len(text); i++ {
-		if kind := kinds[text[i]]; kind != kindOther && kind != kindJoin {
-			break
-		}
-		brk = max(brk, between(text, i))
-	}
-	if i == len(text) {
-		return token{}, i, false
-	}
-	t = token{start: uint32(i), brk: brk}
-	if wide(text[i]) {
-		t.rune(text, i)
-	} else {
-		t.word(text, i)
-	}
-	return t, int(t.end), true
-}
-
-// wide says whether a byte begins a rune of three bytes, as those of scripts do that
-// put no space between words. Such a rune is a word by itself.
-func wide(b byte) bool { return b >= 0xe3 && b <= 0xed }
-
-func (t *token) rune(text []byte, i int) {
-	end := min(i+3, len(text))
-	t.hash = mix(uint32(text[i])<<16 | uint32(text[min(i+1, end-1)])<<8 | uint32(text[end-1]))
-	t.end = uint32(end)
-}
-
-func (t *token) word(text []byte, i int) {
-	start, h := i, uint32(offset32)
-	var seen [kindJoin + 1]int
+// next reads the next word from i on. It is false if there is none.
+func (t *token) next(text []byte, i int, brk uint8) bool {
 	for ; i < len(text); i++ {
 		kind := kinds[text[i]]
-		if kind == kindOther || kind == kindHigh && wide(text[i]) || kind == kindJoin && !joins(text, i) {
+		switch {
+		case kind&(isOther|isJoin) != 0:
+			brk = max(brk, between(text, i))
+			continue
+		case kind&isWide != 0:
+			t.rune(text, i)
+		default:
+			t.word(text, i)
+		}
+		t.brk = brk
+		return true
+	}
+	return false
+}
+
+// rune reads a rune that is a word by itself.
+func (t *token) rune(text []byte, i int) {
+	end := min(i+3, len(text))
+	hash := mix(uint32(text[i])<<16 | uint32(text[min(i+1, end-1)])<<8 | uint32(text[end-1]))
+	*t = token{hash: hash, start: uint32(i), end: uint32(end)}
+}
+
+func (t *token) word(text []byte, start int) {
+	i, h, seen := start, uint32(offset32), uint8(0)
+	for ; i < len(text); i++ {
+		kind := kinds[text[i]]
+		if kind&(isOther|isJoin|isWide) != 0 && (kind != isJoin || !joins(text, i)) {
 			break
 		}
-		seen[kind]++
+		seen |= kind
 		h = (h ^ uint32(text[i])) * prime32
 	}
 	t.class = lexicon.class(h)
@@ -134,21 +133,21 @@ func (t *token) word(text []byte, i int) {
 		}
 		i = skipAddress(text, i)
 	case t.class != 0:
-	case seen[kindLetter]+seen[kindHigh] == 0:
+	case seen&(isLetter|isHigh) == 0:
 		h = hashNumber
 	case i-start > maxWord:
 		h = hashBlob
-	case seen[kindDigit] > 0 && i-start > 4:
+	case seen&isDigit != 0 && i-start > 4:
 		h = hashMixed
-	case seen[kindJoin] > 0 && nameLike(text[start:i]):
+	case seen&isJoin != 0 && nameLike(text[start:i]):
 		h = hashName
 	}
-	t.hash, t.end = mix(h), uint32(i)
+	t.hash, t.start, t.end = mix(h), uint32(start), uint32(i)
 }
 
 // joins says whether the joining byte at i has a letter or digit behind it.
 func joins(text []byte, i int) bool {
-	return i+1 < len(text) && (kinds[text[i+1]] == kindLetter || kinds[text[i+1]] == kindDigit)
+	return i+1 < len(text) && kinds[text[i+1]]&(isLetter|isDigit) != 0
 }
 
 func nameLike(word []byte) bool {
@@ -165,7 +164,7 @@ func isAddress(text []byte, i int) bool {
 	if i+2 >= len(text) {
 		return false
 	}
-	return text[i] == '@' && kinds[text[i+1]] != kindOther || text[i] == ':' && text[i+1] == '/' && text[i+2] == '/'
+	return text[i] == '@' && kinds[text[i+1]] != isOther || text[i] == ':' && text[i+1] == '/' && text[i+2] == '/'
 }
 
 func skipAddress(text []byte, i int) int {
@@ -183,7 +182,7 @@ func between(text []byte, i int) uint8 {
 	if text[i] != '.' {
 		return breaks[text[i]]
 	}
-	if i+1 < len(text) && kinds[text[i+1]] != kindOther {
+	if i+1 < len(text) && kinds[text[i+1]] != isOther {
 		return brkJoined
 	}
 	return brkSentence

@@ -7,5 +7,3 @@ import _ "embed"
 //
 //go:embed weights.bin
 var weightsFile string
-
-func weight(h uint32) int8 { return int8(weightsFile[h&weightMask]) }

@@ -66,6 +66,13 @@ type Hint struct {
 func Words() []string { return words }
 
 var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int) {
+	known := make(map[string]bool, 1<<11)
+	add := func(form string, way Way) {
+		if !known[form] {
+			known[form] = true
+			all, ways = append(all, form), append(ways, way)
+		}
+	}
 	for _, d := range disguises {
 		if d.write == nil {
 			continue
@@ -79,14 +86,14 @@ var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int)
 		}
 		for _, word := range from {
 			for _, form := range d.write(word) {
-				if !slices.Contains(all, form) && !slices.Contains(telling, form) {
-					all, ways = append(all, form), append(ways, d.way)
+				if !slices.Contains(telling, form) {
+					add(form, d.way)
 				}
 			}
 		}
 	}
 	for _, word := range backwards {
-		all, ways = append(all, reverse(word)), append(ways, Reversed)
+		add(reverse(word), Reversed)
 	}
 	first = len(all)
 	for _, d := range disguises {
@@ -95,8 +102,8 @@ var words, wordWay, firstEveryday = func() (all []string, ways []Way, first int)
 				continue
 			}
 			for _, form := range d.write(word) {
-				if !slices.Contains(all, form) && len(form) > 3 {
-					all, ways = append(all, form), append(ways, d.way)
+				if len(form) > 3 {
+					add(form, d.way)
 				}
 			}
 		}
@@ -216,24 +223,34 @@ var leet = map[byte]string{'a': "4@", 'e': "3", 'i': "1!", 'o': "0", 's': "5$", 
 // leetForms are the ways to write a word with signs for some of its letters: with the
 // most usual sign for any of them, or with one sign for all that are the same.
 func leetForms(word string) []string {
-	usual, alike := []string{""}, []string{word}
-	for _, c := range []byte(word) {
-		signs := leet[c]
-		for i, form := range usual {
-			usual[i] = form + string(c)
-			if signs != "" {
-				usual = append(usual, form+signs[:1])
-			}
+	var places []int // of letters that have a sign
+	for i := range len(word) {
+		if leet[word[i]] != "" {
+			places = append(places, i)
 		}
 	}
+	all := make([]string, 0, 2<<len(places))
+	for set := 1; set < 1<<len(places); set++ {
+		form := []byte(word)
+		for n, at := range places {
+			if set>>n&1 != 0 {
+				form[at] = leet[word[at]][0]
+			}
+		}
+		all = append(all, string(form))
+	}
+	alike := []string{word}
 	for c, signs := range leet {
+		if strings.IndexByte(word, c) < 0 {
+			continue
+		}
 		for _, form := range alike[:len(alike):len(alike)] {
 			for i := range len(signs) {
 				alike = append(alike, strings.ReplaceAll(form, string(c), signs[i:i+1]))
 			}
 		}
 	}
-	all := slices.DeleteFunc(append(usual, alike...), func(form string) bool { return form == word })
+	all = append(all, alike[1:]...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -39,26 +39,33 @@ func (r *runs) letters(text string) {
 }
 
 // wide finds letters beyond ASCII that stand apart by spaces. Most words have several
-// letters, which the bytes around a space tell at once.
+// letters, which the bytes around a space tell at once; where eight bytes are ASCII, none
+// of them is a space beside such a letter on both sides.
 func (r *runs) wide(text string) {
-	for from := 0; ; {
-		n := strings.IndexByte(text[from:], ' ')
-		if n < 0 {
-			return
-		}
-		at := from + n
-		from = at + 1
-		if at == 0 || text[at-1] < utf8.RuneSelf || from == len(text) || text[from] < utf8.RuneSelf {
+	from := 1
+	for i := 0; i < len(text); i += 8 {
+		if i+8 <= len(text) && binary.LittleEndian.Uint64([]byte(text[i:i+8]))&highest == 0 {
 			continue
 		}
-		start := at - 1
-		for start > 0 && !utf8.RuneStart(text[start]) {
-			start--
-		}
-		if start == 0 || text[start-1] < utf8.RuneSelf {
-			from = max(from, r.wideApart(text, start))
+		for at := max(i, from); at < min(i+8, len(text)-1); at++ {
+			if text[at] == ' ' && text[at-1] >= utf8.RuneSelf && text[at+1] >= utf8.RuneSelf {
+				at = max(at, r.wideAround(text, at)-1)
+				from = at + 1
+			}
 		}
 	}
+}
+
+// wideAround reads the letters around a space and returns where they end.
+func (r *runs) wideAround(text string, space int) int {
+	start := space - 1
+	for start > 0 && !utf8.RuneStart(text[start]) {
+		start--
+	}
+	if start > 0 && text[start-1] >= utf8.RuneSelf {
+		return 0
+	}
+	return r.wideApart(text, start)
 }
 
 // wideApart reads the letters around a place and returns where they end, or 0 where they

@@ -1,5 +1,6 @@
 // Command gen writes what follows from the folders of the rules: the list in
-// all.go ("gen list") and the pages in docs/rules ("gen pages"). It runs in the folder
+// all.go ("gen list"), the pages in docs/rules ("gen pages"), and what the patterns of
+// the phrases need, in internal/rule/prepared.gen.go ("gen needs"). It runs in the folder
 // internal/rules, by go generate.
 package main
 
@@ -18,7 +19,10 @@ import (
 	"gatehouse/internal/rules"
 )
 
-const pages = "../../docs/rules"
+const (
+	pages    = "../../docs/rules"
+	prepared = "../rule/prepared.gen.go"
+)
 
 func main() {
 	log.SetFlags(0)
@@ -27,7 +31,7 @@ func main() {
 	}
 }
 
-// run writes one of the two. They are two runs, because a new rule is known to this
+// run writes one of the three. They are several runs, because a new rule is known to this
 // program only when it is built again with the new list.
 func run(args []string) error {
 	switch {
@@ -35,8 +39,18 @@ func run(args []string) error {
 		return writeList()
 	case slices.Equal(args, []string{"pages"}):
 		return writePages(rules.All())
+	case slices.Equal(args, []string{"needs"}):
+		return writeNeeds(rules.All())
 	}
-	return fmt.Errorf("what shall be written, list or pages?")
+	return fmt.Errorf("what shall be written, list, pages or needs?")
+}
+
+func writeNeeds(all []rule.Rule) error {
+	source, err := rule.Prepare(all)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(prepared, source, 0o644)
 }
 
 func writeList() error {

@@ -60,14 +60,14 @@ func addressed(how rule.Hiding, text string) bool {
 	}
 	folded := " " + string(rule.Fold(text).Text) + " "
 	model, person, order := false, false, false
-	addressees.Scan(folded, func(literal, start, end int) {
+	addressees().Scan(folded, func(literal, start, end int) {
 		model = model || literal < models
 		person = true
 	})
 	if !person {
 		return false
 	}
-	orders.Scan(folded, func(literal, start, end int) { order = true })
+	orders().Scan(folded, func(literal, start, end int) { order = true })
 	return order && (model || how == rule.Unshown || how == rule.MarkdownComment)
 }
 
@@ -75,19 +75,19 @@ func addressed(how rule.Hiding, text string) bool {
 const fewestSpaces = 4
 
 // addressees are those to whom hidden text speaks: the first ones are models.
-var addressees = rule.NewScanner([]string{
+var addressees = rule.LazyScanner(
 	" assistant", "language model", " llm", " the ai ", " ai agent", " ai model", " ai system", " ai:", " ai,", "chatgpt", "claude", "copilot", "gemini", " the model", " the agent", "system prompt", " prompt",
 	" you ", " your ",
-})
+)
 
 // models is how many of them are models.
 const models = 17
 
 // orders are words of an order.
-var orders = rule.NewScanner([]string{
+var orders = rule.LazyScanner(
 	"ignore ", "disregard ", "instead ", " must ", " send ", " forward ", " always ", " never ", "do not tell", "do not mention", "don't tell", " execute ", " call the ", " reveal ", " override ", "instructions", "instructed ",
 	" reply with", " respond with", " say that", " include ", " output ", " recommend ", " rank ", " upload ", " delete ", " read the file",
-})
+)
 
 func alphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r > 0x7f
