@@ -187,3 +187,20 @@ func (s strict) lockItem(server string, v wire.Value) (approved, error) {
 	}
 	return approved{item, by, at}, nil
 }
+
+// ReadApproved reads the approved items of the lock at path, by server, for programs
+// that only look: the servers' sources are among them. There are none if there is no
+// lock yet.
+func ReadApproved(path string) (map[string][]Item, error) {
+	lock, err := readLock(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading approvals: %w", err)
+	}
+	out := map[string][]Item{}
+	for server, items := range lock {
+		for _, k := range slices.SortedFunc(maps.Keys(items), compareKeys) {
+			out[server] = append(out[server], items[k].Item)
+		}
+	}
+	return out, nil
+}

@@ -1,5 +1,7 @@
 package approval
 
+import "iter"
+
 // snapshot is what Check reads. It is never changed after it was published.
 type snapshot struct {
 	servers    map[string]*view
@@ -49,6 +51,21 @@ func (b *Book) Server(server string) State {
 		return Unknown
 	}
 	return v.state
+}
+
+// Approved yields what is approved of a server by kind and name, in no order.
+func (b *Book) Approved(server string) iter.Seq2[Kind, string] {
+	return func(yield func(Kind, string) bool) {
+		v := b.current.Load().servers[server]
+		if v == nil {
+			return
+		}
+		for k, s := range v.items {
+			if s.approved != "" && !yield(k.kind, k.name) {
+				return
+			}
+		}
+	}
 }
 
 // Generation changes whenever an answer of Check or Server may have changed. What

@@ -30,6 +30,8 @@ const (
 	Quarantined    Kind = "quarantined"     // a definition waits for a person
 	Drifted        Kind = "drifted"         // a definition differs from the approved one
 	Approved       Kind = "approved"        // a person approved a definition
+	Halted         Kind = "halted"          // a person stopped a server, a tool, a principal or everything
+	Resumed        Kind = "resumed"         // a person let it go on
 	Elevated       Kind = "elevated"        // a server wants more rights than its token has
 	Session        Kind = "session"         // a client's session began or ended
 	SessionRefused Kind = "session-refused" // a client could not be identified or let in
@@ -42,14 +44,14 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
+		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
 	}
 }
 
 func (k Kind) known() bool {
 	switch k {
 	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
+		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
 		return true
 	}
 	return false
@@ -63,20 +65,23 @@ type Record struct {
 	Time time.Time `json:"time"` // UTC, microseconds; set by Append
 	Kind Kind      `json:"kind"`
 
-	Exchange  string `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
-	Principal string `json:"principal,omitempty"`
-	Client    string `json:"client,omitempty"`
-	Session   string `json:"session,omitempty"`
-	Mount     string `json:"mount,omitempty"`
-	Server    string `json:"server,omitempty"`
-	Method    string `json:"method,omitempty"`
-	Target    string `json:"target,omitempty"` // tool, prompt or resource as the upstream knows it
-	Direction string `json:"direction,omitempty"`
+	Exchange  string   `json:"exchange,omitempty"` // the same for Decided and Ended of one exchange
+	Principal string   `json:"principal,omitempty"`
+	Teams     []string `json:"teams,omitempty"` // of the principal at that time; policies may depend on them
+	Client    string   `json:"client,omitempty"`
+	Session   string   `json:"session,omitempty"`
+	Mount     string   `json:"mount,omitempty"`
+	Server    string   `json:"server,omitempty"`
+	Method    string   `json:"method,omitempty"`
+	Target    string   `json:"target,omitempty"` // tool, prompt or resource as the upstream knows it
+	Direction string   `json:"direction,omitempty"`
 
 	Decision string            `json:"decision,omitempty"` // "allow" or "deny"
 	Reason   string            `json:"reason,omitempty"`   // a decision.Reason
 	Rule     string            `json:"rule,omitempty"`
 	Detail   string            `json:"detail,omitempty"`
+	Policies []string          `json:"policies,omitempty"` // ids of the policies that decided
+	Would    []string          `json:"would,omitempty"`    // ids of policies in report mode that would have refused
 	Findings []finding.Finding `json:"findings,omitempty"`
 
 	ArgumentsDigest string          `json:"argumentsDigest,omitempty"` // "sha256:" and 64 hexadecimal digits

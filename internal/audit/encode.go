@@ -19,6 +19,7 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	b = appendString(b, string(r.Kind))
 	b = appendText(b, `,"exchange":`, r.Exchange)
 	b = appendText(b, `,"principal":`, r.Principal)
+	b = appendTexts(b, `,"teams":`, r.Teams)
 	b = appendText(b, `,"client":`, r.Client)
 	b = appendText(b, `,"session":`, r.Session)
 	b = appendText(b, `,"mount":`, r.Mount)
@@ -29,6 +30,8 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	b = appendText(b, `,"decision":`, r.Decision)
 	b = appendText(b, `,"reason":`, r.Reason)
 	b = appendText(b, `,"rule":`, r.Rule)
+	b = appendTexts(b, `,"policies":`, r.Policies)
+	b = appendTexts(b, `,"would":`, r.Would)
 	b = appendText(b, `,"detail":`, r.Detail)
 	if len(r.Findings) > 0 {
 		findings, err := json.Marshal(r.Findings)
@@ -83,6 +86,20 @@ func appendText(b []byte, member, value string) []byte {
 		return b
 	}
 	return appendString(append(b, member...), value)
+}
+
+func appendTexts(b []byte, member string, values []string) []byte {
+	if len(values) == 0 {
+		return b
+	}
+	b = append(append(b, member...), '[')
+	for i, value := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, value)
+	}
+	return append(b, ']')
 }
 
 func appendTrue(b []byte, member string, value bool) []byte {

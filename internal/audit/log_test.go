@@ -73,7 +73,7 @@ func readAll(t testing.TB, dir string, f Filter) (list []*Record) {
 
 func fullRecord() *Record {
 	return &Record{
-		Kind: Ended, Exchange: "e1", Principal: "local:ann", Client: "client 1.0", Session: "s1", Mount: "/mcp",
+		Kind: Ended, Exchange: "e1", Principal: "local:ann", Teams: []string{"data", `o"ps`}, Client: "client 1.0", Session: "s1", Mount: "/mcp",
 		Server: "files", Method: "tools/call", Target: "read_file", Direction: ClientToServer,
 		Decision: Deny, Reason: "rule-matched", Rule: "secret-exposed", Detail: "quote \" backslash \\ tab \t bell \a esc \x1b del \x7f c1 \u009b ok ä 漢",
 		Findings:        []finding.Finding{{Rule: "secret-exposed", Severity: rule.High, Surface: "tool-result", Effect: "redacted"}},

@@ -47,7 +47,8 @@ configuration; 3 something could not be done or checked.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newServeCommand(), newRunCommand(), newApproveCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
+		newServeCommand(), newRunCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
+		newKeyCommand(), newPolicyCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
 	return root

@@ -21,7 +21,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
 		env.Vars = append(env.Vars, "XDG_STATE_HOME="+env.WorkDir)
 		return nil
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits}})
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "record": record, "approved": approved}})
 }
 
 // exits runs a program and checks its exit code: exits CODE PROGRAM ARGUMENT…

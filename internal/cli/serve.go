@@ -79,10 +79,8 @@ func (o serveOptions) load() (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
-	// The configuration refuses other addresses for the same reason: nobody is
-	// asked who they are.
 	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
-		return nil, fmt.Errorf("--listen %s: only an address of this machine (127.0.0.1, ::1, localhost) may be listened on while there is no identity section", o.listen)
+		return nil, fmt.Errorf("--listen %s: it takes an address of this machine only (127.0.0.1, ::1, localhost); let others in by listen: in the configuration, with an identity section", o.listen)
 	}
 	c.Listen = o.listen
 	return c, nil
@@ -159,8 +157,9 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 	}
 	front := &downstream.HTTP{
 		Gateway: r.gateway, Bound: bound,
-		Bytes:   func() int { return live.Load().Limits.RequestBytes },
-		Origins: func() []string { return live.Load().Origins },
+		Bytes:    func() int { return live.Load().Limits.RequestBytes },
+		Origins:  func() []string { return live.Load().Origins },
+		Resource: func() string { return live.Load().Identity.Resource },
 	}
 	server := &http.Server{
 		Handler:           front.Handler(),
@@ -175,7 +174,7 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 		go func() { failed <- plain.Serve(listener) }()
 	} else {
 		watchCertificate(ctx, r, c, certificate)
-		server.TLSConfig = certificate.Config()
+		server.TLSConfig = certificate.Config(r.gateway.ClientCAs)
 		go func() { failed <- server.ServeTLS(listener, "", "") }()
 	}
 	flag := "--config"
@@ -231,6 +230,9 @@ func address(c *config.Config, bound netip.AddrPort) string {
 // announce says where Gatehouse is and what to do next.
 func announce(w io.Writer, c *config.Config, bound netip.AddrPort, flag string) {
 	at := address(c, bound)
+	if c.Identity.Resource != "" {
+		at = c.Identity.Resource
+	}
 	fmt.Fprintf(w, "Gatehouse %s stands in front of %d server(s).\n\n", programVersion(), len(c.Servers))
 	fmt.Fprintf(w, "  all servers   %s/mcp\n", at)
 	for _, s := range c.Servers {

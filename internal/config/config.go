@@ -22,7 +22,7 @@ type Config struct {
 	Path string // the file, absolute
 	Dir  string // its folder; relative paths in the file start here
 
-	Listen       string                // host:port, always loopback
+	Listen       string                // host:port; loopback unless Identity says who others are
 	TLS          TLS                   // zero: plain HTTP
 	Approve      string                // FirstUse or Explicit
 	Lock         string                // approved definitions, absolute
@@ -33,6 +33,12 @@ type Config struct {
 	Audit        Audit
 	Limits       Limits
 	Joined       Joined
+	Policy       Policy
+
+	Identity Identity
+	Teams    []Team  // sorted by name
+	TimeZone string  // IANA name: where days and months begin
+	Quotas   []Quota // in the order of the file
 
 	TokenKey Secret // encrypts stored tokens; empty for a key kept in State
 
@@ -143,6 +149,11 @@ type Server struct {
 
 	Tools, Prompts Filter // by name
 	Resources      Filter // and resource templates, by URI
+
+	// What policies are told.
+	Labels      []string
+	ToolLabels  []ToolLabels
+	Environment string
 }
 
 // DefaultListen is where the gateway listens unless it is told otherwise.
@@ -157,15 +168,17 @@ const maxServers = 500
 func Default(path string) *Config {
 	dir := filepath.Dir(path)
 	return &Config{
-		Path:    path,
-		Dir:     dir,
-		Listen:  DefaultListen,
-		Approve: FirstUse,
-		Lock:    filepath.Join(dir, "gatehouse.lock"),
-		State:   filepath.Join(dir, ".gatehouse"),
-		Rules:   map[string]RulePolicy{},
-		Joined:  Joined{Discovery: Full},
-		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
+		Path:     path,
+		Dir:      dir,
+		Listen:   DefaultListen,
+		Approve:  FirstUse,
+		Lock:     filepath.Join(dir, "gatehouse.lock"),
+		State:    filepath.Join(dir, ".gatehouse"),
+		Rules:    map[string]RulePolicy{},
+		Joined:   Joined{Discovery: Full},
+		Policy:   Policy{Mode: Enforce},
+		TimeZone: "UTC",
+		Audit:    Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
 			RequestBytes: 4 << 20,
 			ResultBytes:  16 << 20,
@@ -226,6 +239,9 @@ func (r *reader) config(root *node, c *Config) {
 		c.Servers = r.servers(servers, c)
 	}
 	r.checkPlaces(root, c)
+	r.checkIdentity(root, c)
+	r.checkListen(root, c)
+	r.checkQuotaServers(root, c)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		r.refuse(root.at("tls"), "tls", "cert and key belong together; name both files, or take the section out for plain HTTP")
 	}

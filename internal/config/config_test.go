@@ -54,13 +54,15 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 	dir := filepath.Dir(path)
 	want := &Config{
 		Path: path, Dir: dir,
-		Listen:  "127.0.0.1:8848",
-		Approve: "first-use",
-		Lock:    filepath.Join(dir, "gatehouse.lock"),
-		State:   filepath.Join(dir, ".gatehouse"),
-		Rules:   map[string]RulePolicy{},
-		Audit:   Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
-		Joined:  Joined{Discovery: "full"},
+		Listen:   "127.0.0.1:8848",
+		Approve:  "first-use",
+		Lock:     filepath.Join(dir, "gatehouse.lock"),
+		State:    filepath.Join(dir, ".gatehouse"),
+		Rules:    map[string]RulePolicy{},
+		Audit:    Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
+		Joined:   Joined{Discovery: "full"},
+		Policy:   Policy{Mode: "enforce"},
+		TimeZone: "UTC",
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
 			Sessions: 1000, SessionIdle: 30 * time.Minute, InFlight: 256, Events: 10000, Tools: 2000, Processes: 256,
@@ -109,6 +111,22 @@ limits:
   media_pixels: 11
   media_types: [image/png, video/*]
 joined: {discovery: progressive, description_bytes: 32KiB}
+policy: {files: [policies/*.cedar, /etc/gatehouse/team.cedar], ready: [read-only], mode: report}
+time_zone: Europe/Berlin
+quotas:
+  all:
+    by: [user, team, client, server, tool, arguments.order.id]
+    when: {users: ["user:*"], teams: [finance], clients: [ide], servers: [z-*], tools: [pay_*], methods: [tools/call]}
+    rate: 60/m
+    burst: 10
+    concurrent: 4
+    per_day: 1000
+    per_month: 10000
+    bytes_per_day: 1GiB
+    bytes_per_month: 2GiB
+    sum: {argument: order.amount, per_day: 500.50, per_month: 5000}
+    loop: {same_call: 5, failures: 3, within: 1m}
+    mode: report
 servers:
   z-last:
     url: http://mcp.example.com/mcp
@@ -129,6 +147,9 @@ servers:
     era: legacy
     trust: low
     idle_stop: 10m
+    labels: [team:data, read]
+    tool_labels: {delete_*: [write, "needs care"], "*": [any]}
+    environment: production
 request_state_key: env:GATEHOUSE_TEST_TOKEN
 `
 
@@ -153,6 +174,14 @@ func Test_every_key_is_read(t *testing.T) {
 		Audit:           Audit{"each", "none", "none", 1024},
 		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9, 10 << 10, 11, []string{"image/png", "video/*"}},
 		Joined:          Joined{"progressive", 32 << 10},
+		Policy:          Policy{true, []string{filepath.Join(dir, "policies/*.cedar"), "/etc/gatehouse/team.cedar"}, []string{"read-only"}, "report"},
+		TimeZone:        "Europe/Berlin",
+		Quotas: []Quota{{
+			Name: "all", By: []string{"user", "team", "client", "server", "tool", "arguments.order.id"},
+			When: QuotaFilter{[]string{"user:*"}, []string{"finance"}, []string{"ide"}, []string{"z-*"}, []string{"pay_*"}, []string{"tools/call"}},
+			Rate: Rate{60, time.Minute, 10}, Concurrent: 4, PerDay: 1000, PerMonth: 10000, BytesPerDay: 1 << 30, BytesPerMonth: 2 << 30,
+			Sum: Sum{"order.amount", "500.50", "5000"}, Loop: Loop{5, 3, time.Minute}, Report: true,
+		}},
 		Servers: []Server{
 			{
 				ID: "a1", Name: "a1", Command: []string{"server", "--port", "8080", "true"}, Dir: dir,
@@ -162,6 +191,9 @@ func Test_every_key_is_read(t *testing.T) {
 					"KEY":   seal(&secret{parts: []part{{source: fromFile, text: filepath.Join(dir, "key")}}}),
 				},
 				PassEnv: []string{"SSH_AUTH_SOCK"}, Approve: "explicit", Era: "legacy", Trust: "low", Timeout: 5 * time.Second, IdleStop: 10 * time.Minute,
+				Labels:      []string{"team:data", "read"},
+				ToolLabels:  []ToolLabels{{"delete_*", []string{"write", "needs care"}}, {"*", []string{"any"}}},
+				Environment: "production",
 			},
 			{
 				ID: "z-last", Name: "z-last", Dir: dir, URL: "http://mcp.example.com/mcp", UnsafePlainHTTP: true,
@@ -174,7 +206,7 @@ func Test_every_key_is_read(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "servers.z-last.unsafe_plain_http (line 31): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "policy.mode (line 28): policies only report", "quotas.all (line 31): the quota only reports", "servers.z-last.unsafe_plain_http (line 47): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}
@@ -232,11 +264,11 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 
 		{"listen type", top("listen: 8848"), ":1:9: listen: found 8848, expected host:port"},
 		{"listen form", top("listen: localhost"), ":1:9: listen: found \"localhost\", expected host:port"},
-		{"listen everywhere", top("listen: :8848"), ":1:9: listen: found \":8848\", which other machines may reach"},
+		{"listen everywhere", top("listen: :8848"), ":1:9: listen: found \":8848\", expected host:port with an address of this machine"},
 		{"listen any", top("listen: 0.0.0.0:8848"), "only a loopback address"},
 		{"listen lan", top("listen: 192.168.1.4:8848"), "only a loopback address"},
-		{"listen name", top("listen: myhost.local:8848"), "only a loopback address"},
-		{"listen name like localhost", top("listen: localhost.evil.example:8848"), "only a loopback address"},
+		{"listen name", top("listen: myhost.local:8848"), "expected host:port with an address of this machine"},
+		{"listen name like localhost", top("listen: localhost.evil.example:8848"), "expected host:port with an address of this machine"},
 		{"listen port", top("listen: localhost:99999"), "listen: found \"localhost:99999\", expected host:port"},
 		{"listen port sign", top("listen: localhost:+80"), "expected host:port"},
 		{"listen v6 without brackets", top(`listen: "::1:80"`), "expected host:port"},
@@ -371,6 +403,19 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"header of ours", remote("    headers: {mcp-session-id: c}"), "servers.docs.headers.mcp-session-id: is written by the gateway itself"},
 		{"header framing", remote("    headers: {Transfer-Encoding: chunked}"), "is written by the gateway itself"},
 		{"header twice", remote("    headers: {X-A: b, x-a: c}"), "servers.docs.headers.x-a: stands here a second time, in other letters"},
+		{"policy", top("policy: [a]"), ":1:9: policy: found a list, expected a mapping"},
+		{"policy files", top("policy: {files: policies}"), ":1:17: policy.files: found text, expected a list"},
+		{"policy file", top("policy: {files: [policies]}"), `policy.files[0]: found "policies", expected the name of a file that ends in .cedar`},
+		{"policy ready", top("policy: {ready: [Read_Only]}"), `policy.ready[0]: found "Read_Only", expected the name of a ready policy`},
+		{"policy mode", top("policy: {mode: warn}"), `policy.mode: found "warn", expected enforce or report`},
+		{"zone of the machine", top("time_zone: Local"), `time_zone: found "Local", expected`},
+		{"policy key", top("policy: {moed: report}"), `policy.moed: unknown key; did you mean "mode"?`},
+		{"labels", server("    labels: read"), "servers.files.labels: found text, expected a list of labels"},
+		{"label", server("    labels: ['*']"), `servers.files.labels[0]: found "*", expected letters`},
+		{"tool labels", server("    tool_labels: [a]"), "servers.files.tool_labels: found a list, expected a mapping"},
+		{"tool label pattern", server("    tool_labels: {'a?': [b]}"), "servers.files.tool_labels.a?: only * has a meaning"},
+		{"tool label", server("    tool_labels: {a: ['']}"), "servers.files.tool_labels.a[0]: found"},
+		{"environment", server("    environment: Production"), `servers.files.environment: found "Production", expected a word`},
 		{"too many keys", strings.Repeat("a: b\n", maxTokens/3+1), "more than 50000 words and signs of YAML"},
 		{"depth", strings.Repeat("[", 100) + strings.Repeat("]", 100), "nested more than 64 levels deep"},
 		{"depth in one line", strings.Repeat("- ", 100) + "a", "nested more than 64 levels deep"},
@@ -595,7 +640,7 @@ func Test_every_key_is_documented_with_its_default(t *testing.T) {
 		for name, value := range properties {
 			value := value.(schema)
 			check(prefix+name+".", value)
-			if _, isSection := value["properties"]; isSection || name == "servers" {
+			if _, isSection := value["properties"]; isSection || value["propertyNames"] != nil {
 				continue
 			}
 			row, found := rows[prefix+name]
@@ -614,6 +659,9 @@ func Test_every_key_is_documented_with_its_default(t *testing.T) {
 	var servers *node
 	c := Default("/gatehouse.yaml")
 	check("", objectSchema("", configKeys(c, &servers)))
+	check("identity.issuers.NAME.", objectSchema("", issuerKeys(new(defaultIssuer()))))
+	check("identity.proxies.NAME.", objectSchema("", proxyKeys(&Proxy{})))
+	check("teams.NAME.", objectSchema("", teamKeys(&Team{})))
 	check("servers.ID.", objectSchema("", serverKeys(&Server{Approve: c.Approve, Era: Auto, Trust: Normal, Timeout: c.Limits.Timeout})))
 }
 

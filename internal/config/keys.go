@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -40,7 +41,7 @@ type schema map[string]any
 func configKeys(c *Config, servers **node) []key {
 	a, l := &c.Audit, &c.Limits
 	return []key{
-		{"listen", schema{"type": "string", "default": c.Listen, "description": "Address of the gateway. Loopback only."}, func(r *reader, n *node, field string) { r.listen(n, field, &c.Listen) }},
+		{"listen", schema{"type": "string", "default": c.Listen, "description": "Address of the gateway. Other machines reach it only where the identity section says who they are."}, func(r *reader, n *node, field string) { r.listen(n, field, &c.Listen) }},
 		section("tls", "The gateway's own certificate. Without it the gateway speaks plain HTTP.",
 			path("cert", "File with the certificate and those that lead to a known authority, PEM.", "", &c.TLS.Cert),
 			path("key", "File with its private key, PEM.", "", &c.TLS.Key),
@@ -78,7 +79,12 @@ func configKeys(c *Config, servers **node) []key {
 			oneOf("discovery", "Whether every tool is listed, or two tools that find and call the others.", &c.Joined.Discovery, Full, Progressive),
 			size("description_bytes", "Bound of all tool descriptions together; the longest are shortened.", &c.Joined.DescriptionBytes, minDescriptionBytes, maxDescriptionBytes),
 		),
+		policyKey(&c.Policy),
+		timeZone(&c.TimeZone),
+		{"quotas", quotasSchema(), func(r *reader, n *node, field string) { r.quotas(n, field, c) }},
 		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),
+		identityKey(c),
+		teamsKey(c),
 		{"servers", serversSchema(), func(_ *reader, n *node, _ string) { *servers = n }},
 	}
 }
@@ -365,11 +371,10 @@ func (r *reader) texts(n *node, field, what string, check func(string) string) [
 	return out
 }
 
-// listen accepts loopback only: the gateway would otherwise lend its servers,
-// with their credentials, to everyone who can reach the port. Names other than
-// localhost are refused because what they resolve to can change.
+// listen reads the address of the gateway. Names other than localhost are refused
+// because what they resolve to can change.
 func (r *reader) listen(n *node, field string, to *string) {
-	const expected = "host:port with a loopback address, such as " + DefaultListen
+	const expected = "host:port with an address of this machine, such as " + DefaultListen
 	address := n.text
 	colon := strings.LastIndexByte(address, ':')
 	if n.kind != text || colon < 0 {
@@ -381,8 +386,8 @@ func (r *reader) listen(n *node, field string, to *string) {
 		r.wrong(n, field, expected)
 		return
 	}
-	if !isLoopback(host) {
-		r.refuse(n.pos, field, "found %s, which other machines may reach; callers cannot be identified yet, so only a loopback address (127.0.0.1, [::1] or localhost) is served", n.describe())
+	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
+		r.wrong(n, field, expected)
 		return
 	}
 	if strings.Contains(host, ":") != strings.HasPrefix(address, "[") || strings.Contains(host, ":") != strings.Contains(address, "]:") {
@@ -390,6 +395,25 @@ func (r *reader) listen(n *node, field string, to *string) {
 		return
 	}
 	*to = address
+}
+
+// checkListen keeps other machines out of a gateway that cannot tell who they are:
+// it would lend its servers, with their credentials, to everyone who can reach the
+// port. RFC 9700 section 2.6 wants tokens to be sent over TLS only.
+func (r *reader) checkListen(root *node, c *Config) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || isLoopback(host) {
+		return
+	}
+	at := root.at("listen")
+	switch {
+	case !c.Identity.Configured():
+		r.refuse(at, "listen", "found %q, which other machines may reach; without an identity section nobody knows who they are, so only a loopback address (127.0.0.1, [::1] or localhost) is served", c.Listen)
+	case c.TLS.Cert == "" && !strings.HasPrefix(c.Identity.Resource, "https://"):
+		r.refuse(at, "listen", "found %q, where credentials would come in the clear; add the tls section, or set identity.resource to the https address of the proxy that ends TLS in front of the gateway", c.Listen)
+	case c.TLS.Cert == "":
+		r.warn(at, "listen", "credentials come in the clear from the proxy in front of the gateway; nothing else may reach %s", c.Listen)
+	}
 }
 
 func isLoopback(host string) bool {

@@ -21,7 +21,7 @@ const maxArguments = 1000
 func serverKeys(s *Server) []key {
 	texts := schema{"type": "array", "items": schema{"type": "string"}}
 	values := schema{"type": "object", "additionalProperties": schema{"type": []string{"string", "number", "boolean"}}}
-	return []key{
+	return append([]key{
 		{"command", described(schema{"type": "array", "minItems": 1, "items": schema{"type": []string{"string", "number", "boolean"}}}, "Program and arguments of a server on stdio."), func(r *reader, n *node, field string) { r.command(n, field, s) }},
 		path("dir", "Working folder of the process.", ".", &s.Dir),
 		{"env", described(values, "Variables set for the process: text, env:NAME or file:PATH."), func(r *reader, n *node, field string) { r.env(n, field, s) }},
@@ -46,7 +46,7 @@ func serverKeys(s *Server) []key {
 		filter("tools", "Which tools are shown and may be called.", &s.Tools, checkNamePattern),
 		filter("prompts", "Which prompts are shown and may be used.", &s.Prompts, checkNamePattern),
 		filter("resources", "Which resources and resource templates are shown and may be read, by URI.", &s.Resources, checkURIPattern),
-	}
+	}, labelKeys(s)...)
 }
 
 func described(s schema, doc string) schema {

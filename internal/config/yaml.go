@@ -122,6 +122,10 @@ func (y *yamlTree) node(in ast.Node, depth int) *node {
 			out.list = append(out.list, out.adopt(y.node(value, depth+1)))
 		}
 	case *ast.MappingNode:
+		if joined, ok := plainWithColon(in); ok {
+			out.kind, out.text, out.pos = text, joined, tokenPosition(in.Values[0].Key.GetToken())
+			break
+		}
 		out.kind = mapping
 		y.members(out, in.Values, depth)
 	case *ast.MappingValueNode:
@@ -135,6 +139,25 @@ func (y *yamlTree) node(in ast.Node, depth int) *node {
 		y.refuse(out.pos, "", "%s is not used in this file; write the value plainly", in.Type())
 	}
 	return out
+}
+
+// plainWithColon is the text of user:corp/alice in [ ] within { }. A colon ends a key
+// only where white space follows (YAML 1.2.2, section 7.3.3); the parser takes it for
+// a mapping of user to corp/alice there.
+func plainWithColon(in *ast.MappingNode) (string, bool) {
+	if len(in.Values) != 1 || in.GetToken().Type != token.MappingValueType {
+		return "", false // in braces of its own
+	}
+	value, scalar := in.Values[0].Value.(ast.ScalarNode)
+	if !scalar {
+		return "", false
+	}
+	key, after := in.Values[0].Key.GetToken(), value.GetToken()
+	adjacent := key.Position.Line == after.Position.Line && key.Position.Offset+len(key.Value)+len(":") == after.Position.Offset
+	if !adjacent || key.Type != token.StringType || (after.Type != token.StringType && after.Type != token.IntegerType) {
+		return "", false
+	}
+	return key.Value + ":" + after.Value, true
 }
 
 func (y *yamlTree) members(out *node, values []*ast.MappingValueNode, depth int) {

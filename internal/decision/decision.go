@@ -18,11 +18,14 @@ const (
 	EraMismatch         Reason = "era-mismatch"
 	Unidentified        Reason = "unidentified"
 	NotFound            Reason = "not-found"
+	Denied              Reason = "denied"
 	Quarantined         Reason = "quarantined"
 	Drift               Reason = "drift"
 	InvalidArguments    Reason = "invalid-arguments"
 	HeaderMismatch      Reason = "header-mismatch"
 	RuleMatched         Reason = "rule-matched"
+	QuotaExceeded       Reason = "quota-exceeded"
+	Halted              Reason = "halted"
 	UpstreamUnavailable Reason = "upstream-unavailable"
 	UpstreamAuth        Reason = "upstream-auth"
 	UpstreamTimeout     Reason = "upstream-timeout"
@@ -45,11 +48,14 @@ var sentences = map[Reason]string{
 	EraMismatch:         "this revision of the protocol is not spoken here",
 	Unidentified:        "the caller could not be identified",
 	NotFound:            "there is no such server, tool, prompt or resource here",
+	Denied:              "no policy allows this call; a person can look at it with `gatehouse policy explain`",
 	Quarantined:         "the server's definition waits for review; a person can look at it with `gatehouse approve`",
 	Drift:               "the definition differs from the approved one; a person can review the change with `gatehouse approve`",
 	InvalidArguments:    "the arguments do not fit the tool's input schema",
 	HeaderMismatch:      "the HTTP headers and the body of the request disagree",
 	RuleMatched:         "a rule forbids this content",
+	QuotaExceeded:       "a quota leaves no room for this",
+	Halted:              "a person has halted this",
 	UpstreamUnavailable: "the server cannot be reached or did not start",
 	UpstreamAuth:        "the server wants a token that the gateway does not have; a person can mend that",
 	UpstreamTimeout:     "the server did not answer in time",
@@ -84,6 +90,10 @@ func (r Reason) Advice() string {
 		return "Choose one of the listed names."
 	case TooLarge, UpstreamTooLarge:
 		return "Send or ask for less."
+	case QuotaExceeded:
+		return "Do what the quota says; trying again before that will be refused too."
+	case Halted:
+		return "Stop, and tell the user; trying another way around it will be refused too."
 	case UpstreamUnavailable, UpstreamTimeout, UpstreamInvalid, UpstreamFlood, Overloaded, AuditUnavailable, InternalError:
 		return "It may work later; if it does not, tell the user."
 	}

@@ -32,9 +32,12 @@ type HTTP struct {
 	Bytes func() int
 	// Origins are browser origins allowed besides those of this machine.
 	Origins func() []string
-	// Bound names the address that is listened on; only it and the names of this
-	// machine may stand in Host.
+	// Bound is the address that is listened on. It, the names of this machine with its
+	// port and the host of Resource may stand in Host.
 	Bound netip.AddrPort
+	// Resource is the address under which clients know the gateway; "" if there is no
+	// other than Bound.
+	Resource func() string
 }
 
 // Handler is the routes. Each checks Host and Origin first: a web page must not
@@ -53,6 +56,10 @@ func (h *HTTP) Handler() http.Handler {
 		}
 		if r.URL.Path == "/healthz" {
 			h.health(w, r)
+			return
+		}
+		if doc, found := h.Gateway.Metadata(r.URL.Path); found {
+			h.metadata(w, r, doc)
 			return
 		}
 		mount, found := mountOf(r.URL.Path)
@@ -83,6 +90,21 @@ func (h *HTTP) health(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
 }
 
+// metadata are public: whoever has no token yet must read them, pages of browser
+// clients included.
+func (h *HTTP) metadata(w http.ResponseWriter, r *http.Request, doc []byte) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		h.refuse(w, r, "metadata can only be read", http.StatusMethodNotAllowed)
+		return
+	}
+	head := w.Header()
+	head["Content-Type"] = jsonType
+	head.Set("Cache-Control", "max-age=300")
+	head.Set("Access-Control-Allow-Origin", "*")
+	_, _ = w.Write(doc)
+}
+
 func (h *HTTP) nothing(w http.ResponseWriter, r *http.Request) {
 	h.refuse(w, r, "there is nothing at this path; use /mcp or /mcp/{server}", http.StatusNotFound)
 }
@@ -101,6 +123,14 @@ func (h *HTTP) ownHost(r *http.Request) bool {
 		if r.TLS != nil {
 			port = "443"
 		}
+	}
+	if h.Resource != nil {
+		if u, err := url.Parse(h.Resource()); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
+			return true // clients that come through a proxy name the address they know
+		}
+	}
+	if address, err := netip.ParseAddr(name); err == nil && address.Unmap() == h.Bound.Addr().Unmap() && !address.IsUnspecified() {
+		return strconv.Itoa(int(h.Bound.Port())) == port
 	}
 	var own [5]byte
 	return port == string(strconv.AppendUint(own[:0], uint64(h.Bound.Port()), 10)) && localName(name)
@@ -129,10 +159,7 @@ func (h *HTTP) knownOrigin(origins []string) bool {
 }
 
 func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, mount string) {
-	peer := &gateway.Peer{
-		Local: fromHere(r.RemoteAddr), Mount: mount,
-		SessionID: r.Header.Get(headerSession), Header: r.Header,
-	}
+	peer := peerOf(r, mount)
 	switch r.Method {
 	case http.MethodPost:
 		h.post(w, r, peer)
@@ -144,6 +171,18 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, mount string) {
 		w.Header().Set("Allow", "POST, GET, DELETE")
 		h.refuse(w, r, "this method is not used by MCP", http.StatusMethodNotAllowed)
 	}
+}
+
+// peerOf is what a request says of its sender.
+func peerOf(r *http.Request, mount string) *gateway.Peer {
+	peer := &gateway.Peer{
+		Mount: mount, SessionID: r.Header.Get(headerSession), Header: r.Header, TLS: r.TLS, Query: r.URL.RawQuery,
+	}
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		peer.Remote = a.Addr().Unmap()
+		peer.Local = peer.Remote.IsLoopback()
+	}
+	return peer
 }
 
 func (h *HTTP) post(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
@@ -202,11 +241,6 @@ func lifetime(r *http.Request, p *gateway.Peer) (context.Context, context.Cancel
 	return context.Background(), func() {}
 }
 
-func fromHere(remote string) bool {
-	a, err := netip.ParseAddrPort(remote)
-	return err == nil && a.Addr().Unmap().IsLoopback()
-}
-
 func acceptsStream(r *http.Request) bool {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	return strings.Contains(accept, "text/event-stream") || strings.Contains(accept, "*/*")
@@ -220,9 +254,8 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request, peer *gateway.Peer
 		h.refuse(w, r, "there is no stream without a session", http.StatusMethodNotAllowed)
 		return
 	}
-	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
+	session := h.session(w, r, peer)
 	if session == nil {
-		h.refuse(w, r, "there is no such session", http.StatusNotFound)
 		return
 	}
 	if !acceptsStream(r) {
@@ -250,13 +283,26 @@ func (h *HTTP) end(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {
 		h.refuse(w, r, "there is no session to end", http.StatusMethodNotAllowed)
 		return
 	}
-	session := h.Gateway.Session(peer.SessionID, peer.Mount, peer.Local)
+	session := h.session(w, r, peer)
 	if session == nil {
-		h.refuse(w, r, "there is no such session", http.StatusNotFound)
 		return
 	}
 	h.Gateway.EndSession(session)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// session finds the session of a request that is no message; nil if the request was
+// answered instead.
+func (h *HTTP) session(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) *gateway.Session {
+	session, reply := h.Gateway.Session(r.Context(), peer)
+	switch {
+	case session != nil:
+	case reply.Body != nil:
+		writeReply(w, reply)
+	default:
+		h.refuse(w, r, "there is no such session", http.StatusNotFound)
+	}
+	return session
 }
 
 func oneLine(raw []byte) []byte {

@@ -423,8 +423,10 @@ func Test_only_this_machine_is_local(t *testing.T) {
 		"127.0.0.1:5": true, "[::1]:5": true, "[::ffff:127.0.0.1]:5": true,
 		"10.0.0.1:5": false, "[2001:db8::1]:5": false, "localhost:5": false, "": false, "127.0.0.1": false,
 	} {
-		if got := fromHere(remote); got != want {
-			t.Errorf("%q: %v", remote, got)
+		r := httptest.NewRequest("POST", "/mcp", nil)
+		r.RemoteAddr = remote
+		if got := peerOf(r, ""); got.Local != want {
+			t.Errorf("%q: %v", remote, got.Local)
 		}
 	}
 }

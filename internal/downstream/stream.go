@@ -89,6 +89,10 @@ func (a *answer) hurry() {
 func (a *answer) isLate() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.ended && !a.peer.Identified() {
+		a.late.Reset(patience) // who is not known may have to be told so by the status
+		return
+	}
 	session := a.session()
 	if a.ended || !acceptsStream(a.r) || session == nil && !gateway.ModernHeader(a.r.Header) {
 		return // initialize, whose session must be named in the head, or nobody's session
@@ -105,7 +109,11 @@ func (a *answer) session() *gateway.Session {
 	if a.peer.SessionID == "" || gateway.ModernHeader(a.r.Header) {
 		return nil
 	}
-	return a.http.Gateway.Session(a.peer.SessionID, a.peer.Mount, a.peer.Local)
+	if !a.peer.Identified() {
+		return nil
+	}
+	session, _ := a.http.Gateway.Session(context.Background(), a.peer)
+	return session
 }
 
 // begin makes the response a stream; the caller holds mu.
@@ -148,8 +156,16 @@ func (a *answer) finish(reply gateway.Reply) {
 	<-a.sent
 }
 
-func (a *answer) plain(reply gateway.Reply) {
-	head := a.w.Header()
+func (a *answer) plain(reply gateway.Reply) { writeReply(a.w, reply) }
+
+func writeReply(w http.ResponseWriter, reply gateway.Reply) {
+	head := w.Header()
+	if reply.RetryAfter > 0 {
+		head.Set("Retry-After", strconv.Itoa(reply.RetryAfter)) // RFC 9110 section 10.2.3
+	}
+	if reply.Challenge != "" {
+		head.Set("WWW-Authenticate", reply.Challenge)
+	}
 	if reply.Session != "" {
 		head.Set(headerSession, reply.Session)
 	}
@@ -158,17 +174,17 @@ func (a *answer) plain(reply gateway.Reply) {
 		status = http.StatusOK
 	}
 	if reply.Body == nil {
-		a.w.WriteHeader(status)
+		w.WriteHeader(status)
 		return
 	}
 	head["Content-Type"] = jsonType
 	head[contentLength] = []string{strconv.Itoa(len(reply.Body))}
-	a.w.WriteHeader(status)
+	w.WriteHeader(status)
 	if len(reply.Body) <= socketBuffer {
-		_, _ = a.w.Write(reply.Body)
+		_, _ = w.Write(reply.Body)
 		return
 	}
-	out := response{w: a.w, control: http.NewResponseController(a.w)}
+	out := response{w: w, control: http.NewResponseController(w)}
 	_ = out.write(reply.Body)
 }
 

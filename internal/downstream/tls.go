@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"sync/atomic"
 )
@@ -34,9 +35,11 @@ func (c *Certificate) Reload() error {
 }
 
 // Config serves the certificate as it is at each handshake. Sessions are not
-// resumed: a resumed one would live on after its certificate was replaced.
-func (c *Certificate) Config() *tls.Config {
-	return &tls.Config{
+// resumed: a resumed one would live on after its certificate was replaced. A client
+// may show a certificate of one of the authorities, if there are any; who it is and
+// whether it may come in is decided with each request.
+func (c *Certificate) Config(authorities func() *x509.CertPool) *tls.Config {
+	config := tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		NextProtos:             []string{"h2", "http/1.1"},
 		SessionTicketsDisabled: true,
@@ -44,4 +47,16 @@ func (c *Certificate) Config() *tls.Config {
 			return c.current.Load(), nil
 		},
 	}
+	asking := config.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		pool := authorities()
+		if pool == nil {
+			return nil, nil
+		}
+		now := asking.Clone()
+		now.ClientCAs = pool
+		return now, nil
+	}
+	return &config
 }

@@ -67,7 +67,7 @@ func newSecureFront(t *testing.T, h2 bool) (*front, *Certificate) {
 		t.Fatal(err)
 	}
 	f := newFront(t)
-	server := &http.Server{Handler: f.http.Handler(), TLSConfig: certificate.Config()}
+	server := &http.Server{Handler: f.http.Handler(), TLSConfig: certificate.Config(func() *x509.CertPool { return nil })}
 	f.listen(t, "https://", func(l net.Listener) error { return server.ServeTLS(l, "", "") }, server)
 	roots := x509.NewCertPool()
 	roots.AddCert(trusted)

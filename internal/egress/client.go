@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ func Client(g *Guard, proxy *url.URL) *http.Client {
 	t := &http.Transport{
 		DialContext:            g.DialContext,
 		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        &tls.Config{RootCAs: g.Roots},
 		TLSHandshakeTimeout:    dialTimeout,
 		ResponseHeaderTimeout:  requestTimeout,
 		IdleConnTimeout:        time.Minute,

@@ -8,6 +8,7 @@ package egress
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -37,6 +38,8 @@ type Guard struct {
 	UnsafeHosts []string
 	// Resolver is the system's if nil.
 	Resolver Resolver
+	// Roots vouch for certificates; the system's authorities if nil.
+	Roots *x509.CertPool
 }
 
 const (

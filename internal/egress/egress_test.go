@@ -2,10 +2,12 @@ package egress
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -405,4 +407,25 @@ func dial(g *Guard, address string) error {
 		conn.Close()
 	}
 	return err
+}
+
+func Test_roots_vouch_for_a_place(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") }))
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	allowed := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	if _, err := Client(&Guard{UnsafePrefixes: allowed}, nil).Get(server.URL); err == nil {
+		t.Error("a certificate of nobody was taken")
+	}
+	resp, err := Client(&Guard{UnsafePrefixes: allowed, Roots: roots}, nil).Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	// They vouch, and open nothing.
+	if _, err := Client(&Guard{Roots: roots}, nil).Get(server.URL); !errors.Is(err, ErrRefused) {
+		t.Errorf("reached a place that is not allowed: %v", err)
+	}
 }

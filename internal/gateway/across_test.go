@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/internal/identity"
 	"gatehouse/internal/wire"
 )
 
@@ -127,9 +128,8 @@ func TestErrand_a_state_is_for_one_principal_and_one_request(t *testing.T) {
 			"another request": func() Reply { return h.try("delete everything", next, "", nil) },
 			"a forged state":  func() Reply { return h.try("hello", forged, "", nil) },
 			"somebody else": func() Reply {
-				me := h.g.localUser
-				h.g.localUser = "local:mallory"
-				defer func() { h.g.localUser = me }()
+				h.who = &identity.Principal{ID: "local:mallory", Kind: identity.Local}
+				defer func() { h.who = nil }()
 				return h.try("hello", next, "", nil)
 			},
 		} {
@@ -231,7 +231,7 @@ func TestPool_sessions_are_never_shared_between_principals(t *testing.T) {
 		if begun() != before+1 {
 			t.Errorf("a client that declares more began %d sessions, want 1", begun()-before)
 		}
-		h.g.localUser = "local:somebody-else"
+		h.who = &identity.Principal{ID: "local:somebody-else", Kind: identity.Local}
 		h.passed(h.call(nil, "five"))
 		if begun() != before+2 {
 			t.Errorf("another principal began %d sessions, want 1", begun()-before-1)

@@ -16,6 +16,12 @@ func (g *Gateway) fitAnswer(ex *exchange) error {
 	if err != nil {
 		return err
 	}
+	ex.ownTask(result)
+	own, err := ex.ownTasks(result)
+	if err != nil {
+		return err
+	}
+	edits = append(edits, own...)
 	if ex.meta.list != "" {
 		more, err := g.fitList(ex, result)
 		if err != nil {
@@ -73,17 +79,21 @@ func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) 
 	if most := ex.server.limits().Tools; ex.meta.kind != "" && len(p.entries) > most {
 		return nil, decision.Refuse(decision.UpstreamTooLarge, "%s lists over %d definitions", ex.server.id, most)
 	}
-	v, err := ex.server.viewOf(p)
-	if err != nil || v.whole {
-		ex.list, ex.listIn = list, ex.answer
+	v, err := ex.server.viewFor(ex.audience, p)
+	if err != nil {
 		return nil, err
+	}
+	var edits []wire.Edit
+	if v.whole {
+		ex.list, ex.listIn = list, ex.answer
+	} else {
+		edits = append(edits, list.Replace(v.list))
 	}
 	if v.left > 0 {
 		ex.detail = withheld(v.left)
 	}
-	edits := []wire.Edit{list.Replace(v.list)}
-	if ex.modern && result.Get("cacheScope").Exists() {
-		// The list is no longer what the server would show to everybody.
+	if (!v.whole || ex.audience != nil) && ex.modern && result.Get("cacheScope").Exists() {
+		// The list is not, or need not be, what the server would show to everybody.
 		edits = append(edits, result.Set("cacheScope", []byte(`"private"`)))
 	}
 	return edits, nil

@@ -145,7 +145,7 @@ func (x *bench) connect(b *testing.B, modern bool, answers map[string][]byte) {
 		}
 		x.peer.SessionID = got.Session
 		x.gateway.Handle(b.Context(), wire.NewNotification(wire.NotifyInitialized, nil), x.peer)
-		l = x.gateway.sessions.find(got.Session, x.gateway.localUser, "stub").link(s)
+		l = x.gateway.sessions.find(got.Session, x.gateway.local.ID, "stub").link(s)
 	}
 	if conn := l.current(); conn != nil {
 		conn.Close()
@@ -162,8 +162,8 @@ func (x *bench) prepared(b *testing.B) *exchange {
 	ex.cancel = cancel
 	g := x.gateway
 	for _, step := range []func() error{
-		func() error { return g.decode(ex) }, func() error { return g.identify(ex) }, func() error { return g.resolve(ex) },
-		func() error { return g.admit(ctx, ex) }, func() error { return g.validate(ex) },
+		func() error { return g.identify(ctx, ex) }, func() error { return g.decode(ex) }, func() error { return g.attach(ex) }, func() error { return g.resolve(ex) },
+		func() error { return g.admit(ctx, ex) }, func() error { return g.validate(ex) }, func() error { return g.authorize(ex) },
 		func() error { return g.inspectRequest(ex) }, func() error { return g.recordDecision(ex) },
 		func() error { return g.forward(ctx, ex) }, func() error { return g.inspectAnswer(ex) },
 	} {
@@ -200,9 +200,9 @@ var steps = []struct {
 		ex.msg = nil
 		return x.gateway.decode(ex)
 	}},
-	{"identify_and_resolve", false, func(x *bench, _ context.Context, ex *exchange) error {
+	{"identify_and_resolve", false, func(x *bench, ctx context.Context, ex *exchange) error {
 		x.gateway.leave(ex)
-		if err := x.gateway.identify(ex); err != nil {
+		if err := errors.Join(x.gateway.identify(ctx, ex), x.gateway.attach(ex)); err != nil {
 			return err
 		}
 		return x.gateway.resolve(ex)

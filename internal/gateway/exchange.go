@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,10 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/limit"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/wire"
 )
 
@@ -30,15 +35,34 @@ type Peer struct {
 	Connection *Session
 	// Header are the HTTP headers of the request; nil on stdio.
 	Header http.Header
+	// TLS, Remote and Query are what else a request over HTTP may say of its sender:
+	// a client certificate, an address, and parameters, in which no token may stand.
+	TLS    *tls.ConnectionState
+	Remote netip.Addr
+	Query  string
 	// Emit sends a message to the peer ahead of the answer, on the stream of this
 	// very request. An error means that the stream is gone.
 	Emit func([]byte) error
 
-	link *link // the message came from this server
+	who  atomic.Pointer[identity.Principal] // once it is known
+	link *link                              // the message came from this server
 	tag  *exchange
 	// The gateway itself put the message, which the server wrote into an answer, into
 	// the words of the era of the client.
 	translated bool
+}
+
+// Identified reports whether it is known who the peer is.
+func (p *Peer) Identified() bool { return p.who.Load() != nil }
+
+// withHeader is the peer as if its request had had these headers.
+func (p *Peer) withHeader(h http.Header) *Peer {
+	other := &Peer{
+		Local: p.Local, Mount: p.Mount, SessionID: p.SessionID, Connection: p.Connection, Header: h,
+		TLS: p.TLS, Remote: p.Remote, Query: p.Query, Emit: p.Emit, link: p.link, tag: p.tag, translated: p.translated,
+	}
+	other.who.Store(p.who.Load())
+	return other
 }
 
 // Reply is the answer to one message.
@@ -46,6 +70,10 @@ type Reply struct {
 	Body    []byte // one JSON-RPC message; nil when there is nothing to say
 	Status  int    // HTTP status
 	Session string // id of a session that began
+	// Challenge is the value of WWW-Authenticate: how the client can identify itself.
+	Challenge string
+	// RetryAfter is when it makes sense to try again, in seconds; 0: nothing is said.
+	RetryAfter int
 }
 
 // route is where an exchange goes.
@@ -68,7 +96,9 @@ type exchange struct {
 	msg   *wire.Message
 	meta  method
 
-	principal string
+	who       *identity.Principal // nil for what a server sends
+	principal string              // who.ID, or the server
+	audience  *audience           // nil: there is no policy that could hide anything
 	modern    bool
 	session   *Session // nil for a modern request over HTTP
 	version   string   // protocol revision
@@ -93,11 +123,16 @@ type exchange struct {
 	listIn *wire.Message
 	status int
 
+	policies []string // that decided
+	would    []string // that only report, and would have refused
 	findings []finding.Finding
 	refusal  *decision.Refusal
-	decided  bool
-	entered  bool
-	detail   string // for the record
+	grant    limit.Grant // what the quotas granted
+	// retryAfter is when a quota leaves room again, in seconds; 0: waiting is no use.
+	retryAfter int
+	decided    bool
+	entered    bool
+	detail     string // for the record
 
 	// Touched by the goroutines that bring messages of this exchange.
 	events atomic.Int64
@@ -185,5 +220,6 @@ func (c *clock) ask(delta int) {
 // links to a server.
 type item struct {
 	approval.Item
+	claims policy.Claims
 	schema schemaOnce
 }

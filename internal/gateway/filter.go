@@ -7,6 +7,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/wire"
 )
 
@@ -76,7 +77,7 @@ func (ex *exchange) permitted() bool {
 // filterSubscriptions takes out of a subscription at one server the resources that
 // the configuration does not let clients use, as if the server did not have them.
 func (ex *exchange) filterSubscriptions() error {
-	if ex.server == nil || ex.server.filterOf("").Empty() {
+	if ex.server == nil || ex.server.filterOf("").Empty() && ex.audience == nil {
 		return nil
 	}
 	list := ex.out.Params.At("notifications", "resourceSubscriptions")
@@ -84,7 +85,7 @@ func (ex *exchange) filterSubscriptions() error {
 		return decision.Refuse(decision.InvalidArguments, "resourceSubscriptions must be a list")
 	}
 	edits := keepOnly(nil, list, func(uri wire.Value) bool {
-		return uri.Kind() == '"' && passes(ex.server.filterOf(""), "", uri.Text())
+		return uri.Kind() == '"' && passes(ex.server.filterOf(""), "", uri.Text()) && ex.audience.sees(ex.server, "", uri.Text(), policy.Claims{})
 	})
 	if len(edits) == 0 {
 		return nil

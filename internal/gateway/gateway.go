@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os/user"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,8 +20,12 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/halt"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
+	"gatehouse/internal/limit"
 	"gatehouse/internal/oauth"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/media"
 	"gatehouse/internal/upstream"
@@ -42,22 +46,25 @@ type Options struct {
 // Gateway stands between clients and servers. Its methods may be called from any
 // goroutine.
 type Gateway struct {
-	rules     []rule.Rule
-	book      *approval.Book
-	audit     *audit.Log
-	log       *slog.Logger
-	version   string
-	tokens    *oauth.Store
-	localUser string
-	ctx       context.Context // ends with Close
-	stop      context.CancelFunc
-	sweeping  sync.WaitGroup
+	rules    []rule.Rule
+	book     *approval.Book
+	audit    *audit.Log
+	log      *slog.Logger
+	version  string
+	tokens   *oauth.Store
+	local    *identity.Principal
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	sweeping sync.WaitGroup
 
 	live     atomic.Pointer[live]
 	sessions sessions
 	joiners  joiners
 	errands  errands
+	flights  flights
 	inFlight atomic.Int64
+	halts    *halt.Switch
+	counters counters // Reload and New only
 	// processes of servers that run now.
 	processes atomic.Int64
 	ownCalls  atomic.Int64
@@ -65,13 +72,18 @@ type Gateway struct {
 
 // live is everything that a configuration decides, swapped as a whole.
 type live struct {
-	config    *config.Config
-	servers   map[string]*server
-	order     []*server // by id
-	inspector *inspect.Inspector
-	redactor  *inspect.Inspector // for the log: secrets only, always enforced
-	secrets   []string           // that the configuration gives to servers
-	seal      sealer
+	config     *config.Config
+	servers    map[string]*server
+	order      []*server // by id
+	inspector  *inspect.Inspector
+	redactor   *inspect.Inspector // for the log: secrets only, always enforced
+	secrets    []string           // that the configuration gives to servers
+	seal       sealer
+	identifier *identity.Identifier // says who a request is from
+	// policies decide who may do what; nil: the local user may do everything, everybody
+	// else nothing.
+	policies  *policy.Engine
+	limiter   *limit.Limiter // nil if there are no quotas
 	reporting map[string]bool
 
 	cleanTexts memo // texts in which the redactor found nothing
@@ -89,29 +101,29 @@ func (l *live) reports(rule string) bool { return l.reporting[rule] }
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		rules: o.Rules, book: o.Book, audit: o.Audit, log: o.Log, version: o.Version, tokens: o.Tokens,
-		localUser: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
+		local: localUser(), sessions: sessions{all: map[string]*Session{}}, errands: errands{all: map[string]*errand{}},
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
+	g.halts = halt.Open(filepath.Join(o.Config.State, "halts.json"), nil)
 	next, err := g.build(o.Config, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Audit.Append(&audit.Record{Kind: audit.Start, Detail: "gatehouse " + o.Version}); err != nil {
+	if err := o.Audit.Append(&audit.Record{Kind: audit.Start, Detail: join("gatehouse "+o.Version, next.policyDigest())}); err != nil {
+		g.stopCounting()
 		return nil, fmt.Errorf("writing the audit log: %w", err)
 	}
 	g.loosened(o.Config)
-	g.live.Store(next)
+	g.put(next)
+	g.halts.Watch(g.haltsChanged)
+	g.sweeping.Go(func() { g.halts.Run(g.ctx) })
 	g.lookAtAll(next)
 	g.sweeping.Go(g.sweep)
 	return g, nil
 }
 
-func localUser() string {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	return "local:" + name
+func localUser() *identity.Principal {
+	return &identity.Principal{ID: identity.LocalUser(), Kind: identity.Local, Means: identity.ByLocal}
 }
 
 // build makes what a configuration asks for, keeping the servers of old that it
@@ -150,6 +162,17 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if next.seal, err = newSealer(key); err != nil {
 		return nil, err
 	}
+	if c.Policy.Configured {
+		if next.policies, err = policy.Load(c); err != nil {
+			return nil, err
+		}
+	}
+	if next.identifier, err = g.identifierOf(c, old); err != nil {
+		return nil, err
+	}
+	if err = g.count(c); err != nil {
+		return nil, err
+	}
 	next.inspector = inspect.New(g.rules, policies, suppressed...).Bounded(media.Limits{
 		Bytes: c.Limits.MediaBytes, Pixels: uint64(c.Limits.MediaPixels), Types: c.Limits.MediaTypes,
 	})
@@ -166,6 +189,15 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 		next.order = append(next.order, s)
 	}
 	return next, nil
+}
+
+// identifierOf keeps the one that there is, with the tokens it knows, if nothing of
+// it changes.
+func (g *Gateway) identifierOf(c *config.Config, old *live) (*identity.Identifier, error) {
+	if old != nil && c.Identity.Equal(&old.config.Identity) && slices.EqualFunc(c.Teams, old.config.Teams, config.Team.Equal) {
+		return old.identifier, nil
+	}
+	return identity.New(c, g.log)
 }
 
 func (g *Gateway) lookAtAll(l *live) {
@@ -190,11 +222,17 @@ func (g *Gateway) Reload(c *config.Config) error {
 		g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})
 		return err
 	}
-	if err := g.audit.Append(&audit.Record{Kind: audit.Reload}); err != nil {
+	if g.counters.limiter != nil {
+		if err := g.counters.limiter.Reload(c); err != nil {
+			return err
+		}
+	}
+	if err := g.audit.Append(&audit.Record{Kind: audit.Reload, Detail: next.policyDigest()}); err != nil {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
 	g.loosened(c)
-	g.live.Store(next)
+	g.put(next)
+	g.halts.Reload()
 	for id, s := range old.servers {
 		if next.servers[id] != s {
 			g.sweeping.Go(s.close)
@@ -203,6 +241,27 @@ func (g *Gateway) Reload(c *config.Config) error {
 	g.joiners.tellAll()
 	g.lookAtAll(next)
 	return nil
+}
+
+// put puts a configuration in force.
+func (g *Gateway) put(next *live) {
+	if len(next.config.Quotas) > 0 {
+		next.limiter = g.counters.limiter
+	}
+	if next.policies != nil {
+		for _, warning := range next.policies.Warnings() {
+			g.log.Warn(warning)
+		}
+	}
+	g.live.Store(next)
+}
+
+// policyDigest names the policies that are in force, for the log.
+func (l *live) policyDigest() string {
+	if l.policies == nil {
+		return ""
+	}
+	return "policies " + l.policies.Digest()
 }
 
 // ReloadRefused records that a configuration could not be read.
@@ -251,18 +310,24 @@ func (g *Gateway) TurnedAway(method, path, why string) {
 		Reason: string(decision.Malformed), Detail: printable(method) + ": " + why, Direction: audit.ClientToServer})
 }
 
-// Session finds a session for its streams and its end. The principal is found as
-// for any request.
-func (g *Gateway) Session(id, mount string, localPeer bool) *Session {
-	if !localPeer {
-		return nil
+// Session finds the session of a peer for its streams and its end. Who the peer is
+// is found out as for any request. Without a session, the reply says why.
+func (g *Gateway) Session(ctx context.Context, p *Peer) (*Session, Reply) {
+	ex := newExchange(nil, p)
+	if err := g.identify(ctx, ex); err != nil {
+		return nil, g.refuse(ex, err)
 	}
-	return g.sessions.find(id, g.localUser, mount)
+	s := g.sessions.find(p.SessionID, ex.principal, p.Mount)
+	if s == nil {
+		return nil, Reply{Status: http.StatusNotFound}
+	}
+	s.who.Store(ex.who)
+	return s, Reply{}
 }
 
 // Connect begins the session of a stdio connection; send writes to it.
 func (g *Gateway) Connect(mount string, send func([]byte) error) *Session {
-	s := newSession(g.localUser, mount)
+	s := newSession(g.local, mount)
 	s.direct = send
 	return s
 }
@@ -312,6 +377,7 @@ func (g *Gateway) Close() {
 	}
 	all.Wait()
 	g.sweeping.Wait()
+	g.stopCounting()
 	g.note(&audit.Record{Kind: audit.Stop})
 }
 
@@ -351,7 +417,7 @@ const everything = `{"roots":{"listChanged":true},"sampling":{"context":{},"tool
 
 // probe is the session in which the gateway itself speaks to a legacy server.
 func (g *Gateway) probe() *Session {
-	s := newSession(g.localUser, "")
+	s := newSession(g.local, "")
 	s.own = true
 	params := fmt.Appendf(nil, `{"protocolVersion":%q,"capabilities":%s,"clientInfo":%s}`,
 		wire.LegacyVersions[len(wire.LegacyVersions)-1], everything, g.serverInfo())

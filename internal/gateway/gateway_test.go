@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -172,6 +173,7 @@ type house struct {
 	trail *audit.Log
 	dir   string
 	id    int
+	who   *identity.Principal // that sends; nil: the local user
 }
 
 // newHouse builds a gateway; more is put into the configuration.
@@ -222,7 +224,7 @@ func (h *house) open(capabilities string) *Session {
 	if r.Session == "" {
 		h.t.Fatalf("initialize was answered %s", r.Body)
 	}
-	s := h.g.Session(r.Session, "stub", true)
+	s := h.session(r.Session, "stub", true)
 	h.g.Handle(h.t.Context(), []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`), h.peer(s, nil))
 	return s
 }
@@ -231,6 +233,9 @@ func (h *house) peer(s *Session, emit func([]byte) error) *Peer {
 	p := &Peer{Local: true, Mount: "stub", Emit: emit}
 	if s != nil {
 		p.SessionID = s.id
+	}
+	if h.who != nil {
+		p.who.Store(h.who)
 	}
 	return p
 }
@@ -387,7 +392,7 @@ func TestHandle_strangers_are_refused(t *testing.T) {
 	} {
 		h.refused(h.g.Handle(t.Context(), []byte(raw), stranger), "unidentified")
 	}
-	if h.g.Session(s.id, "stub", false) != nil {
+	if h.session(s.id, "stub", false) != nil {
 		t.Error("a stranger found the session")
 	}
 	if h.stub.count(wire.MethodToolsCall) != 0 {
@@ -425,7 +430,7 @@ func TestSweep_ends_sessions_that_are_idle(t *testing.T) {
 			session *Session
 			alive   bool
 		}{{"idle", idle, false}, {"used", used, true}, {"streaming", streaming, true}} {
-			if got := h.g.Session(test.session.id, "stub", true) != nil; got != test.alive {
+			if got := h.session(test.session.id, "stub", true) != nil; got != test.alive {
 				t.Errorf("the %s session lives: %v, want %v", test.name, got, test.alive)
 			}
 		}
@@ -674,4 +679,9 @@ func TestOpen_a_client_that_leaves_does_not_hold_up_others(t *testing.T) {
 		h.passed(h.call(h.open("{}"), "hello"))
 		time.Sleep(10 * time.Second) // the server comes to its end
 	})
+}
+
+func (h *house) session(id, mount string, local bool) *Session {
+	s, _ := h.g.Session(context.Background(), &Peer{SessionID: id, Mount: mount, Local: local})
+	return s
 }

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
@@ -34,10 +35,13 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 		}
 	}()
 
+	if err := g.identify(ctx, ex); err != nil {
+		return g.refuse(ex, err)
+	}
 	if err := g.decode(ex); err != nil {
 		return g.refuse(ex, err)
 	}
-	if err := g.identify(ex); err != nil {
+	if err := g.attach(ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	if ex.msg.Kind == wire.Response {
@@ -46,10 +50,19 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 	if err := g.resolve(ex); err != nil {
 		return g.refuse(ex, err)
 	}
+	if err := g.halted(ex); err != nil {
+		return g.refuse(ex, err)
+	}
 	if err := g.admit(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	if err := g.validate(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.authorize(ex); err != nil {
+		return g.refuse(ex, err)
+	}
+	if err := g.limit(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	if err := g.inspectRequest(ex); err != nil {
@@ -115,22 +128,18 @@ func malformed(err error) error {
 	return decision.Refuse(decision.Malformed, "%v", err)
 }
 
-// identify says who sends the message: for now the one local user, by the way the
-// peer is connected. A session is found here and never proves who its sender is.
-func (g *Gateway) identify(ex *exchange) error {
+// attach finds the session of the message, or begins it. A session never proves
+// who its sender is: "MCP servers … MUST NOT use sessions for authentication".
+func (g *Gateway) attach(ex *exchange) error {
 	if ex.fromServer() {
-		ex.principal = "server:" + ex.peer.link.server.id
 		ex.session = ex.peer.link.session
 		if tag := ex.peer.tag; ex.session == nil && tag != nil && !tag.modern {
 			ex.session = tag.session // its client has one, if the server has not
 		}
 		return nil
 	}
-	if !ex.peer.Local {
-		return decision.Refuse(decision.Unidentified, "only this machine may connect while there is no identity section")
-	}
-	ex.principal = g.localUser
 	ex.session = ex.peer.Connection
+	defer func() { ex.audience = g.audienceOf(ex, ex.who) }() // what the client calls itself, its session knows
 	if ex.modern || ex.session != nil {
 		if !ex.modern && ex.request() && !ex.session.mayAsk(ex.msg.Method) {
 			return decision.Refuse(decision.Malformed, "initialize must come first")
@@ -138,7 +147,7 @@ func (g *Gateway) identify(ex *exchange) error {
 		return g.enter(ex)
 	}
 	if ex.msg.Method == wire.MethodInitialize {
-		ex.session = newSession(ex.principal, ex.peer.Mount)
+		ex.session = newSession(ex.who, ex.peer.Mount)
 		if err := g.sessions.add(ex.session, g.live.Load().config.Limits.Sessions); err != nil {
 			ex.session = nil
 			return err
@@ -155,6 +164,7 @@ func (g *Gateway) identify(ex *exchange) error {
 		// 404 Not Found", also when it is another principal's.
 		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such session")}
 	}
+	ex.session.who.Store(ex.who)
 	return g.enter(ex)
 }
 
@@ -179,6 +189,8 @@ func (g *Gateway) enter(ex *exchange) error {
 
 func (g *Gateway) leave(ex *exchange) {
 	ex.clock.stop()
+	g.used(ex)
+	g.flights.remove(ex)
 	if ex.errand != nil {
 		ex.errand.leftBy(ex)
 	}
@@ -223,7 +235,8 @@ func (g *Gateway) resolve(ex *exchange) error {
 
 // resolveMounted finds the one server of a mount, where names are the server's own.
 func (g *Gateway) resolveMounted(ex *exchange) error {
-	if ex.server = g.live.Load().servers[ex.peer.Mount]; ex.server == nil {
+	if ex.server = g.live.Load().servers[ex.peer.Mount]; ex.server == nil || !ex.audience.reaches(ex.server) {
+		ex.server = nil
 		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
 	}
 	if ex.msg.Method == wire.MethodPing {
@@ -246,7 +259,11 @@ func (g *Gateway) resolveJoined(ex *exchange) error {
 	if ex.meta.joined == nil {
 		return decision.Refuse(decision.Unsupported, "%s is not available where servers are joined; use /mcp/{server}", printable(ex.msg.Method))
 	}
-	if ex.route = ex.meta.joined(g, ex); ex.route == 0 {
+	ex.route = ex.meta.joined(g, ex)
+	if ex.server != nil && !ex.audience.reaches(ex.server) {
+		ex.route, ex.server, ex.target = 0, nil, ""
+	}
+	if ex.route == 0 {
 		return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
 	}
 	return nil
@@ -262,7 +279,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 		return nil
 	}
 	if err := ex.server.admitted(ctx); err != nil {
-		return err
+		return ex.hideFromOthers(err)
 	}
 	if err := g.connect(ex); err != nil {
 		return err
@@ -276,7 +293,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	permitted := ex.permitted()
 	kind, name := ex.definition()
 	if kind == "" || name == "" {
-		if !permitted {
+		if !permitted || !ex.audience.seesTarget(ex, policy.Claims{}) {
 			return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
 		}
 		return nil
@@ -285,6 +302,11 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	if err != nil {
 		return err
 	}
+	var claims policy.Claims
+	if found != nil {
+		claims = found.claims
+	}
+	permitted = ex.audience.seesTarget(ex, claims) && permitted
 	if permitted && found == nil && kind == approval.KindTemplate {
 		return nil // the URI of a resource, which is no definition
 	}
@@ -292,7 +314,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
 	}
 	if err := ex.server.approved(found); err != nil {
-		return err
+		return ex.hideFromOthers(err)
 	}
 	ex.item = found
 	return nil
@@ -401,6 +423,9 @@ func idOf(m *wire.Message) wire.Value { return m.Root.Get("id") }
 // forward sends what was inspected and waits for the answer, within the bounds of
 // time and number.
 func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
+	if err := g.takeOff(ex); err != nil {
+		return err
+	}
 	if ex.msg.Kind == wire.Notification {
 		longest := g.live.Load().config.Limits.Timeout
 		ctx, stop := context.WithTimeoutCause(ctx, longest, decision.Refuse(decision.UpstreamTimeout, "not taken within %s", longest))

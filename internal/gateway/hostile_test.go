@@ -148,7 +148,7 @@ func TestErrand_a_call_that_ends_as_its_client_is_asked_is_made_once(t *testing.
 		ex := newExchange(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"x"},`+asking+`}}`, ""), h.peer(nil, nil))
 		ex.cancel = func(error) { stop() }
 		for _, step := range []func() error{
-			func() error { return h.g.decode(ex) }, func() error { return h.g.identify(ex) },
+			func() error { return h.g.identify(ctx, ex) }, func() error { return h.g.decode(ex) }, func() error { return h.g.attach(ex) },
 			func() error { return h.g.resolve(ex) }, func() error { return h.g.admit(ctx, ex) },
 		} {
 			if err := step(); err != nil {

@@ -57,6 +57,9 @@ func (g *Gateway) fromEach(ctx context.Context, ex *exchange, live *live, take f
 	for i, s := range live.order {
 		all.Go(func() {
 			var left int
+			if !ex.audience.reaches(s) {
+				return
+			}
 			err := recovered(func() (err error) {
 				if err = s.admitted(each); err == nil {
 					left, err = take(each, i, s)
@@ -153,7 +156,7 @@ func (g *Gateway) capabilities(ctx context.Context, ex *exchange) []byte {
 	var all sync.WaitGroup
 	for i, s := range order {
 		all.Go(func() {
-			if s.admitted(each) == nil {
+			if ex.audience.reaches(s) && s.admitted(each) == nil {
 				offers[i] = s.capabilities()
 			}
 		})

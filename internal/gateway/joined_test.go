@@ -80,7 +80,7 @@ func (h *house) openJoined() *Session {
 	if r.Session == "" {
 		h.t.Fatalf("initialize was answered %s", r.Body)
 	}
-	s := h.g.Session(r.Session, "", true)
+	s := h.session(r.Session, "", true)
 	h.g.Handle(h.t.Context(), []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`), &Peer{Local: true, SessionID: s.id})
 	return s
 }

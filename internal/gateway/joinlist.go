@@ -49,8 +49,9 @@ type joinedList struct {
 
 // listKey tells the joined lists of one configuration apart.
 type listKey struct {
-	method string
-	modern bool
+	method   string
+	modern   bool
+	audience string // audience.key; "" if nothing is hidden
 }
 
 // listCache holds the last joined list of each kind.
@@ -81,7 +82,7 @@ func (g *Gateway) joinedList(ctx context.Context, ex *exchange, method string) (
 		if p == nil {
 			each[i] = hints{} // it may be there any moment
 		}
-		if p != nil && (p.left > 0 || !p.whole()) {
+		if p != nil && (p.left > 0 || !p.whole() || ex.audience != nil) {
 			each[i].public = false // "MUST NOT be shared": not what everybody would see
 		}
 		together = together.join(each[i])
@@ -89,7 +90,7 @@ func (g *Gateway) joinedList(ctx context.Context, ex *exchange, method string) (
 	if len(parts) == 0 {
 		together = hints{}
 	}
-	key := listKey{method, ex.modern}
+	key := listKey{method, ex.modern, ex.audience.name()}
 	live.joined.mu.Lock()
 	last := live.joined.lists[key]
 	live.joined.mu.Unlock()
@@ -102,7 +103,7 @@ func (g *Gateway) joinedList(ctx context.Context, ex *exchange, method string) (
 	}
 	live.joined.mu.Lock()
 	defer live.joined.mu.Unlock()
-	if live.joined.lists == nil {
+	if live.joined.lists == nil || len(live.joined.lists) >= maxAudiences {
 		live.joined.lists = map[listKey]*joinedList{}
 	}
 	live.joined.lists[key] = next
@@ -124,7 +125,7 @@ func (s *server) partFor(ctx context.Context, ex *exchange, method string) (*par
 		if err != nil {
 			return nil, hints{}, err
 		}
-		p, err := s.partOf(listKey{method, ex.modern}, kind, defined.pages)
+		p, err := s.partOf(ex.audience, listKey{method, ex.modern, ex.audience.name()}, kind, defined.pages)
 		return p, defined.hints, err
 	}
 	var pages []*page
@@ -147,15 +148,15 @@ func (s *server) partFor(ctx context.Context, ex *exchange, method string) (*par
 	if err != nil {
 		return nil, hints{}, err
 	}
-	p, err := s.partOf(listKey{method, ex.modern}, kind, pages)
+	p, err := s.partOf(ex.audience, listKey{method, ex.modern, ex.audience.name()}, kind, pages)
 	return p, together, err
 }
 
 // partOf makes the server's part of what clients may see of its pages.
-func (s *server) partOf(key listKey, kind approval.Kind, pages []*page) (*part, error) {
+func (s *server) partOf(a *audience, key listKey, kind approval.Kind, pages []*page) (*part, error) {
 	views := make([]*view, 0, len(pages))
 	for _, p := range pages {
-		v, err := s.viewOf(p)
+		v, err := s.viewFor(a, p)
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +172,9 @@ func (s *server) partOf(key listKey, kind approval.Kind, pages []*page) (*part, 
 	next.build(kind)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.parts) >= maxAudiences {
+		clear(s.parts)
+	}
 	s.parts[key] = next
 	return next, nil
 }
@@ -318,7 +322,7 @@ func (g *Gateway) joinTasks(ctx context.Context, ex *exchange) (upstream.Answer,
 				if len(tasks[i]) >= s.limits().Tools {
 					return decision.Refuse(decision.UpstreamTooLarge, "over %d tasks", s.limits().Tools)
 				}
-				if edits := joinText(task.Get("taskId"), s.id); edits != nil {
+				if edits := joinText(task.Get("taskId"), s.id); edits != nil && ex.audience.ownsTask(s, task.Get("taskId").Text()) {
 					tasks[i] = append(tasks[i], spliceValue(task, edits))
 				}
 			}

@@ -115,6 +115,9 @@ func (l *link) connect() (upstream.Conn, error) {
 	if closed {
 		return nil, decision.Refuse(decision.UpstreamUnavailable, "the session has ended")
 	}
+	if err := l.server.mayConnect(); err != nil {
+		return nil, err
+	}
 	conn, err := l.server.open(l)
 	if err != nil {
 		return nil, err

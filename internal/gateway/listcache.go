@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -24,8 +26,9 @@ type page struct {
 	entries []entry
 	items   map[string]*item // nil: a name that stands twice, or that nobody can approve
 
-	mu   sync.Mutex
-	view *view
+	mu    sync.Mutex
+	view  *view
+	views map[string]*view // what audiences see of view, by their keys
 }
 
 // entry is one element of a list.
@@ -38,10 +41,12 @@ type entry struct {
 type view struct {
 	basis
 	page  *page
-	see   []bool // for each entry
-	left  int    // entries that are not approved as they stand
-	whole bool   // the list may be shown as it was sent
-	list  []byte // the list as it may be shown on the server's own mount, if not whole
+	see   []bool   // for each entry
+	left  int      // entries that are not approved as they stand
+	whole bool     // the list may be shown as it was sent
+	shown [][]byte // entries as they may be shown, nil for those that may not
+	of    *view    // what an audience sees is a part of this
+	list  []byte   // the list as it may be shown on the server's own mount, if not whole
 }
 
 // basis is what decides what may be seen of a page, besides its server.
@@ -210,10 +215,19 @@ func (s *server) item(kind approval.Kind, e entry) *item {
 	if shared := s.items[made.Digest]; shared != nil && shared.Kind == kind {
 		return shared
 	}
-	i := &item{Item: made}
+	i := &item{Item: made, claims: claimsOf(kind, e)}
 	s.makeRoom(len(made.Definition))
 	s.items[made.Digest] = i
 	return i
+}
+
+// claimsOf are the annotations of a tool: "clients MUST consider tool annotations to
+// be untrusted unless they come from trusted servers", and so must policies.
+func claimsOf(kind approval.Kind, e entry) policy.Claims {
+	if kind != approval.KindTool {
+		return policy.Claims{}
+	}
+	return policy.ClaimsOf(e.value)
 }
 
 // makeRoom counts what is remembered and forgets everything when it is too much;
@@ -248,10 +262,9 @@ func (s *server) viewOf(p *page) (*view, error) {
 }
 
 func (s *server) judgePage(p *page, now basis) (*view, error) {
-	v := &view{basis: now, page: p, see: make([]bool, len(p.entries))}
+	v := &view{basis: now, page: p, see: make([]bool, len(p.entries)), shown: make([][]byte, len(p.entries))}
 	filter := s.filterOf(p.kind)
 	v.whole = true
-	var shown [][]byte
 	for i, e := range p.entries {
 		if e.name != "" && !passes(filter, p.kind, e.name) {
 			v.whole = false
@@ -272,11 +285,50 @@ func (s *server) judgePage(p *page, now basis) (*view, error) {
 			v.whole = false
 			raw = spliceValue(e.value, edits)
 		}
-		shown = append(shown, raw)
+		v.shown[i] = raw
 	}
+	v.write()
+	return v, nil
+}
+
+// write makes the list of what is shown.
+func (v *view) write() {
 	if !v.whole {
-		v.list = joinArray(shown)
+		v.list = joinArray(slices.DeleteFunc(slices.Clone(v.shown), func(raw []byte) bool { return raw == nil }))
 	}
+}
+
+// maxAudiences of one page, one part or one joined list are remembered. More are
+// worked out again.
+const maxAudiences = 256
+
+// viewFor is what one audience may see of a page. It depends on nothing that changes
+// as long as what everybody may see is the same.
+func (s *server) viewFor(a *audience, p *page) (*view, error) {
+	all, err := s.viewOf(p)
+	if err != nil || a == nil {
+		return all, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := p.views[a.key]; last != nil && last.of == all {
+		return last, nil
+	}
+	v := &view{basis: all.basis, page: p, of: all, see: make([]bool, len(all.see)), shown: make([][]byte, len(all.see)), left: all.left, whole: all.whole}
+	for i, e := range p.entries {
+		switch {
+		case !all.see[i]:
+		case a.sees(s, p.kind, e.name, claimsOf(p.kind, e)):
+			v.see[i], v.shown[i] = true, all.shown[i]
+		default:
+			v.whole = false
+		}
+	}
+	v.write()
+	if len(p.views) >= maxAudiences || p.views == nil {
+		p.views = map[string]*view{}
+	}
+	p.views[a.key] = v
 	return v, nil
 }
 

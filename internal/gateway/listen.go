@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/internal/decision"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/upstream"
 	"gatehouse/internal/wire"
 )
@@ -189,7 +190,7 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 	each, stop := g.forEach(ctx)
 	defer stop()
 	for _, s := range servers {
-		if s.admitted(each) != nil {
+		if !ex.audience.reaches(s) || s.admitted(each) != nil {
 			continue
 		}
 		wanted := interest{lists: map[string]bool{}}
@@ -204,7 +205,7 @@ func (g *Gateway) interestsOf(ctx context.Context, ex *exchange, servers []*serv
 			if ex.peer.Mount == "" {
 				own, found = strings.CutPrefix(own, s.id+uriSeparator)
 			}
-			if found && passes(s.filterOf(""), "", own) && s.capabilities().At("resources", "subscribe").IsTrue() {
+			if found && passes(s.filterOf(""), "", own) && ex.audience.sees(s, "", own, policy.Claims{}) && s.capabilities().At("resources", "subscribe").IsTrue() {
 				wanted.uris = append(wanted.uris, own)
 				granted.uris = append(granted.uris, uri.Text())
 			}

@@ -104,7 +104,7 @@ func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
 	if err := p.server.gateway.inspect(ex, &m, rule.Arguments); err != nil {
 		return nil, err
 	}
-	s := &pooled{session: newSession(key.principal, p.server.id), followers: followers{}, uris: map[string]int{}, questions: map[wire.ID]context.CancelCauseFunc{}}
+	s := &pooled{session: newSession(ex.who, p.server.id), followers: followers{}, uris: map[string]int{}, questions: map[wire.ID]context.CancelCauseFunc{}}
 	s.session.params = m
 	s.session.client = p.server.live().clientName(m.Params.Get("clientInfo"))
 	s.session.pooled = s

@@ -79,15 +79,14 @@ func (g *Gateway) unwrap(ex *exchange) error {
 // mirrorInner writes the headers that the tool which is called wants besides its
 // arguments: who called call_tool could not know of them.
 func (ex *exchange) mirrorInner(arguments wire.Value) {
-	peer := *ex.peer
-	peer.Header = http.Header{}
+	header := http.Header{}
 	for name, values := range ex.peer.Header {
 		if !strings.HasPrefix(name, headerParam) {
-			peer.Header[name] = values
+			header[name] = values
 		}
 	}
-	ex.mirror(peer.Header, arguments)
-	ex.peer = &peer
+	ex.mirror(header, arguments)
+	ex.peer = ex.peer.withHeader(header)
 }
 
 const (

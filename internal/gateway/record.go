@@ -26,7 +26,7 @@ func (g *Gateway) recordDecision(ex *exchange) error {
 	r := g.record(ex, audit.Decided)
 	defer forget(r)
 	r.Decision = audit.Allow
-	r.Findings = ex.findings
+	r.Findings, r.Policies, r.Would = ex.findings, ex.policies, ex.would
 	if err := g.storeArguments(ex, r); err != nil {
 		return err
 	}
@@ -63,6 +63,9 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 	if body != nil && ex.msg.Kind == wire.Request {
 		r.BytesOut = len(body)
 		g.storeResult(ex, r, body)
+	}
+	if !ex.decided {
+		r.Policies, r.Would = ex.policies, ex.would
 	}
 	if !ex.decided && ex.msg != nil {
 		if err := g.storeArguments(ex, r); err != nil {
@@ -114,6 +117,9 @@ func (g *Gateway) record(ex *exchange, kind audit.Kind) *audit.Record {
 	*r = audit.Record{
 		Kind: kind, Exchange: ex.id, Principal: ex.principal, Direction: audit.ClientToServer,
 		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target,
+	}
+	if ex.who != nil {
+		r.Teams = ex.who.Teams
 	}
 	if ex.peer.Mount != "" {
 		r.Mount += "/" + ex.peer.Mount

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/wire"
 )
 
@@ -32,13 +33,17 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	if ex.msg != nil && ex.msg.Kind != wire.Request {
 		return Reply{Status: notificationStatus(err)}
 	}
+	var challenged *identity.Challenge
+	if errors.As(err, &challenged) {
+		return challengeReply(ex, challenged)
+	}
 	// A status of its own is for the client: after 404 it "MUST start a new session".
 	// So is one with a code of its own.
 	var withStatus *statusError
 	var withCode *protocolError
 	forClient := errors.As(err, &withStatus) || errors.As(err, &withCode)
 	if ex.msg != nil && ex.msg.Method == wire.MethodToolsCall && !ex.fromServer() && forModel(ex.refusal.Reason) && !forClient {
-		return Reply{Body: wire.NewResult(ex.msg.ID, toolError(ex)), Status: http.StatusOK}
+		return Reply{Body: wire.NewResult(ex.msg.ID, toolError(ex)), Status: http.StatusOK, RetryAfter: ex.retryAfter}
 	}
 	return errorReply(ex, err)
 }
@@ -83,6 +88,9 @@ func refusalData(ex *exchange) []byte {
 	if ex.refusal.Rule != "" {
 		out = wire.AppendString(append(out, `,"rule":`...), ex.refusal.Rule)
 	}
+	if ex.retryAfter > 0 {
+		out = strconv.AppendInt(append(out, `,"retryAfterSeconds":`...), int64(ex.retryAfter), 10)
+	}
 	out = wire.AppendString(append(out, `,"exchange":`...), ex.id)
 	return append(out, '}')
 }
@@ -111,7 +119,7 @@ func errorReply(ex *exchange, err error) Reply {
 	if ex.refusal.Detail != "" {
 		message += " (" + ex.refusal.Detail + ")"
 	}
-	return Reply{Body: wire.NewError(id, code, message, data), Status: status}
+	return Reply{Body: wire.NewError(id, code, message, data), Status: status, RetryAfter: ex.retryAfter}
 }
 
 func errorCode(ex *exchange, r decision.Reason) int {
@@ -130,7 +138,7 @@ func errorCode(ex *exchange, r decision.Reason) int {
 			return wire.CodeResourceNotFound
 		}
 		return wire.CodeInvalidParams
-	case decision.InvalidArguments, decision.Drift, decision.Quarantined, decision.RuleMatched:
+	case decision.InvalidArguments, decision.Drift, decision.Quarantined, decision.RuleMatched, decision.Denied:
 		return wire.CodeInvalidParams
 	}
 	return wire.CodeInternal

@@ -52,6 +52,7 @@ type server struct {
 	itemBytes int              // of all lists and definitions that were remembered
 	pages     map[uint64]*page // by hash
 	parts     map[listKey]*part
+	tasks     owners
 	judged    judged
 	children  map[upstream.Conn]*link
 	links     map[string]*link // to a server without sessions, by principal; not the local user's

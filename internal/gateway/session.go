@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/decision"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/wire"
 )
 
@@ -21,6 +22,7 @@ type Session struct {
 	id        string
 	public    string // names the session in the log without giving away the id
 	principal string
+	who       atomic.Pointer[identity.Principal] // as the last request of the session had it
 	mount     string
 	own       bool            // the gateway is the client
 	pooled    *pooled         // the clients are modern ones; nil for a client of its own
@@ -52,16 +54,17 @@ type ask struct {
 	withdrawn chan struct{}
 }
 
-func newSession(principal, mount string) *Session {
+func newSession(who *identity.Principal, mount string) *Session {
 	s := &Session{
 		// "The session ID SHOULD be globally unique and cryptographically secure";
 		// rand.Text has 130 bits in visible ASCII.
-		id: rand.Text(), principal: principal, mount: mount,
+		id: rand.Text(), principal: who.ID, mount: mount,
 		streams: newStreams(true),
 		links:   map[string]*link{}, flights: map[wire.ID]*exchange{}, asks: map[wire.ID]*ask{},
 	}
 	sum := sha256.Sum256([]byte(s.id))
 	s.public = hex.EncodeToString(sum[:6])
+	s.who.Store(who)
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.touch()
 	return s

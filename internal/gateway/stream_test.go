@@ -10,11 +10,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/internal/identity"
 )
 
 func session(t *testing.T) *Session {
 	t.Helper()
-	s := newSession("local:test", "stub")
+	s := newSession(&identity.Principal{ID: "local:test"}, "stub")
 	t.Cleanup(s.close)
 	return s
 }
@@ -398,7 +400,7 @@ func FuzzStreams(f *testing.F) {
 		if len(ops) > maxKeptEvents/2 {
 			ops = ops[:maxKeptEvents/2] // below the bounds nothing may be lost
 		}
-		s := newSession("local:test", "stub")
+		s := newSession(&identity.Principal{ID: "local:test"}, "stub")
 		defer s.close()
 		type client struct {
 			st   *Stream

@@ -129,7 +129,7 @@ func (g *Gateway) startProcess() error {
 // do not share a process: what it sends without naming a call could reach the
 // wrong one.
 func (s *server) linkOf(principal string) *link {
-	if s.config.URL != "" || principal == s.gateway.localUser {
+	if s.config.URL != "" || principal == s.gateway.local.ID {
 		return s.shared
 	}
 	s.mu.Lock()

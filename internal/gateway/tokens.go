@@ -17,13 +17,13 @@ func (g *Gateway) withTokens(c config.Server, base http.RoundTripper) http.Round
 	if _, own := c.Headers["Authorization"]; own || g.tokens == nil {
 		return base
 	}
-	client, err := oauth.NewClient(c, g.localUser, g.tokens, g.log.With("server", c.ID))
+	client, err := oauth.NewClient(c, g.local.ID, g.tokens, g.log.With("server", c.ID))
 	if err != nil {
 		panic("gateway: internal error: " + err.Error()) // the configuration was checked
 	}
 	client.Elevates = func(ctx context.Context, scopes []string) {
 		id, _ := ctx.Value(exchangeKey{}).(string)
-		g.note(&audit.Record{Kind: audit.Elevated, Exchange: id, Principal: g.localUser, Server: c.ID,
+		g.note(&audit.Record{Kind: audit.Elevated, Exchange: id, Principal: g.local.ID, Server: c.ID,
 			Detail: "scopes asked for: " + strings.Join(scopes, " ")})
 	}
 	return client.Transport(base)
@@ -57,4 +57,4 @@ func sameSlice(a, b []string) bool { return len(a) == len(b) && &a[0] == &b[0] }
 
 // LocalPrincipal is whom the gateway takes the caller for when it is started by the
 // user of this process.
-func LocalPrincipal() string { return localUser() }
+func LocalPrincipal() string { return localUser().ID }

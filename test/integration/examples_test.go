@@ -105,7 +105,7 @@ func TestExamples_modern_era_with_inspector(t *testing.T) {
 func TestExamples_configurations_in_the_docs_load(t *testing.T) {
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	found := 0
-	for _, page := range []string{"README.md", "docs/configuration.md", "docs/joined.md"} {
+	for _, page := range []string{"README.md", "docs/configuration.md", "docs/joined.md", "docs/limits.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", page))
 		if err != nil {
 			t.Fatal(err)
