@@ -65,10 +65,14 @@ func Find(subject *rule.Subject) []Suspicion {
 	return found
 }
 
+// mostQuoting is in how many suspicious windows of a text quotations are looked for, so
+// that marks without end cost no more. More of them are none of a paper's.
+const mostQuoting = 64
+
 // withoutMentions is the text with spaces in the place of what is quoted in suspicious
 // windows by a text about attacks, and the windows that have such quotations.
 func withoutMentions(text []byte, found []Suspicion) (rest []byte, quoted []int) {
-	for i, s := range found {
+	for i, s := range found[:min(len(found), mostQuoting)] {
 		mentions := rule.Mentions(text, s.Start, s.End)
 		if len(mentions) == 0 {
 			continue

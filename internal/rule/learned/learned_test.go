@@ -277,6 +277,20 @@ func Benchmark_windows(b *testing.B) {
 	}
 }
 
+func Test_only_so_many_quotations_are_looked_for(t *testing.T) {
+	one := `The attack "` + order + `" is known. ` + strings.Repeat("Kuala Lumpur, 1998: second place in 10.4 seconds.\n\n", 20)
+	found := Find(&rule.Subject{Surface: rule.ToolResult, Text: strings.Repeat(one, mostQuoting+2)})
+	mentions := 0
+	for _, s := range found {
+		if s.Mention {
+			mentions++
+		}
+	}
+	if len(found) <= mostQuoting || mentions != mostQuoting {
+		t.Errorf("%d of %d windows are mentions, want %d", mentions, len(found), mostQuoting)
+	}
+}
+
 // What a text about attacks quotes counts little; what stands beside it counts as ever.
 func Test_a_quoted_order_is_a_mention(t *testing.T) {
 	f := func(text string, want ...bool) {
