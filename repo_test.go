@@ -29,11 +29,12 @@ var layers = [][]string{
 	{"internal/rules/*"},
 	{"internal/rules"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/inspect", "internal/schema", "internal/statefile", "internal/upstream"},
-	{"internal/evaluate", "internal/identity", "internal/oauth"},
-	{"internal/halt", "internal/limit", "internal/policy"},
+	{"internal/client", "internal/evaluate", "internal/identity", "internal/oauth"},
+	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
+	{"internal/clients"},
 	{"internal/gateway"},
 	{"internal/downstream", "internal/demo"},
-	{"internal/cli", "internal/rules/gen"},
+	{"internal/cli", "internal/clients/gen", "internal/rules/gen"},
 	{"cmd/*"},
 }
 
@@ -54,6 +55,8 @@ var forbidden = map[string]string{
 	"internal/oauth → internal/upstream":   "credentials wrap any transport and know none",
 	"internal/upstream → internal/rule":    "a transport carries messages and does not judge them",
 	"internal/downstream → internal/rule":  "a transport carries messages and does not judge them",
+	"internal/gateway → internal/client":   "what a client's file says is no business of the gateway",
+	"internal/gateway → internal/clients":  "what a client's file says is no business of the gateway",
 	"cmd/* → internal/gateway":             "main starts the command line and nothing else",
 	"cmd/* → internal/config":              "main starts the command line and nothing else",
 }
@@ -100,10 +103,10 @@ func (f goFile) imports() []string {
 
 // group is the name under which the tables above speak of a folder.
 func group(folder string) string {
-	if folder == "internal/rules/gen" {
-		return folder // writes the list of rules and their pages; not a room
+	if folder == "internal/rules/gen" || folder == "internal/clients/gen" {
+		return folder // writes the list of the rooms; not a room
 	}
-	for _, parent := range []string{"internal/rules", "internal/rule", "cmd"} {
+	for _, parent := range []string{"internal/rules", "internal/rule", "internal/clients", "internal/client", "cmd"} {
 		if strings.HasPrefix(folder, parent+"/") {
 			return parent + "/*"
 		}
@@ -318,6 +321,29 @@ func isRuleType(expression ast.Expr) bool {
 	}
 	name, ok := selector.X.(*ast.Ident)
 	return ok && name.Name == "rule" && selector.Sel.Name == "Rule"
+}
+
+func TestClients_are_listed(t *testing.T) {
+	folders, listed := map[string]bool{}, map[string]bool{}
+	for _, file := range goFiles(t) {
+		switch {
+		case file.isTest():
+		case file.group == "internal/clients/*":
+			folders[path.Dir(file.path)] = true
+		case file.group == "internal/clients":
+			for _, imported := range file.imports() {
+				listed[strings.TrimPrefix(imported, module)] = true
+			}
+		}
+	}
+	if len(folders) == 0 {
+		t.Fatal("found no clients")
+	}
+	for folder := range folders {
+		if !listed[folder] {
+			t.Errorf("the client in %s is not in clients.All; go generate ./internal/clients lists it", folder)
+		}
+	}
 }
 
 func TestReasons_are_documented(t *testing.T) {

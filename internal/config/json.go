@@ -63,7 +63,7 @@ func (j jsonTree) position(offset int) position {
 }
 
 func (j jsonTree) node(value hujson.Value) *node {
-	out := &node{pos: j.position(value.StartOffset)}
+	out := &node{pos: j.position(value.StartOffset), span: Span{value.StartOffset, value.EndOffset}}
 	switch v := value.Value.(type) {
 	case hujson.Literal:
 		j.literal(out, v)
@@ -96,7 +96,10 @@ func (j jsonTree) members(out *node, members []hujson.ObjectMember) {
 	seen := map[string]int{}
 	for _, m := range members {
 		name, _ := m.Name.Value.(hujson.Literal)
-		out.add(j.reader, seen, member{name.String(), j.position(m.Name.StartOffset), j.node(m.Value)})
+		out.add(j.reader, seen, member{
+			name: name.String(), pos: j.position(m.Name.StartOffset), value: j.node(m.Value),
+			key: Span{m.Name.StartOffset, m.Name.EndOffset},
+		})
 	}
 }
 

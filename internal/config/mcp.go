@@ -167,7 +167,7 @@ func (r *reader) entries(container *node, field string) []member {
 				r.refuse(name.pos, field, "the name %s stands here a second time", quote(name.text))
 				continue
 			}
-			out = append(out, member{name.text, n.pos, n})
+			out = append(out, member{name: name.text, pos: n.pos, value: n})
 		}
 		return out
 	}

@@ -20,14 +20,14 @@ type entry struct {
 	dir   string
 }
 
-// spellings of the same thing in different clients.
+// Spellings of the same thing in different clients.
 var (
-	urlKeys  = []string{"httpUrl", "serverUrl", "url", "uri"}
-	envKeys  = []string{"env", "environment", "envs"}
-	dirKeys  = []string{"cwd", "workingDirectory"}
-	typeKeys = []string{"type", "transport"}
+	URLKeys  = []string{"httpUrl", "serverUrl", "url", "uri"}
+	EnvKeys  = []string{"env", "environment", "envs"}
+	DirKeys  = []string{"cwd", "workingDirectory"}
+	TypeKeys = []string{"type", "transport"}
 
-	entryKeys = slices.Concat(urlKeys, envKeys, dirKeys, typeKeys,
+	entryKeys = slices.Concat(URLKeys, EnvKeys, DirKeys, TypeKeys,
 		[]string{"name", "command", "args", "headers", "disabled", "enabled", "isActive"})
 )
 
@@ -69,7 +69,7 @@ func (e *entry) active(*Server) error {
 }
 
 func (e *entry) kind(*Server) error {
-	n, err := e.one(typeKeys)
+	n, err := e.one(TypeKeys)
 	if n == nil || err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (e *entry) kind(*Server) error {
 	case "sse":
 		return errors.New("it uses the HTTP+SSE transport of 2024-11-05, which is not spoken here")
 	}
-	return fmt.Errorf("its %s is not known here", strings.Join(typeKeys, " or "))
+	return fmt.Errorf("its %s is not known here", strings.Join(TypeKeys, " or "))
 }
 
 // one finds the value under one of several spellings.
@@ -137,7 +137,7 @@ func (e *entry) words(program, args *node) ([]string, error) {
 	var words []string
 	switch {
 	case program != nil && program.kind == text && args == nil:
-		line, err := splitLine(program.text)
+		line, err := SplitLine(program.text)
 		if err != nil {
 			return nil, err
 		}
@@ -171,9 +171,9 @@ func argsOf(n *node) []*node {
 	return n.list
 }
 
-// splitLine takes a command without args apart at its spaces, unless it is the
+// SplitLine takes a command without args apart at its spaces, unless it is the
 // path of a program. Anything that needs a shell's rules is not guessed at.
-func splitLine(line string) ([]string, error) {
+func SplitLine(line string) ([]string, error) {
 	if !strings.ContainsAny(line, " \t") || fileExists(line) {
 		return []string{line}, nil
 	}
@@ -184,7 +184,7 @@ func splitLine(line string) ([]string, error) {
 }
 
 func (e *entry) readDir(s *Server) error {
-	n, err := e.one(dirKeys)
+	n, err := e.one(DirKeys)
 	if n == nil || err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (e *entry) readDir(s *Server) error {
 }
 
 func (e *entry) readURL(s *Server) error {
-	n, err := e.one(urlKeys)
+	n, err := e.one(URLKeys)
 	// Gemini CLI: httpUrl is Streamable HTTP, and counts before url.
 	if http := e.n.get("httpUrl"); http != nil {
 		n, err = http, nil
@@ -229,7 +229,7 @@ func (e *entry) readURL(s *Server) error {
 }
 
 func (e *entry) readEnv(s *Server) error {
-	n, err := e.one(envKeys)
+	n, err := e.one(EnvKeys)
 	if n == nil || err != nil {
 		return err
 	}

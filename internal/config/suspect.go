@@ -69,3 +69,61 @@ func suspiciousQuery(u *url.URL) bool {
 	}
 	return false
 }
+
+// LooksSecret judges a value by its form, and by the name under which it stands.
+func LooksSecret(name, value string) bool { return suspiciousValue(name, value) }
+
+// RedactValue repeats a value unless name or form are those of a secret.
+func RedactValue(name, value string) string {
+	if suspiciousValue(name, value) {
+		return redacted
+	}
+	return value
+}
+
+// RedactWords repeats a command without what looks like a secret in it.
+func RedactWords(words []string) []string {
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = word
+		if !suspiciousArgument(words, i) {
+			continue
+		}
+		out[i] = redacted
+		// In --name=value and NAME=value the name stays; in a URL, what surrounds the secret.
+		if name, _, found := strings.Cut(word, "="); found && !looksSecret(name) {
+			out[i] = name + "=" + redacted
+		} else if strings.Contains(word, "://") {
+			out[i] = RedactURL(word)
+		}
+	}
+	return out
+}
+
+// RedactURL repeats a URL without user, password, and values of its query that look
+// like secrets. What is no URL is repeated only if it looks like no secret.
+func RedactURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return RedactValue("", address)
+	}
+	if u.User != nil {
+		u.User = url.User(redacted)
+	}
+	query := u.Query()
+	for name, values := range query {
+		for i := range values {
+			values[i] = RedactValue(name, values[i])
+		}
+	}
+	if suspiciousQuery(&url.URL{RawQuery: u.RawQuery}) {
+		u.RawQuery = query.Encode()
+	}
+	for _, part := range strings.Split(u.Path, "/") {
+		if looksSecret(part) {
+			u.Path, u.RawPath = strings.ReplaceAll(u.Path, part, redacted), ""
+		}
+	}
+	shown := strings.NewReplacer("%5Bredacted%5D", redacted, "%7B", "{", "%7D", "}").Replace(u.String())
+	return shown
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -39,12 +40,15 @@ type node struct {
 	members []member
 
 	size, height int // of the tree below, aliases written out
+
+	span Span // of a document; without a length where it is not known
 }
 
 type member struct {
 	name  string
 	pos   position
 	value *node
+	key   Span
 }
 
 const (
@@ -146,25 +150,38 @@ func readSource(path string, limit int64) (abs string, source []byte, err error)
 	return abs, source, nil
 }
 
+// Why a file is not read although it is there.
+var (
+	ErrNotRegular = errors.New("is not a regular file")
+	ErrTooLarge   = errors.New("is larger than")
+)
+
 func readRegular(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s %w", path, ErrNotRegular)
 	}
-	file, err := os.Open(path)
+	// What was a file a moment ago may be a pipe now: opening one waits for a writer.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s %w", path, ErrNotRegular)
+	}
 	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(raw)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+		return nil, fmt.Errorf("%s %w %d bytes", path, ErrTooLarge, limit)
 	}
 	return raw, nil
 }

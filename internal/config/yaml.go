@@ -28,7 +28,7 @@ func (r *reader) parseYAML(source []byte) *node {
 		r.refuseSyntax(err)
 		return nil
 	}
-	y := &yamlTree{reader: r, anchors: map[string]*node{}}
+	y := &yamlTree{reader: r, anchors: map[string]*node{}, spans: tokenSpans(source, tokens)}
 	var root *node
 	for _, doc := range file.Docs {
 		if doc.Body == nil || doc.Body.Type() == ast.CommentType {
@@ -92,10 +92,19 @@ func tooDeep(tokens token.Tokens) (position, bool) {
 type yamlTree struct {
 	*reader
 	anchors map[string]*node
+	spans   map[*token.Token]Span
 	nodes   int
 }
 
 func (y *yamlTree) node(in ast.Node, depth int) *node {
+	out := y.read(in, depth)
+	if in != nil && out.span == (Span{}) {
+		out.span = y.span(in)
+	}
+	return out
+}
+
+func (y *yamlTree) read(in ast.Node, depth int) *node {
 	out := &node{size: 1}
 	if in == nil {
 		return out
@@ -172,7 +181,7 @@ func (y *yamlTree) members(out *node, values []*ast.MappingValueNode, depth int)
 			y.refuse(at, "", "a key is plain text; merge keys, aliases and lists are not used as keys")
 			continue
 		}
-		out.add(y.reader, seen, member{name, at, y.node(value.Value, depth+1)})
+		out.add(y.reader, seen, member{name: name, pos: at, value: y.node(value.Value, depth+1), key: y.spans[value.Key.GetToken()]})
 	}
 }
 
@@ -209,7 +218,10 @@ func (y *yamlTree) alias(in *ast.AliasNode, out *node, depth int) *node {
 	if !y.fits(out.pos, depth+target.height, target.size) {
 		return out
 	}
-	return target
+	// Where the value stands is another place than where it is used.
+	used := *target
+	used.span = Span{-1, -1}
+	return &used
 }
 
 // fits counts nodes and refuses, once, a tree that grows beyond its bounds.

@@ -1,0 +1,206 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/config"
+)
+
+// State says what became of a file that is there.
+type State string
+
+const (
+	Parsed  State = "parsed"  // everything in it was understood
+	Partial State = "partial" // some of it was not; Problems says what
+	Failed  State = "failed"  // it could not be read or understood
+	Skipped State = "skipped" // it was not read: a pipe, a device, too large
+)
+
+// File is one file of clients.
+type File struct {
+	Path     string   `json:"path"`
+	Clients  []string `json:"clients"` // their IDs
+	Scope    Scope    `json:"scope"`
+	Home     string   `json:"home,omitempty"`
+	State    State    `json:"state"`
+	Problems []string `json:"problems,omitempty"`
+	Mode     string   `json:"mode,omitempty"` // as rw-r--r--; empty where the system has none
+	Entries  []Entry  `json:"-"`
+	Settings []Set    `json:"settings,omitempty"`
+	// Projects are folders that the file speaks of.
+	Projects []string `json:"-"`
+
+	place Place
+}
+
+// Set is a setting of a client that decides whether people are asked.
+type Set struct {
+	Key   string   `json:"key"`
+	Value []string `json:"value"`
+	Line  int      `json:"line"`
+}
+
+// Complete reports whether all of the file was understood.
+func (f File) Complete() bool { return f.State == Parsed }
+
+// Read reads a file that Find found. It never fails as a whole: State and Problems
+// say what could not be read.
+func Read(id string, found Found, prints *Fingerprints) File {
+	f := File{Path: found.Path, Clients: []string{id}, Scope: found.Place.Scope, Home: found.Home, place: found.Place}
+	if found.Err != nil {
+		return f.not(Failed, found.Err)
+	}
+	d, err := config.ReadDocument(found.Path, found.Place.Format)
+	switch {
+	case errors.Is(err, config.ErrNotRegular), errors.Is(err, config.ErrTooLarge):
+		return f.not(Skipped, err)
+	case err != nil:
+		return f.not(Failed, err)
+	}
+	if d.Mode != 0 && found.Place.On != Windows {
+		f.Mode = d.Mode.Perm().String()[1:]
+	}
+	f.take(d, prints)
+	return f
+}
+
+func (f File) not(state State, err error) File {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err // the path stands beside it
+	}
+	f.State = state
+	f.Problems = []string{strings.TrimPrefix(err.Error(), f.Path+" ")}
+	return f
+}
+
+const (
+	// maxEntries bounds the servers of one file.
+	maxEntries = 2000
+	// maxFileProblems bounds what is said about one file.
+	maxFileProblems = 20
+)
+
+// take fills in what a document says.
+func (f *File) take(d *config.Document, prints *Fingerprints) {
+	f.State = Parsed
+	for _, p := range d.Problems {
+		f.problem("line %d: %s", p.Line, p.Message)
+	}
+	if !d.Root.Exists() {
+		if len(d.Problems) > 0 {
+			f.State = Failed
+		}
+		return
+	}
+	if !d.Root.IsMapping() {
+		f.State = Failed
+		f.problem("line %d: found %s, expected a mapping", d.Root.Line(), d.Root.Kind())
+		return
+	}
+	r := &reading{file: f, document: d, prints: prints}
+	for _, at := range f.containers(d.Root) {
+		r.container(at)
+	}
+	f.settings(d.Root)
+	f.Projects = projects(f.place, d.Root)
+}
+
+func (f *File) problem(format string, args ...any) {
+	if f.State == Parsed {
+		f.State = Partial
+	}
+	if len(f.Problems) < maxFileProblems {
+		f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// container is a value that holds servers, and the keys that lead to it.
+type container struct {
+	path  []string
+	value config.Value
+}
+
+func (f *File) containers(root config.Value) []container {
+	var out []container
+	for _, keys := range f.place.Servers {
+		out = append(out, along(container{nil, root}, keys)...)
+	}
+	if len(out) == 0 && f.place.Flat && isFlat(root) {
+		out = []container{{nil, root}}
+	}
+	return out
+}
+
+// along follows keys, of which "*" is any.
+func along(from container, keys []string) []container {
+	if len(keys) == 0 {
+		return []container{from}
+	}
+	var out []container
+	if keys[0] != "*" {
+		if next := from.value.Get(keys[0]); next.Exists() {
+			return along(container{append(slices.Clone(from.path), keys[0]), next}, keys[1:])
+		}
+		return nil
+	}
+	for name, next := range from.value.Members() {
+		out = append(out, along(container{append(slices.Clone(from.path), name), next}, keys[1:])...)
+	}
+	return out
+}
+
+// isFlat reports whether a file is a mapping of servers with nothing around it.
+func isFlat(root config.Value) bool {
+	for _, v := range root.Members() {
+		if !slices.ContainsFunc(slices.Concat(config.URLKeys, commandKeys), func(key string) bool { return v.Get(key).Exists() }) {
+			return false
+		}
+	}
+	return root.Len() > 0
+}
+
+// maxSettingValues bounds how much of a list is repeated.
+const maxSettingValues = 50
+
+func (f *File) settings(root config.Value) {
+	for _, keys := range f.place.Settings {
+		for _, c := range along(container{nil, root}, keys) {
+			set := Set{Key: strings.Join(c.path, "."), Line: c.value.Line()}
+			if value, ok := c.value.Text(); ok {
+				set.Value = []string{config.RedactValue("", value)}
+			}
+			for v := range c.value.List() {
+				if value, ok := v.Text(); ok && len(set.Value) < maxSettingValues {
+					set.Value = append(set.Value, config.RedactValue("", value))
+				}
+			}
+			if len(set.Value) > 0 {
+				f.Settings = append(f.Settings, set)
+			}
+		}
+	}
+}
+
+// maxProjects bounds the projects that are taken from one file.
+const maxProjects = 500
+
+// projects are the folders under a key of a client's file that are projects: what
+// stands for "*" behind "projects".
+func projects(p Place, root config.Value) []string {
+	var out []string
+	for _, keys := range p.Servers {
+		if len(keys) > 1 && keys[0] == "projects" && keys[1] == "*" {
+			for name := range root.Get("projects").Members() {
+				if len(out) < maxProjects {
+					out = append(out, name)
+				}
+			}
+		}
+	}
+	return out
+}

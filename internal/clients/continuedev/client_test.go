@@ -1,0 +1,9 @@
+package continuedev
+
+import (
+	"testing"
+
+	"gatehouse/internal/client/clienttest"
+)
+
+func TestClient(t *testing.T) { clienttest.Run(t, Client) }

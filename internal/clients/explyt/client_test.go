@@ -1,0 +1,9 @@
+package explyt
+
+import (
+	"testing"
+
+	"gatehouse/internal/client/clienttest"
+)
+
+func TestClient(t *testing.T) { clienttest.Run(t, Client) }

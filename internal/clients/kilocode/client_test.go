@@ -1,0 +1,9 @@
+package kilocode
+
+import (
+	"testing"
+
+	"gatehouse/internal/client/clienttest"
+)
+
+func TestClient(t *testing.T) { clienttest.Run(t, Client) }

@@ -1,0 +1,177 @@
+// Package inventory says what the servers of clients are: which package in which
+// version, what runs it, which folders it is given. The same server is there once,
+// however many clients name it. Nothing is run or fetched: everything is read from
+// the words of the command.
+package inventory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/client"
+	"gatehouse/internal/config"
+)
+
+// Kind is where a server comes from.
+type Kind string
+
+const (
+	NPM     Kind = "npm"
+	PyPI    Kind = "pypi"
+	OCI     Kind = "oci" // an image of a container
+	Go      Kind = "go"
+	Git     Kind = "git"    // a source that the launcher fetches
+	Script  Kind = "script" // a file that an interpreter runs
+	Binary  Kind = "binary"
+	Remote  Kind = "url"
+	BuiltIn Kind = "builtin" // part of the client
+	Shell   Kind = "shell"   // a line for a shell: what it runs cannot be told
+)
+
+// Pin says how firmly a version is fixed.
+type Pin string
+
+const (
+	Digest  Pin = "digest"  // these bytes and no others
+	Exact   Pin = "exact"   // one version of a registry that keeps versions
+	Tag     Pin = "tag"     // a name that can be moved, such as an image's tag or a branch
+	Range   Pin = "range"   // any of several versions
+	Newest  Pin = "newest"  // whatever is newest at the start
+	Without Pin = "without" // nothing to pin: a file of this machine, or a URL
+)
+
+// Source is what runs, taken from the words of a command.
+type Source struct {
+	Kind    Kind   `json:"kind"`
+	Package string `json:"package"` // its name, path or URL, without version and secrets
+	Version string `json:"version,omitempty"`
+	Pin     Pin    `json:"pin"`
+	// Launcher is what starts it, such as npx or docker.
+	Launcher string `json:"launcher,omitempty"`
+	// Wrappers stand before the launcher, outermost first, such as cmd or sudo.
+	Wrappers []string `json:"wrappers,omitempty"`
+	// Options are those of the launcher, Args those of the server, without secrets.
+	Options []string `json:"options,omitempty"`
+	Args    []string `json:"args,omitempty"`
+	Roots   []string `json:"roots,omitempty"`  // folders and files among the arguments
+	Mounts  []Mount  `json:"mounts,omitempty"` // of a container
+	// Protected says that it runs through Gatehouse.
+	Protected bool `json:"protected,omitempty"`
+}
+
+// Pinned reports whether what starts tomorrow is what started today.
+func (s Source) Pinned() bool { return s.Pin == Exact || s.Pin == Digest || s.Pin == Without }
+
+// Mount is a folder of this machine in a container.
+type Mount struct {
+	Source   string `json:"source"`
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"readOnly"`
+}
+
+// Server is one server and who names it.
+type Server struct {
+	Name string `json:"name"` // the most used of its names
+	Source
+	Transport client.Transport `json:"transport"`
+	Versions  []string         `json:"versions,omitempty"` // all that are asked for
+	Clients   []string         `json:"clients"`
+	Env       []string         `json:"env,omitempty"`     // names
+	Headers   []string         `json:"headers,omitempty"` // names
+	Disabled  bool             `json:"disabled"`          // everywhere
+	Entries   []client.Entry   `json:"entries"`
+}
+
+// Servers makes the inventory. Entries are the same server when the same thing runs
+// with the same arguments; its version and what wraps it may differ.
+func Servers(entries []client.Entry) []Server {
+	byKey := map[string]*Server{}
+	var order []string
+	for _, e := range entries {
+		source := Of(e)
+		key := identity(e, source)
+		s := byKey[key]
+		if s == nil {
+			s = &Server{Name: e.Name, Source: source, Transport: e.Transport, Disabled: true}
+			byKey[key], order = s, append(order, key)
+		}
+		s.add(e, source)
+	}
+	out := make([]Server, 0, len(order))
+	for _, key := range order {
+		out = append(out, *byKey[key])
+	}
+	slices.SortStableFunc(out, func(a, b Server) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Package, b.Package))
+	})
+	return out
+}
+
+// identity tells servers apart. It is made of the words as written, secrets included,
+// and never leaves this package.
+func identity(e client.Entry, s Source) string {
+	switch s.Kind {
+	case BuiltIn:
+		return strings.Join(append([]string{"builtin", e.Name}, e.Clients...), "\x00")
+	case Remote:
+		return "url\x00" + strings.TrimRight(e.URL, "/")
+	case Shell:
+		return "shell\x00" + strings.Join(e.Words, "\x00")
+	}
+	return strings.Join(append([]string{string(s.Kind), s.Package}, argsOf(e)...), "\x00")
+}
+
+func (s *Server) add(e client.Entry, source Source) {
+	s.Entries = append(s.Entries, e)
+	s.Disabled = s.Disabled && e.Disabled
+	for _, c := range e.Clients {
+		s.Clients = with(s.Clients, c)
+	}
+	if source.Version != "" {
+		s.Versions = with(s.Versions, source.Version)
+	}
+	if weaker(source.Pin, s.Pin) {
+		s.Pin, s.Version = source.Pin, source.Version
+	}
+	for _, v := range e.Env {
+		s.Env = with(s.Env, v.Name)
+	}
+	for _, v := range e.Headers {
+		s.Headers = with(s.Headers, v.Name)
+	}
+	s.Protected = s.Protected && source.Protected
+}
+
+// weaker orders pins: a server is as firmly pinned as its weakest entry.
+func weaker(a, b Pin) bool {
+	order := []Pin{Newest, Range, Tag, Without, Exact, Digest}
+	return slices.Index(order, a) < slices.Index(order, b)
+}
+
+func with(list []string, item string) []string {
+	if slices.Contains(list, item) {
+		return list
+	}
+	list = append(list, item)
+	slices.Sort(list)
+	return list
+}
+
+// Of says what an entry runs.
+func Of(e client.Entry) Source {
+	switch {
+	case e.URL != "":
+		return Source{Kind: Remote, Package: e.ShownURL, Pin: Without}
+	case len(e.Words) == 0:
+		return Source{Kind: BuiltIn, Package: e.Name, Pin: Without}
+	}
+	p := parse(e.Words)
+	p.source.Args = config.RedactWords(p.args)
+	p.source.Options = config.RedactWords(p.options)
+	p.source.Package = config.RedactValue("", p.source.Package)
+	p.source.Roots = config.RedactWords(p.source.Roots)
+	return p.source
+}
+
+func argsOf(e client.Entry) []string { return parse(e.Words).args }
