@@ -47,7 +47,7 @@ configuration; 3 something could not be done or checked.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newServeCommand(), newRunCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
+		newServeCommand(), newRunCommand(), newScanCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
 		newKeyCommand(), newPolicyCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)

@@ -11,7 +11,8 @@ import (
 	"gatehouse/internal/client"
 )
 
-//go:generate go run gatehouse/internal/clients/gen
+//go:generate go run gatehouse/internal/clients/gen list
+//go:generate go run gatehouse/internal/clients/gen page
 
 // Discovery is what was found on a machine.
 type Discovery struct {

@@ -1,0 +1,219 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/internal/config"
+)
+
+var (
+	prints = NewFingerprints([]byte("tests"))
+	place  = Place{Scope: User, Path: "~/mcp.json", Servers: MCPServers}
+)
+
+func readText(t *testing.T, text string) File {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "mcp.json")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Read("test", Found{Path: name, Place: place}, prints)
+}
+
+func Test_one_bad_entry_loses_only_itself(t *testing.T) {
+	f := readText(t, `{"mcpServers": {
+		"good": {"command": "a"}, "number": 1, "both": {"command": "a", "url": "http://b.example"}, "neither": {},
+		"switch": {"command": "a", "disabled": "yes"}, "args": {"command": "a", "args": [{}]}, "sk-abcdefghijklmnopqrstuvwx": {},
+		"other": {"url": "https://c.example/mcp"}}}`)
+	var names []string
+	for _, e := range f.Entries {
+		names = append(names, e.Name)
+	}
+	if diff := cmp.Diff([]string{"good", "other"}, names); diff != "" {
+		t.Error(diff)
+	}
+	if f.State != Partial || len(f.Problems) != 6 {
+		t.Errorf("state %s with %q", f.State, f.Problems)
+	}
+	if strings.Contains(strings.Join(f.Problems, ""), "abcdefgh") {
+		t.Error("a problem repeats what looks like a secret")
+	}
+}
+
+func Test_a_key_that_stands_twice_is_reported(t *testing.T) {
+	f := readText(t, `{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}`)
+	if f.State != Partial || len(f.Problems) != 1 || len(f.Entries) != 1 {
+		t.Errorf("state %s, %q, %d entries", f.State, f.Problems, len(f.Entries))
+	}
+}
+
+func Test_files_that_are_none_are_reported_and_not_waited_for(t *testing.T) {
+	dir := t.TempDir()
+	link := func(name, to string) string {
+		name = filepath.Join(dir, name)
+		if err := os.Symlink(to, name); err != nil {
+			t.Skip(err)
+		}
+		return name
+	}
+	large := filepath.Join(dir, "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 17<<20); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]State{
+		fifo(t, dir): Skipped, link("device", "/dev/zero"): Skipped, large: Skipped,
+		link("loop", "loop"): Failed, link("nowhere", "missing"): Failed,
+	} {
+		f := Read("test", Found{Path: name, Place: place}, prints)
+		if f.State != want || len(f.Problems) != 1 {
+			t.Errorf("%s: state %s with %q, want %s", filepath.Base(name), f.State, f.Problems, want)
+		}
+	}
+}
+
+func Test_values_are_never_repeated(t *testing.T) {
+	f := readText(t, `{"mcpServers": {"a": {"command": "x", "args": ["--token=hunter22", "--key", "hunter22", "postgresql://u:hunter22@h/d"], "env": {"TOKEN": "hunter22"}},
+		"b": {"url": "https://u:hunter22@h.example/mcp?api_key=hunter22&q=1", "headers": {"Authorization": "Bearer hunter22"}}}}`)
+	if len(f.Entries) != 2 {
+		t.Fatal(f.Problems)
+	}
+	for _, e := range f.Entries {
+		if shown := strings.Join(append(e.Shown, e.ShownURL), " "); strings.Contains(shown, "hunter22") {
+			t.Errorf("shown: %s", shown)
+		}
+	}
+	env, header := f.Entries[0].Env[0], f.Entries[1].Headers[0]
+	if !env.Secret || env.Fingerprint == "" || env.Fingerprint != header.Fingerprint {
+		t.Errorf("the same secret has %+v and %+v", env, header)
+	}
+}
+
+func Test_places_beyond_bounds_are_reported(t *testing.T) {
+	home := t.TempDir()
+	deep := home
+	for range maxLevels + 2 {
+		deep = filepath.Join(deep, "d")
+	}
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxFolders + 1 {
+		if err := os.Mkdir(filepath.Join(home, "d", strings.Repeat("x", i%50+1)+string(rune('a'+i/50%26))+string(rune('a'+i/1300))), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := Machine{System: Linux, Homes: []Home{{Dir: home, System: Linux}}}
+	found := m.Find(Place{Path: "~/**/mcp.json", Servers: MCPServers})
+	if len(found) != 1 || !errors.Is(found[0].Err, errTooMany) {
+		t.Errorf("found %v", found)
+	}
+}
+
+func Test_a_patch_fits_its_file_only(t *testing.T) {
+	text := `{"mcpServers": {"a": {"command": "x"}}}`
+	f := readText(t, text)
+	p, err := f.Rewrite([]byte(text), []Change{{Path: f.Entries[0].Path, Command: []string{"gatehouse", "run", "--", "x"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := p.Apply([]byte(text))
+	if err != nil || string(after) != `{"mcpServers": {"a": {"command": "gatehouse", "args": ["run", "--", "x"]}}}` {
+		t.Fatalf("%s, %v", after, err)
+	}
+	if _, err := p.Apply([]byte(text + " ")); !errors.Is(err, ErrChanged) {
+		t.Errorf("applied to another file: %v", err)
+	}
+	if _, err := p.RevertIn(f, bytes.Replace(after, []byte("run"), []byte("walk"), 1)); !errors.Is(err, ErrChanged) {
+		t.Errorf("taken back although it was changed: %v", err)
+	}
+	grown := bytes.Replace(after, []byte(`{"mcp`), []byte(`{"new": 1, "mcp`), 1)
+	if back, err := p.RevertIn(f, grown); err != nil || string(back) != `{"new": 1, "mcpServers": {"a": {"command": "x"}}}` {
+		t.Errorf("taken back in a file that grew: %s, %v", back, err)
+	}
+}
+
+func Test_variables_and_headers_are_changed_in_place(t *testing.T) {
+	text := `{"mcpServers": {"a": {"command": "x", "env": {"T": "hunter22", /* two */ "U": "v"}}, "b": {"url": "https://b.example", "headers": {"K": "hunter22"}}}}`
+	f := readText(t, text)
+	p, err := f.Rewrite([]byte(text), []Change{
+		{Path: []string{"mcpServers", "a"}, Env: map[string]string{"T": "keyring:t"}}, {Path: []string{"mcpServers", "b"}, Headers: map[string]string{"K": "keyring:t"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, _ := p.Apply([]byte(text))
+	if want := strings.ReplaceAll(text, "hunter22", "keyring:t"); string(after) != want {
+		t.Errorf("%s, want %s", after, want)
+	}
+}
+
+func Test_what_two_entries_share_is_not_changed_for_one(t *testing.T) {
+	text := "mcpServers:\n  a: &a\n    command: x\n    args: []\n  b: *a\n"
+	yaml := Place{Scope: User, Path: "~/c.yaml", Format: config.YAML, Servers: MCPServers}
+	name := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := Read("test", Found{Path: name, Place: yaml}, prints)
+	if len(f.Entries) != 2 {
+		t.Fatal(f.Problems)
+	}
+	if _, err := f.Rewrite([]byte(text), []Change{{Path: f.Entries[1].Path, Command: []string{"gatehouse"}}}); err == nil {
+		t.Error("changing one changed the other, and that was let pass")
+	}
+}
+
+// Fuzz_reading: no bytes make a reader panic or point outside the file, and every
+// change that is made can be taken back to the same bytes.
+func Fuzz_reading(f *testing.F) {
+	for _, text := range []string{
+		`{"mcpServers": {"a": {"command": "x", "args": ["y"]}, "b": {"url": "https://b.example"},},}`,
+		"mcpServers:\n- name: a\n  command: x\n  args:\n  - y\n- name: b\n  url: https://b.example\n",
+		"[mcpServers.a]\ncommand = 'x'\nargs = [\"y\", # c\n]\n[mcpServers.b]\nurl = \"\"\"https://b.example\"\"\"\n[[mcpServers.c]]\nx = {a.b = 1}\n",
+		"mcpServers: {a: {command: x y}, b: &b {url: z}, c: *b}\r\n",
+	} {
+		for format := range 3 {
+			f.Add([]byte(text), byte(format))
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, format byte) {
+		p := place
+		p.Format, p.Flat = config.Format(format%3), true
+		d, err := config.ParseDocument("f", raw, p.Format)
+		if err != nil {
+			return
+		}
+		file := File{Path: "f", Clients: []string{"test"}, place: p}
+		file.take(d, prints)
+		for _, e := range file.Entries {
+			if e.Span.Known() && (e.Span.Start < 0 || e.Span.End > len(raw)) {
+				t.Fatalf("%q stands at %v of %d bytes", e.Name, e.Span, len(raw))
+			}
+			change := Change{Path: e.Path, Command: []string{"gatehouse", "run", "--", e.Name}}
+			if len(e.Words) == 0 {
+				change = Change{Path: e.Path, URL: "http://127.0.0.1/" + e.Name}
+			}
+			patch, err := file.Rewrite(raw, []Change{change})
+			if err != nil {
+				continue
+			}
+			after, err := patch.Apply(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back, err := patch.Revert(after); err != nil || !bytes.Equal(back, raw) {
+				t.Fatalf("%q came back as %q: %v", raw, back, err)
+			}
+		}
+	})
+}
