@@ -44,6 +44,7 @@ type Document struct {
 	Problems []Problem
 
 	encoding encoding
+	units    []int // of UTF-16 before each step of Text; counted when it is asked for
 }
 
 // ReadDocument reads a client's file of at most 16 MiB. The error says why it was
@@ -135,7 +136,38 @@ func (d *Document) InFile(s Span) Span {
 	if !s.Known() {
 		return s
 	}
-	return Span{len(d.Encode(d.Text[:s.Start])), len(d.Encode(d.Text[:s.End]))}
+	return Span{d.offset(s.Start), d.offset(s.End)}
+}
+
+// step is how many bytes of Text lie between two counts of units.
+const step = 4096
+
+func (d *Document) offset(at int) int {
+	mark := len(marks[d.encoding])
+	if d.encoding != littleEndian && d.encoding != bigEndian {
+		return mark + at
+	}
+	if d.units == nil {
+		d.units = []int{0}
+		for start := 0; start+step <= len(d.Text); start += step {
+			d.units = append(d.units, d.units[start/step]+unitsOf(d.Text[start:start+step]))
+		}
+	}
+	return mark + 2*(d.units[at/step]+unitsOf(d.Text[at/step*step:at]))
+}
+
+// unitsOf counts the units of UTF-16 that begin in a piece of UTF-8: one for each
+// character, and another for those of four bytes.
+func unitsOf(text []byte) (n int) {
+	for _, b := range text {
+		if b&0xC0 != 0x80 {
+			n++
+		}
+		if b >= 0xF0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Value is a value of a Document. The zero Value is not there: it has no kind, no

@@ -28,8 +28,8 @@ func (r *reader) parseTOML(source []byte) *node {
 		case unstable.Table, unstable.ArrayTable:
 			table = t.table(root, e)
 		}
-		if t.puts > maxNodes {
-			t.refuse(table.pos, "", "more than %d keys", maxNodes)
+		if t.puts > maxTOMLKeys {
+			t.refuse(table.pos, "", "more than %d keys", maxTOMLKeys)
 			return nil
 		}
 	}
@@ -47,6 +47,10 @@ type tomlTree struct {
 	closed map[*node]bool // tables with a header, and values: nothing is added a second time
 	puts   int
 }
+
+// maxTOMLKeys bounds the work for a path of keys, each of which is looked for among its
+// neighbours. A server takes about ten.
+const maxTOMLKeys = 20_000
 
 // refuseTOML says where the reader stopped. Its message may quote a value.
 func (t *tomlTree) refuseTOML(p *unstable.Parser, err error) {
