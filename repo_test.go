@@ -25,10 +25,10 @@ const module = "gatehouse/"
 // layers orders the packages of the product, lowest first. A package may import
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
-	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision"},
+	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/profile"},
 	{"internal/rules/*"},
 	{"internal/rules"},
-	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/inspect", "internal/schema", "internal/statefile", "internal/upstream"},
+	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
 	{"internal/evaluate", "internal/identity", "internal/oauth"},
 	{"internal/halt", "internal/limit", "internal/policy"},
 	{"internal/gateway"},
@@ -54,6 +54,7 @@ var forbidden = map[string]string{
 	"internal/oauth → internal/upstream":   "credentials wrap any transport and know none",
 	"internal/upstream → internal/rule":    "a transport carries messages and does not judge them",
 	"internal/downstream → internal/rule":  "a transport carries messages and does not judge them",
+	"internal/sandbox → internal/config":   "a sandbox is told what to hold and reads no files of ours",
 	"cmd/* → internal/gateway":             "main starts the command line and nothing else",
 	"cmd/* → internal/config":              "main starts the command line and nothing else",
 }
@@ -65,6 +66,7 @@ var standardOnly = map[string]string{
 	"internal/rule":     "vocabulary",
 	"internal/finding":  "vocabulary",
 	"internal/decision": "vocabulary",
+	"internal/profile":  "vocabulary",
 	"internal/rules/*":  "a rule is one folder that can be read by itself",
 }
 

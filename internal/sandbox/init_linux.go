@@ -1,0 +1,213 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Inside runs the part of a sandbox that this process was started as, and does not
+// return from it. In every other process it does nothing. The program calls it
+// first of all.
+func Inside() {
+	if len(os.Args) == 0 {
+		return
+	}
+	switch filepath.Base(os.Args[0]) {
+	case initName:
+		os.Exit(runInit())
+	case launchName:
+		os.Exit(runLaunch())
+	}
+}
+
+// Exit statuses of the first process that no server gives it.
+const (
+	exitNotStarted = 125
+	exitBySignal   = 128 // and the number of the signal
+)
+
+// runInit is the first process of a sandbox: it makes the world in which the server
+// lives, starts it, and ends everything when the gateway or the server is gone. When
+// it ends, the kernel kills every process in its namespace.
+func runInit() int {
+	// Nothing inside may look into this process, whatever user it runs as
+	// (ptrace(2), "dumpable").
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return exitNotStarted
+	}
+	unix.CloseOnExec(controlFD)
+	gateway := os.NewFile(controlFD, "gateway")
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals) // all of them: none may end this process
+	var s spec
+	if err := readFrame(gateway, &s); err != nil {
+		return exitNotStarted
+	}
+	if err := enter(&s); err != nil {
+		_ = writeFrame(gateway, outcome{Error: err.Error()})
+		return exitNotStarted
+	}
+	server, told, err := startLauncher(&s)
+	if err != nil {
+		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
+		return exitNotStarted
+	}
+	if err := writeFrame(gateway, told); err != nil || told.Error != "" || s.Trial {
+		return exitNotStarted
+	}
+	go func() { // the gateway says nothing more; what comes is the end of it
+		_, _ = io.Copy(io.Discard, gateway)
+		os.Exit(exitBySignal + int(syscall.SIGKILL))
+	}()
+	letGoOfStreams()
+	go forward(signals, server)
+	s.bound()
+	debug.FreeOSMemory()
+	return reap(server)
+}
+
+// letGoOfStreams leaves the streams to the server, so that the gateway sees when it
+// closes them. Stderr stays, for a last word.
+func letGoOfStreams() {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_ = unix.Dup3(null, 0, 0)
+	_ = unix.Dup3(null, 1, 0)
+}
+
+// forward passes on what the gateway sends to end a server.
+func forward(signals <-chan os.Signal, server int) {
+	for s := range signals {
+		switch s {
+		case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT:
+			_ = unix.Kill(server, s.(syscall.Signal))
+		}
+	}
+}
+
+// reap waits for the server and buries whatever else dies.
+func reap(server int) int {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return exitNotStarted
+		case pid != server:
+		case status.Signaled():
+			return exitBySignal + int(status.Signal())
+		case status.Exited():
+			return status.ExitStatus()
+		}
+	}
+}
+
+// watchEvery is how often the memory is looked at where the kernel does not bound
+// it for all processes together.
+const watchEvery = 200 * time.Millisecond
+
+// bound ends the sandbox when its time is over or its memory is used up.
+func (s *spec) bound() {
+	if s.Life > 0 {
+		time.AfterFunc(s.Life, func() { giveUp("its time of %v is over", s.Life) })
+	}
+	if s.Watch > 0 {
+		go func() {
+			for range time.Tick(watchEvery) {
+				if used := memoryInUse(); used > s.Watch {
+					giveUp("it uses %d MiB of memory, more than %d MiB", used>>20, s.Watch>>20)
+				}
+			}
+		}()
+	}
+}
+
+func giveUp(why string, args ...any) {
+	fmt.Fprintf(os.Stderr, "gatehouse: the server is ended: "+why+"\n", args...)
+	os.Exit(exitBySignal + int(syscall.SIGKILL))
+}
+
+// memoryInUse adds up what the processes of the sandbox have for themselves, in
+// bytes (proc(5), statm: resident and shared pages), except this one.
+func memoryInUse() int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 1 << 62 // could not tell
+	}
+	pages := 0
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
+			continue
+		}
+		text, err := os.ReadFile("/proc/" + e.Name() + "/statm")
+		fields := strings.Fields(string(text))
+		if err != nil || len(fields) < 3 {
+			continue // it has ended since
+		}
+		resident, _ := strconv.Atoi(fields[1])
+		shared, _ := strconv.Atoi(fields[2])
+		pages += resident - shared
+	}
+	return pages * os.Getpagesize()
+}
+
+// startLauncher starts our program once more, as the one that gives everything up,
+// tries what must be refused, and becomes the server.
+func startLauncher(s *spec) (pid int, told outcome, err error) {
+	var orders, answers [2]int
+	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
+		return 0, told, err
+	}
+	if err := unix.Pipe2(answers[:], unix.O_CLOEXEC); err != nil {
+		return 0, told, err
+	}
+	attr := &syscall.ProcAttr{
+		Dir: "/", Env: []string{"GOMAXPROCS=2", "GOTRACEBACK=none"},
+		Files: []uintptr{0, 1, 2, uintptr(orders[0]), uintptr(answers[1])},
+		// A session of its own: no signal to a group reaches the first process, and
+		// there is no terminal to type into.
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	}
+	pid, err = syscall.ForkExec("/proc/self/exe", []string{launchName}, attr)
+	unix.Close(orders[0])
+	unix.Close(answers[1])
+	if err != nil {
+		return 0, told, err
+	}
+	to, from := os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")
+	defer from.Close()
+	err = writeFrame(to, s)
+	to.Close()
+	if err != nil {
+		return 0, told, err
+	}
+	// The pipe is closed by the exec that makes the launcher the server.
+	text, err := io.ReadAll(io.LimitReader(from, 2*maxFrame))
+	if err != nil {
+		return 0, told, err
+	}
+	in := bytes.NewReader(text)
+	if err := readFrame(in, &told); err != nil {
+		return 0, told, fmt.Errorf("it ended before it was ready: %w", err)
+	}
+	if in.Len() > 0 {
+		err = readFrame(in, &told)
+	}
+	return pid, told, err
+}
