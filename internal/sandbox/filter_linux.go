@@ -32,7 +32,9 @@ const (
 const x32 = 0x40000000
 
 // systemCallFilter is the program that the kernel runs before every system call.
-func systemCallFilter() []unix.SockFilter {
+// Where the memory is watched and not bounded by the kernel, calls that take memory
+// which belongs to no process are forbidden too.
+func systemCallFilter(watched bool) []unix.SockFilter {
 	program := []unix.SockFilter{
 		load(dataArch),
 		jump(unix.BPF_JEQ, auditArch, 1, 0),
@@ -40,6 +42,11 @@ func systemCallFilter() []unix.SockFilter {
 		load(dataNumber),
 		jump(unix.BPF_JGE, x32, 0, 1),
 		result(unknown),
+	}
+	if watched {
+		for _, number := range []uintptr{unix.SYS_MEMFD_CREATE, unix.SYS_SHMGET} {
+			program = append(program, jump(unix.BPF_JEQ, uint32(number), 0, 1), result(forbid))
+		}
 	}
 	for _, c := range conditional() {
 		program = append(program, jump(unix.BPF_JEQ, c.number, 0, uint8(len(c.test))))

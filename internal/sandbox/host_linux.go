@@ -265,6 +265,9 @@ func Available() (Report, error) {
 	}
 	plan := newPlan()
 	plan.machine()
+	if err := plan.ourselves(); err != nil {
+		return Report{}, err
+	}
 	plan.into(&s.spec)
 	defer s.Ended()
 	cmd := exec.Command("/proc/self/exe")

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -48,7 +49,10 @@ func runInit() int {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return exitNotStarted
 	}
-	unix.CloseOnExec(controlFD)
+	// Whatever the gateway itself had inherited goes no further.
+	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return exitNotStarted
+	}
 	gateway := os.NewFile(controlFD, "gateway")
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals) // all of them: none may end this process
@@ -120,7 +124,7 @@ func reap(server int) int {
 
 // watchEvery is how often the memory is looked at where the kernel does not bound
 // it for all processes together.
-const watchEvery = 200 * time.Millisecond
+const watchEvery = 100 * time.Millisecond
 
 // bound ends the sandbox when its time is over or its memory is used up.
 func (s *spec) bound() {
@@ -143,28 +147,32 @@ func giveUp(why string, args ...any) {
 	os.Exit(exitBySignal + int(syscall.SIGKILL))
 }
 
-// memoryInUse adds up what the processes of the sandbox have for themselves, in
-// bytes (proc(5), statm: resident and shared pages), except this one.
+// memoryInUse adds up what the processes of the sandbox hold, in bytes, except this
+// one: memory of their own and memory that they share (proc_pid_status(5), RssAnon
+// and RssShmem). What several share counts for each.
 func memoryInUse() int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 1 << 62 // could not tell
+		return math.MaxInt // could not tell
 	}
-	pages := 0
+	sum := 0
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
 			continue
 		}
-		text, err := os.ReadFile("/proc/" + e.Name() + "/statm")
-		fields := strings.Fields(string(text))
-		if err != nil || len(fields) < 3 {
+		text, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		if err != nil {
 			continue // it has ended since
 		}
-		resident, _ := strconv.Atoi(fields[1])
-		shared, _ := strconv.Atoi(fields[2])
-		pages += resident - shared
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(line, ":")
+			if name == "RssAnon" || name == "RssShmem" {
+				size, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
+				sum += size << 10
+			}
+		}
 	}
-	return pages * os.Getpagesize()
+	return sum
 }
 
 // startLauncher starts our program once more, as the one that gives everything up,

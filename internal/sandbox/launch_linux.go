@@ -72,7 +72,7 @@ func (s *spec) restrict() error {
 	if err := s.Limits.apply(); err != nil {
 		return err
 	}
-	return loadFilter(systemCallFilter())
+	return loadFilter(systemCallFilter(s.Watch > 0))
 }
 
 // Rights of Landlock.

@@ -38,6 +38,9 @@ func newPlan() *plan {
 // server plans everything for one server.
 func (p *plan) server(pr profile.Profile, c Command) error {
 	p.machine()
+	if err := p.ourselves(); err != nil {
+		return err
+	}
 	for _, path := range pr.Read {
 		if err := p.grant(path, mount{Asked: true}); err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
@@ -82,6 +85,16 @@ func (p *plan) machine() {
 		file{Path: "/etc/nsswitch.conf", Data: []byte("passwd: files\ngroup: files\nhosts: files dns\n")},
 		file{Path: "/etc/resolv.conf", Data: []byte("nameserver 127.0.0.1\noptions attempts:1 timeout:2\n")},
 	)
+}
+
+// ourselves shows the libraries of this program, which begins inside before the
+// server does. It needs none unless it was built with cgo.
+func (p *plan) ourselves() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return p.libraries(self)
 }
 
 // maxLinks is how many links one path may go through, as in the kernel.
