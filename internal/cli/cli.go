@@ -48,7 +48,7 @@ configuration; 3 something could not be done or checked.`,
 	}
 	root.AddCommand(
 		newServeCommand(), newRunCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
-		newKeyCommand(), newPolicyCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
+		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
 	return root

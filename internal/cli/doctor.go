@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/sandbox"
 )
 
 // check is one line of the doctor's report.
@@ -99,7 +101,50 @@ func diagnose(c *config.Config) []check {
 	for _, s := range c.Servers {
 		checks = append(checks, checkServer(s))
 	}
+	checks = append(checks, checkSandboxes(c)...)
 	return append(append(checks, checkApprovals(c)...), checkAudit(c), checkAddress(c))
+}
+
+// checkSandboxes says what this machine enforces, and whether each sandbox can be
+// made. Where no server has one, it is for those who think of it.
+func checkSandboxes(c *config.Config) []check {
+	wanted := slices.ContainsFunc(c.Servers, func(s config.Server) bool { return s.Sandbox != nil })
+	bad := "warning"
+	if wanted {
+		bad = "problem"
+	}
+	report, err := sandbox.Available()
+	if err != nil {
+		return []check{{"sandbox", bad, err.Error(), "docs/sandbox.md says what a machine must have"}}
+	}
+	checks := []check{{"sandbox", "ok", report.String(), ""}}
+	for _, control := range report.Controls {
+		if control.Problem != "" {
+			checks = append(checks, check{"sandbox: " + control.Name, "warning", control.Problem, "docs/sandbox.md says how to get it"})
+		}
+	}
+	for _, s := range c.Servers {
+		if s.Sandbox == nil {
+			continue
+		}
+		environ, err := s.Environ()
+		if err != nil {
+			continue // reported with the server
+		}
+		if _, err := planSandbox(s, environ); err != nil {
+			checks = append(checks, check{"sandbox of " + s.ID, "problem", err.Error(), "change its sandbox section"})
+		}
+	}
+	return checks
+}
+
+// planSandbox makes the plan of a sandbox, without its secrets.
+func planSandbox(s config.Server, environ []string) (*sandbox.Sandbox, error) {
+	secrets := map[string]string{}
+	for _, name := range s.Sandbox.SecretFiles {
+		secrets[name] = ""
+	}
+	return sandbox.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets})
 }
 
 func checkServer(s config.Server) check {

@@ -193,19 +193,43 @@ func (r *reader) checkSandbox(n *node, field string, s *Server, c *Config) {
 	p.Environment = slices.Sorted(maps.Keys(s.Env))
 	p.Environment = append(p.Environment, s.PassEnv...)
 	section := n.get("sandbox")
+	for _, conflict := range c.conflicts(*p) {
+		r.refuse(section.at(conflict.key), field+"."+conflict.key, "%s", conflict.text)
+	}
+}
+
+// CheckProfile refuses a profile that would hand out what guards it.
+func (c *Config) CheckProfile(p profile.Profile) error {
+	for _, conflict := range c.conflicts(p) {
+		return fmt.Errorf("%s: %s", conflict.key, conflict.text)
+	}
+	return nil
+}
+
+// conflict is a grant that no server may have.
+type conflict struct{ key, text string }
+
+// conflicts finds grants of the state of Gatehouse, and the right to change its
+// configuration and the approved definitions.
+func (c *Config) conflicts(p profile.Profile) []conflict {
+	var found []conflict
 	overlap := func(key string, paths []string, place, what string) {
 		for _, path := range paths {
 			if path != "" && (within(path, place) || within(place, path)) {
-				r.refuse(section.at(key), field+"."+key, "%s holds %s, %s, which no server may have; name the folders below it that it needs", path, place, what)
+				found = append(found, conflict{key, fmt.Sprintf("%s holds %s, %s, which no server may have; name the folders below it that it needs", path, place, what)})
 			}
 		}
 	}
 	home := []string{p.Home}
-	for key, paths := range map[string][]string{"read": p.Read, "write": p.Write, "execute": p.Execute, "home": home} {
-		overlap(key, paths, c.State, "the state of Gatehouse")
+	overlap("read", p.Read, c.State, "the state of Gatehouse")
+	overlap("execute", p.Execute, c.State, "the state of Gatehouse")
+	for _, grant := range []struct {
+		key   string
+		paths []string
+	}{{"write", p.Write}, {"home", home}} {
+		overlap(grant.key, grant.paths, c.State, "the state of Gatehouse")
+		overlap(grant.key, grant.paths, c.Path, "this file")
+		overlap(grant.key, grant.paths, c.Lock, "the approved definitions")
 	}
-	for key, paths := range map[string][]string{"write": p.Write, "home": home} {
-		overlap(key, paths, c.Path, "this file")
-		overlap(key, paths, c.Lock, "the approved definitions")
-	}
+	return found
 }

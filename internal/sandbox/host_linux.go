@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -234,6 +233,17 @@ func (s *Sandbox) Ended() {
 // Report is what was found when the server was started.
 func (s *Sandbox) Report() Report { return s.report }
 
+// Shown lists everything of the machine that the server sees.
+func (s *Sandbox) Shown() []Shown {
+	var out []Shown
+	for _, m := range s.spec.Mounts {
+		if !m.Device {
+			out = append(out, Shown{m.Path, m.Write, m.Exec, m.Asked})
+		}
+	}
+	return out
+}
+
 // namespaceHint says how to allow user namespaces where the machine forbids them.
 func namespaceHint() string {
 	for path, wrong := range map[string]string{
@@ -333,6 +343,3 @@ func cut(variable string) (name, value string, found bool) {
 	}
 	return variable, "", false
 }
-
-// own is the path of a file in this process's folder of /proc.
-func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

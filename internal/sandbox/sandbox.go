@@ -114,6 +114,14 @@ func (r Report) String() string {
 	return text
 }
 
+// Shown is something of the machine that a server sees.
+type Shown struct {
+	Path  string `json:"path"`
+	Write bool   `json:"write,omitempty"`
+	Exec  bool   `json:"execute,omitempty"` // it may be started as a program
+	Asked bool   `json:"asked,omitempty"`   // the profile names it; otherwise the program is made of it, or needs it
+}
+
 // check refuses profiles that no sandbox could hold.
 func check(p profile.Profile, c Command) error {
 	if len(c.Args) == 0 || c.Args[0] == "" {

@@ -26,6 +26,9 @@ func (*Sandbox) Ended() {}
 // Report is empty.
 func (*Sandbox) Report() Report { return Report{} }
 
+// Shown is empty.
+func (*Sandbox) Shown() []Shown { return nil }
+
 // Inside does nothing: there is no inside.
 func Inside() {}
 
