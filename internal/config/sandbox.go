@@ -228,7 +228,9 @@ func (c *Config) conflicts(p profile.Profile) []conflict {
 		paths []string
 	}{{"write", p.Write}, {"home", home}} {
 		overlap(grant.key, grant.paths, c.State, "the state of Gatehouse")
-		overlap(grant.key, grant.paths, c.Path, "this file")
+		if fileExists(c.Path) { // `gatehouse run` has none
+			overlap(grant.key, grant.paths, c.Path, "this file")
+		}
 		overlap(grant.key, grant.paths, c.Lock, "the approved definitions")
 	}
 	return found
