@@ -10,6 +10,6 @@ import (
 )
 
 func main() {
-	sandbox.Inside() // a part of a sandbox is this program too, and nothing else of it
+	sandbox.Inside(nil) // a part of a sandbox is this program too, and nothing else of it
 	os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -138,13 +139,16 @@ func checkSandboxes(c *config.Config) []check {
 	return checks
 }
 
+// unserved stands for the network of a sandbox that is only planned.
+func unserved(context.Context, *net.UnixConn) error { return nil }
+
 // planSandbox makes the plan of a sandbox, without its secrets.
 func planSandbox(s config.Server, environ []string) (*sandbox.Sandbox, error) {
 	secrets := map[string]string{}
 	for _, name := range s.Sandbox.SecretFiles {
 		secrets[name] = ""
 	}
-	return sandbox.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets})
+	return sandbox.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets, Network: unserved})
 }
 
 func checkServer(s config.Server) check {

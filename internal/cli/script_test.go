@@ -12,7 +12,7 @@ import (
 
 // TestMain lets the scripts run the program in a process of its own.
 func TestMain(m *testing.M) {
-	sandbox.Inside()
+	sandbox.Inside(nil)
 	testscript.Main(m, map[string]func(){
 		"gatehouse": func() {
 			os.Exit(Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

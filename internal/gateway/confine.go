@@ -20,6 +20,9 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 		}
 		secrets[name] = value
 	}
+	if len(s.config.Sandbox.Network) > 0 {
+		return nil, fmt.Errorf("%w: a sandbox with a network is not supported; take network out of its profile", upstream.ErrUnavailable)
+	}
 	c := s.live().config
 	box, err := sandbox.New(*s.config.Sandbox, sandbox.Command{
 		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets,

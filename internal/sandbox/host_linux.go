@@ -3,7 +3,7 @@
 package sandbox
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -24,7 +24,11 @@ type Sandbox struct {
 	profile profile.Profile
 	groups  *groups // limits for all processes together; nil if there are none
 	control *net.UnixConn
-	child   *os.File // the other end, until the process has started
+	child   []*os.File // the other ends, until the process has started
+
+	network func(context.Context, *net.UnixConn) error
+	broker  *net.UnixConn // nil without a network
+	cancel  context.CancelFunc
 	report  Report
 }
 
@@ -37,11 +41,11 @@ func New(p profile.Profile, c Command) (*Sandbox, error) {
 	if err := check(p, c); err != nil {
 		return nil, err
 	}
-	if len(p.Network) > 0 {
-		return nil, errors.New("the profile lets the server reach the network, and this build cannot hold it to the listed places; take network out of the profile")
-	}
-	s := &Sandbox{profile: p}
+	s := &Sandbox{profile: p, network: c.Network}
 	s.spec = spec{Limits: limitsOf(p), Scratch: p.Limits.Disk, Life: p.Limits.Time, Allowed: p.UnsafeMissing, Hidden: hidden(p, c)}
+	for _, d := range p.Network {
+		s.spec.Network = append(s.spec.Network, d.String())
+	}
 	var err error
 	if s.spec.UID, s.spec.GID, err = userOf(p); err != nil {
 		return nil, err
@@ -130,8 +134,10 @@ const (
 	initName   = "gatehouse-sandbox-init"
 	launchName = "gatehouse-sandbox-launch"
 	// controlFD is the descriptor of the socket to the gateway, the first after the
-	// standard ones.
+	// standard ones; brokerFD that of the one to the network's other end, if there is
+	// a network.
 	controlFD = 3
+	brokerFD  = 4
 )
 
 // initPrivileges is what the first process needs in its own user namespace. The
@@ -143,23 +149,19 @@ var initPrivileges = []uintptr{
 // Configure turns a command into one that starts the sandbox. It keeps the
 // standard streams.
 func (s *Sandbox) Configure(cmd *exec.Cmd) error {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("making a socket: %w", err)
+	var err error
+	if s.control, err = s.connect(); err != nil {
+		return err
 	}
-	ours := os.NewFile(uintptr(pair[0]), "sandbox")
-	s.child = os.NewFile(uintptr(pair[1]), "sandbox")
-	conn, err := net.FileConn(ours)
-	ours.Close()
-	if err != nil {
-		s.Ended()
-		return fmt.Errorf("making a socket: %w", err)
+	if len(s.spec.Network) > 0 {
+		if s.broker, err = s.connect(); err != nil {
+			return err
+		}
 	}
-	s.control = conn.(*net.UnixConn)
 
 	cmd.Path, cmd.Args, cmd.Err = "/proc/self/exe", []string{initName}, nil
 	cmd.Dir, cmd.Env = "/", []string{"GOMAXPROCS=2", "GOTRACEBACK=none"}
-	cmd.ExtraFiles = []*os.File{s.child}
+	cmd.ExtraFiles = s.child
 	attr := cmd.SysProcAttr
 	if attr == nil {
 		attr = &syscall.SysProcAttr{}
@@ -180,12 +182,39 @@ func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 	return nil
 }
 
+// connect makes a socket of which the process that is started gets the other end.
+func (s *Sandbox) connect() (*net.UnixConn, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("making a socket: %w", err)
+	}
+	s.child = append(s.child, os.NewFile(uintptr(pair[1]), "sandbox"))
+	ours := os.NewFile(uintptr(pair[0]), "sandbox")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		return nil, fmt.Errorf("making a socket: %w", err)
+	}
+	return conn.(*net.UnixConn), nil
+}
+
+func (s *Sandbox) closeChild() {
+	for _, f := range s.child {
+		f.Close()
+	}
+	s.child = nil
+}
+
 // Started sends the plan to the process that was started and waits until the
 // server begins, or does not.
 func (s *Sandbox) Started(pid int) error {
-	s.child.Close()
-	s.child = nil
+	s.closeChild()
 	s.limitTogether(pid)
+	if s.broker != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		s.cancel = cancel
+		go func() { _ = s.network(ctx, s.broker) }() // it ends with the sandbox, and says itself what goes wrong
+	}
 	_ = s.control.SetDeadline(time.Now().Add(startPatience))
 	if err := writeFrame(s.control, s.spec); err != nil {
 		return fmt.Errorf("starting the sandbox: %w%s", err, namespaceHint())
@@ -220,12 +249,15 @@ func (s *Sandbox) limitTogether(pid int) {
 // Ended lets go of what the sandbox held. It is called once when everything in it
 // is gone, or when it was never started.
 func (s *Sandbox) Ended() {
-	if s.child != nil {
-		s.child.Close()
-		s.child = nil
-	}
+	s.closeChild()
 	if s.control != nil {
 		s.control.Close()
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+	if s.broker != nil {
+		s.broker.Close()
 	}
 	s.groups.remove()
 }

@@ -4,12 +4,15 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -21,14 +24,14 @@ import (
 
 // Inside runs the part of a sandbox that this process was started as, and does not
 // return from it. In every other process it does nothing. The program calls it
-// first of all.
-func Inside() {
+// first of all, with what makes the network of sandboxes that have one.
+func Inside(network Setup) {
 	if len(os.Args) == 0 {
 		return
 	}
 	switch filepath.Base(os.Args[0]) {
 	case initName:
-		os.Exit(runInit())
+		os.Exit(runInit(network))
 	case launchName:
 		os.Exit(runLaunch())
 	}
@@ -43,7 +46,7 @@ const (
 // runInit is the first process of a sandbox: it makes the world in which the server
 // lives, starts it, and ends everything when the gateway or the server is gone. When
 // it ends, the kernel kills every process in its namespace.
-func runInit() int {
+func runInit(network Setup) int {
 	// Nothing inside may look into this process, whatever user it runs as
 	// (ptrace(2), "dumpable").
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -60,7 +63,11 @@ func runInit() int {
 	if err := readFrame(gateway, &s); err != nil {
 		return exitNotStarted
 	}
-	if err := enter(&s); err != nil {
+	broker, err := s.setUpNetwork(network)
+	if err == nil {
+		err = enter(&s)
+	}
+	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: err.Error()})
 		return exitNotStarted
 	}
@@ -80,7 +87,29 @@ func runInit() int {
 	go forward(signals, server)
 	s.bound()
 	debug.FreeOSMemory()
+	defer runtime.KeepAlive(broker) // as long as it is open, the other end serves
 	return reap(server)
+}
+
+// setUpNetwork makes the network that the profile asks for, while this process may.
+func (s *spec) setUpNetwork(network Setup) (*net.UnixConn, error) {
+	if len(s.Network) == 0 {
+		return nil, loopbackUp()
+	}
+	if network == nil {
+		return nil, errors.New("this program has no network for sandboxes")
+	}
+	f := os.NewFile(brokerFD, "broker")
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("making the network: %w", err)
+	}
+	broker := conn.(*net.UnixConn)
+	if err := network(broker); err != nil {
+		return nil, fmt.Errorf("making the network: %w", err)
+	}
+	return broker, nil
 }
 
 // letGoOfStreams leaves the streams to the server, so that the gateway sees when it

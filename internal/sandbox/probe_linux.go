@@ -31,7 +31,11 @@ func (s *spec) probe() Report {
 	}
 	add(Files, "only listed files exist, and only listed ones can be changed", "so", "mount namespace with a root of its own", s.probeFiles())
 	add(Landlock, "a second lock on the same files; signals and sockets stay inside", "so", "Landlock, version "+strconv.Itoa(landlockVersion()), s.probeLandlock())
-	add(Network, "no network", "no interface but loopback", "network namespace", s.probeNetwork())
+	if len(s.Network) == 0 {
+		add(Network, "no network", "no interface but loopback", "network namespace", probeNetwork(unix.ENETUNREACH))
+	} else {
+		add(Network, "only "+strings.Join(s.Network, ", "), "no interface but loopback; everything is led to the gateway", "network namespace, nftables", probeNetwork(unix.EPERM))
+	}
 	add(Namespaces, "nothing of the machine is seen but its clock", "so", "user, mount, process, network, IPC, host name and cgroup namespaces", s.probeNamespaces())
 	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through", len(allowed())+len(conditional())), "seccomp", probeSystemCalls())
 	add(Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", s.UID), "capabilities, no_new_privs", s.probePrivileges())
@@ -136,7 +140,9 @@ func (s *spec) probeLandlock() error {
 	return nil
 }
 
-func (s *spec) probeNetwork() error {
+// probeNetwork sends packets to nowhere. Without a network there is no way for them;
+// with one, the rules of the namespace refuse what is no connection.
+func probeNetwork(want error) error {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return fmt.Errorf("listing interfaces: %w", err)
@@ -147,19 +153,18 @@ func (s *spec) probeNetwork() error {
 		}
 	}
 	// 192.0.2.0/24 and 2001:db8::/32 are for documentation (RFC 5737, RFC 3849).
-	for _, target := range []unix.Sockaddr{&unix.SockaddrInet4{Port: 9, Addr: [4]byte{192, 0, 2, 1}}, &unix.SockaddrInet6{Port: 9, Addr: [16]byte{0x20, 0x01, 0x0d, 0xb8, 15: 1}}} {
-		family := unix.AF_INET
-		if _, six := target.(*unix.SockaddrInet6); six {
-			family = unix.AF_INET6
-		}
+	for family, target := range map[int]unix.Sockaddr{
+		unix.AF_INET:  &unix.SockaddrInet4{Port: 9, Addr: [4]byte{192, 0, 2, 1}},
+		unix.AF_INET6: &unix.SockaddrInet6{Port: 9, Addr: [16]byte{0x20, 0x01, 0x0d, 0xb8, 15: 1}},
+	} {
 		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			continue // a machine without this family
 		}
-		err = unix.Connect(fd, target)
+		err = unix.Sendto(fd, []byte("probe"), 0, target)
 		unix.Close(fd)
-		if err == nil {
-			return notRefused("a way out to the network")
+		if !errors.Is(err, want) && !errors.Is(err, unix.ENETUNREACH) && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("a packet to another machine was not refused (%v)", err)
 		}
 	}
 	return nil

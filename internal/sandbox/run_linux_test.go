@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	Inside()
+	Inside(nil)
 	os.Exit(m.Run())
 }
 

@@ -7,8 +7,10 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -22,6 +24,10 @@ type Command struct {
 	Env  []string // NAME=value; HOME, PATH, TMPDIR and what names the user are replaced
 	// Secrets are the contents of the profile's SecretFiles, by name.
 	Secrets map[string]string
+	// Network is the other end of the network of a server whose profile lists places
+	// that it may reach: it serves what the network inside hands out, until ctx is
+	// done or the connection ends (egress.Broker.Serve).
+	Network func(ctx context.Context, inside *net.UnixConn) error
 	// Hidden are paths that the server must not see; the probe looks for them.
 	Hidden []string
 }
@@ -137,5 +143,12 @@ func check(p profile.Profile, c Command) error {
 			return fmt.Errorf("the secret %s has no value", name)
 		}
 	}
+	if len(p.Network) > 0 && c.Network == nil {
+		return errors.New("nobody serves the network that the profile asks for")
+	}
 	return nil
 }
+
+// Setup makes the network inside a sandbox, in the namespace of the calling thread,
+// and connects it to the other end (egress/inside.Setup).
+type Setup func(broker *net.UnixConn) error

@@ -30,7 +30,7 @@ func (*Sandbox) Report() Report { return Report{} }
 func (*Sandbox) Shown() []Shown { return nil }
 
 // Inside does nothing: there is no inside.
-func Inside() {}
+func Inside(Setup) {}
 
 // Available reports that nothing can be enforced.
 func Available() (Report, error) { return Report{}, ErrUnsupported }

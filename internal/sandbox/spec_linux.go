@@ -33,7 +33,7 @@ type spec struct {
 
 	Host    map[string]string // names of the gateway's own namespaces
 	Hidden  []string          // paths that must not exist inside
-	Network bool
+	Network []string // places that may be reached; none without a network
 	Allowed []string  // controls that may be missing
 	Outside []Control // what the gateway enforces from outside
 	Trial   bool      // only the report is wanted

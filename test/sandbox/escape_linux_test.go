@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Inside()
+	sandbox.Inside(nil)
 	if os.Getenv("ACT_AS_GATEWAY") != "" {
 		actAsGateway()
 	}
