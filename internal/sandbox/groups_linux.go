@@ -105,6 +105,9 @@ func groupFolder(mounts string, controllers []string, path string) string {
 		}
 		root, point, kind, options := fields[3], fields[4], fields[dash+1], strings.Split(fields[dash+3], ",")
 		if kind == "cgroup" && len(controllers) > 0 && contains(options, controllers[0]) || kind == "cgroup2" && len(controllers) == 0 {
+			if strings.Contains(path, "/..") {
+				return "" // it lies outside what is seen from here
+			}
 			rel, err := filepath.Rel(root, path)
 			if err != nil || !filepath.IsLocal(rel) {
 				return ""
@@ -187,7 +190,7 @@ func settings(place groupPlace, l profile.Limits) []setting {
 // set writes a setting and reads it again: the kernel rounds, and says nothing.
 func set(folder string, s setting) bool {
 	path := filepath.Join(folder, s.file)
-	if err := os.WriteFile(path, []byte(s.value), 0); err != nil {
+	if err := os.WriteFile(path, []byte(s.value), 0o644); err != nil {
 		return false
 	}
 	if s.bounds == "" {

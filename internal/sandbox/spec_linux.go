@@ -33,10 +33,10 @@ type spec struct {
 
 	Host    map[string]string // names of the gateway's own namespaces
 	Hidden  []string          // paths that must not exist inside
-	Network []string // places that may be reached; none without a network
-	Allowed []string  // controls that may be missing
-	Outside []Control // what the gateway enforces from outside
-	Trial   bool      // only the report is wanted
+	Network []string          // places that may be reached; none without a network
+	Allowed []string          // controls that may be missing
+	Outside []Control         // what the gateway enforces from outside
+	Trial   bool              // only the report is wanted
 }
 
 // mount is something of the machine that is seen inside, at the same path.
