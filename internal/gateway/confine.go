@@ -29,18 +29,24 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 		Hidden: []string{c.State, c.Lock, filepath.Join(c.State, "audit")},
 	})
 	if err != nil {
+		s.notStarted(err)
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	command.Confine = box
 	process, err := upstream.Start(command, limits, s.log, inbound)
 	if err != nil {
-		s.gateway.note(&audit.Record{Kind: audit.ServerEnded, Server: s.id, Detail: "it was not started: its sandbox is not whole; " + box.Report().String()})
+		s.notStarted(err)
 		return nil, err
 	}
 	if missing := box.Report().Missing(); len(missing) > 0 {
 		s.log.Warn("the server runs although its sandbox is not whole, because unsafe_missing allows it", "missing", missing)
 	}
 	return process, nil
+}
+
+// notStarted records why a server is not there.
+func (s *server) notStarted(err error) {
+	s.gateway.note(&audit.Record{Kind: audit.ServerEnded, Server: s.id, Detail: "it was not started, because its sandbox is not whole: " + s.live().clean(err.Error())})
 }
 
 // confinement says what holds a process, for the log.

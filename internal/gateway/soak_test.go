@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/sandbox"
 	"gatehouse/internal/wire"
 )
 
@@ -23,6 +24,7 @@ var cycles = flag.Int("cycles", 20, "sessions that the soak test opens and ends;
 const serveVariable = "GATEHOUSE_TEST_SERVE"
 
 func TestMain(m *testing.M) {
+	sandbox.Inside(nil)
 	if os.Getenv(serveVariable) != "" {
 		serveStub()
 		return
