@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,11 +50,33 @@ func newGroups(l profile.Limits) *groups {
 	if err != nil {
 		return g
 	}
-	name := fmt.Sprintf("gatehouse-%d-%d", os.Getpid(), groupNumber.Add(1))
-	for _, place := range groupPlaces(string(membership), string(mounts)) {
+	name := fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), groupNumber.Add(1))
+	places := groupPlaces(string(membership), string(mounts))
+	sweepGroups.Do(func() { sweep(places) })
+	for _, place := range places {
 		g.make(place, name, l)
 	}
 	return g
+}
+
+// groupPrefix begins the names of our groups; the id of the gateway's process and a
+// number follow.
+const groupPrefix = "gatehouse-"
+
+var sweepGroups sync.Once
+
+// sweep removes the groups of gateways that were killed. One with processes in it
+// cannot be removed.
+func sweep(places []groupPlace) {
+	for _, place := range places {
+		left, _ := filepath.Glob(filepath.Join(place.folder, groupPrefix+"*")) // the pattern is well-formed
+		for _, folder := range left {
+			owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), groupPrefix), "-")
+			if _, err := os.Stat("/proc/" + owner); os.IsNotExist(err) {
+				_ = os.Remove(folder)
+			}
+		}
+	}
 }
 
 // groupPlace is a folder in which groups for controllers may be made.

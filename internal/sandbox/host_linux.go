@@ -160,7 +160,7 @@ func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 	}
 
 	cmd.Path, cmd.Args, cmd.Err = "/proc/self/exe", []string{initName}, nil
-	cmd.Dir, cmd.Env = "/", []string{"GOMAXPROCS=2", "GOTRACEBACK=none"}
+	cmd.Dir, cmd.Env = "/", ownEnvironment
 	cmd.ExtraFiles = s.child
 	attr := cmd.SysProcAttr
 	if attr == nil {
@@ -226,7 +226,7 @@ func (s *Sandbox) Started(pid int) error {
 	_ = s.control.SetDeadline(time.Time{})
 	s.report = got.Report
 	if got.Error != "" {
-		return fmt.Errorf("starting the sandbox: %s", got.Error)
+		return fmt.Errorf("starting the sandbox: %s%s", got.Error, namespaceHint())
 	}
 	return s.report.Err(s.profile.UnsafeMissing)
 }

@@ -43,8 +43,9 @@ func (l limits) resources() []resource {
 
 // apply sets the limits of this process and its descendants.
 func (l limits) apply() error {
-	// A dump of memory could hold secrets, and would be written outside.
-	if err := syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	// A dump of memory could hold secrets, and would be written outside. core(5): a
+	// limit of 0 does not hold for programs that take dumps; one of 1 does.
+	if err := syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("forbidding core dumps: %w", err)
 	}
 	for _, r := range l.resources() {

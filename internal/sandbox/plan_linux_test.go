@@ -297,6 +297,16 @@ func Test_control_groups_hold_only_what_they_say_they_hold(t *testing.T) {
 	if set(filepath.Join(folder, "nowhere"), setting{Memory, "memory.max", "1"}) {
 		t.Error("a bound that could not be written holds")
 	}
+	for _, name := range []string{"gatehouse-4194305-1", "gatehouse-1-1", "others-4194305-1"} { // no process has the first number
+		if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweep([]groupPlace{{folder: folder}})
+	left, _ := filepath.Glob(filepath.Join(folder, "*-*-*"))
+	if len(left) != 2 {
+		t.Errorf("groups of others are swept away: %v", left)
+	}
 	var none *groups
 	none.remove()
 	if h := (&groups{folders: []string{filepath.Join(folder, "nowhere")}, held: held{memory: true}}).add(1); h.memory {
