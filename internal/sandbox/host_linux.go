@@ -159,6 +159,10 @@ func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 		}
 	}
 
+	if os.Getuid() == 0 {
+		s.child = append(s.child, s.spec.lend(controlFD+len(s.child))...)
+	}
+
 	cmd.Path, cmd.Args, cmd.Err = "/proc/self/exe", []string{initName}, nil
 	cmd.Dir, cmd.Env = "/", ownEnvironment
 	cmd.ExtraFiles = s.child

@@ -79,28 +79,43 @@ func enter(s *spec) error {
 func openSources(mounts []mount) ([]int, error) {
 	fds := make([]int, len(mounts))
 	for i, m := range mounts {
-		fd, err := unix.Openat2(unix.AT_FDCWD, m.Path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+		if m.Lent > 0 {
+			fds[i] = m.Lent
+			continue
+		}
+		tree, err := openTree(m)
 		if err != nil {
-			return nil, fmt.Errorf("opening %s: %w", m.Path, err)
-		}
-		tree, err := unix.OpenTree(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-		unix.Close(fd)
-		if err != nil {
-			return nil, fmt.Errorf("taking hold of %s: %w", m.Path, err)
-		}
-		attr := uint64(unix.MOUNT_ATTR_NOSUID)
-		if !m.Device {
-			attr |= unix.MOUNT_ATTR_NODEV
-		}
-		if !m.Write {
-			attr |= unix.MOUNT_ATTR_RDONLY
-		}
-		if err := setAttr(tree, "", unix.AT_RECURSIVE, attr); err != nil {
-			return nil, fmt.Errorf("restricting %s: %w", m.Path, err)
+			return nil, err
 		}
 		fds[i] = tree
 	}
 	return fds, nil
+}
+
+// openTree is a mount of something of the machine, with what is mounted in it,
+// restricted and not yet attached anywhere.
+func openTree(m mount) (int, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, m.Path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return 0, fmt.Errorf("opening %s: %w", m.Path, err)
+	}
+	defer unix.Close(fd)
+	tree, err := unix.OpenTree(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return 0, fmt.Errorf("taking hold of %s: %w", m.Path, err)
+	}
+	attr := uint64(unix.MOUNT_ATTR_NOSUID)
+	if !m.Device {
+		attr |= unix.MOUNT_ATTR_NODEV
+	}
+	if !m.Write {
+		attr |= unix.MOUNT_ATTR_RDONLY
+	}
+	if err := setAttr(tree, "", unix.AT_RECURSIVE, attr); err != nil {
+		unix.Close(tree)
+		return 0, fmt.Errorf("restricting %s: %w", m.Path, err)
+	}
+	return tree, nil
 }
 
 func setAttr(dir int, path string, flags uint, attr uint64) error {

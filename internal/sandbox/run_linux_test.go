@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/internal/profile"
 )
 
@@ -206,15 +208,45 @@ func Test_less_than_was_asked_does_not_start(t *testing.T) {
 }
 
 func Test_grants_that_are_of_no_use_are_refused_in_words(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can make what others cannot change") // the escapes run it as root, too
+	folder := tree(t, "closed/")
+	if err := os.Chmod(folder+"/closed", 0o555); err != nil {
+		t.Fatal(err)
 	}
-	folder := tree(t, "mine/")
 	p := empty()
-	p.Write = []string{folder + "/mine"}
+	p.Write = []string{folder + "/closed"}
 	_, err := run(t, p, command("/bin/cat"), "")
-	if err == nil || !strings.Contains(err.Error(), "user 65534, who the server is, may not change "+folder+"/mine") {
+	if err == nil || !strings.Contains(err.Error(), "who the server is, may not change "+folder+"/closed") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A gateway that runs as root may grant what belongs to somebody else: to root, or
+// to another user.
+func Test_what_is_granted_is_lent_to_the_server(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // everything that such a gateway can grant is the server's already
+	}
+	for _, owner := range []int{0, 12345} {
+		folder := tree(t, "work/private")
+		for path, mode := range map[string]os.FileMode{folder + "/work": 0o700, folder + "/work/private": 0o600} {
+			if err := errors.Join(os.Chmod(path, mode), os.Chown(path, owner, owner)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, c := shell(empty(), "cat private && echo more >> private && echo made > made && stat -c %u made", "cat", "stat")
+		p.Write, c.Dir = []string{folder + "/work"}, folder+"/work"
+		got, err := run(t, p, c, "")
+		if err != nil || got.out != "work/private65534\n" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		for name, want := range map[string]string{"private": "work/privatemore\n", "made": "made\n"} {
+			path := folder + "/work/" + name
+			text, err := os.ReadFile(path)
+			var is unix.Stat_t
+			if err != nil || string(text) != want || unix.Stat(path, &is) != nil || int(is.Uid) != owner || int(is.Gid) != owner {
+				t.Errorf("%s holds %q and belongs to %d:%d (%v)", name, text, is.Uid, is.Gid, err)
+			}
+		}
 	}
 }
 

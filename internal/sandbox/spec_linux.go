@@ -48,6 +48,7 @@ type mount struct {
 	Device bool
 	Inner  bool // lies within another mount
 	Asked  bool // the profile names it, so that the server must be able to use it
+	Lent   int  // descriptor of the mount in the first process; 0: it makes it
 }
 
 type link struct{ Path, Target string }
