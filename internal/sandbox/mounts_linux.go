@@ -24,9 +24,9 @@ const (
 	rootFiles = "32k"
 )
 
-// scratchFiles bounds the number of files in /tmp and a temporary home: each costs
-// memory of the kernel beside its bytes.
-const scratchFiles = "64k"
+// A file costs memory of the kernel beside its bytes. There may be as many as there
+// are pages in the bound for the bytes, within these bounds.
+const minScratchFiles, maxScratchFiles = 1 << 10, 1 << 16
 
 // enter makes the world of the server around this process.
 func enter(s *spec) error {
@@ -181,7 +181,11 @@ func scratch(base string, s *spec) error {
 	if err := os.Mkdir(hidden, 0o700); err != nil {
 		return err
 	}
-	options := "mode=700,nr_inodes=" + scratchFiles
+	files := maxScratchFiles
+	if s.Scratch > 0 {
+		files = min(max(s.Scratch/os.Getpagesize(), minScratchFiles), maxScratchFiles)
+	}
+	options := fmt.Sprintf("mode=700,nr_inodes=%d", files)
 	if s.Scratch > 0 {
 		options += fmt.Sprintf(",size=%d", s.Scratch)
 	}

@@ -227,20 +227,20 @@ func Test_what_is_granted_is_lent_to_the_server(t *testing.T) {
 		return // everything that such a gateway can grant is the server's already
 	}
 	for _, owner := range []int{0, 12345} {
-		folder := tree(t, "work/private")
-		for path, mode := range map[string]os.FileMode{folder + "/work": 0o700, folder + "/work/private": 0o600} {
+		folder := tree(t, "lent/private")
+		for path, mode := range map[string]os.FileMode{folder + "/lent": 0o700, folder + "/lent/private": 0o600} {
 			if err := errors.Join(os.Chmod(path, mode), os.Chown(path, owner, owner)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		p, c := shell(empty(), "cat private && echo more >> private && echo made > made && stat -c %u made", "cat", "stat")
-		p.Write, c.Dir = []string{folder + "/work"}, folder+"/work"
+		p.Write, c.Dir = []string{folder + "/lent"}, folder+"/lent"
 		got, err := run(t, p, c, "")
-		if err != nil || got.out != "work/private65534\n" {
+		if err != nil || got.out != "lent/private65534\n" {
 			t.Fatalf("%+v, %v", got, err)
 		}
-		for name, want := range map[string]string{"private": "work/privatemore\n", "made": "made\n"} {
-			path := folder + "/work/" + name
+		for name, want := range map[string]string{"private": "lent/privatemore\n", "made": "made\n"} {
+			path := folder + "/lent/" + name
 			text, err := os.ReadFile(path)
 			var is unix.Stat_t
 			if err != nil || string(text) != want || unix.Stat(path, &is) != nil || int(is.Uid) != owner || int(is.Gid) != owner {

@@ -381,7 +381,7 @@ func manyFiles() error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	for i := range 70_000 {
+	for i := range 20_000 {
 		f, err := os.Create(filepath.Join(folder, strconv.Itoa(i)))
 		if err != nil {
 			return fmt.Errorf("after %d files: %w", i, err)
