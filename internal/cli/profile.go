@@ -16,11 +16,11 @@ import (
 func newProfileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profile",
-		Short: "Show what servers in a sandbox may do",
+		Short: "Show and find out what servers in a sandbox may do",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newProfileShowCommand(), newProfilePresetsCommand())
+	cmd.AddCommand(newProfileShowCommand(), newProfileLearnCommand(), newProfilePresetsCommand())
 	return cmd
 }
 

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gatehouse/internal/config"
 	"gatehouse/internal/downstream"
@@ -62,13 +63,18 @@ With --sandbox it is started so that it can do only what a preset and the flags 
 	f.StringVar(&o.state, "state", "", "folder for the log and pending changes (default: the user's state folder)")
 	f.StringVar(&o.lock, "lock", "", "approved definitions (default: gatehouse.lock in the state folder)")
 	f.BoolVar(&o.explicit, "explicit", false, "approve nothing at first sight; wait for gatehouse approve")
-	f.StringVar(&o.sandbox, "sandbox", "", "start the server in a sandbox: nothing, "+strings.Join(profile.PresetNames(), ", "))
+	o.sandboxFlags(f, "")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
+	return cmd
+}
+
+// sandboxFlags are the flags that say what the server may do.
+func (o *runOptions) sandboxFlags(f *pflag.FlagSet, preset string) {
+	f.StringVar(&o.sandbox, "sandbox", preset, "start the server in a sandbox with the preset `NAME`: "+noPreset+", "+strings.Join(profile.PresetNames(), ", "))
 	f.StringSliceVar(&o.read, "read", nil, "in a sandbox: let it read this file or folder (repeatable)")
 	f.StringSliceVar(&o.write, "write", nil, "in a sandbox: let it read and change this file or folder (repeatable)")
 	f.StringSliceVar(&o.execute, "execute", nil, "in a sandbox: let it start this program (repeatable)")
 	f.StringArrayVar(&o.network, "network", nil, "in a sandbox: let it reach `HOST:PORT` (repeatable)")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
-	return cmd
 }
 
 func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) error {

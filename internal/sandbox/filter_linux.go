@@ -33,8 +33,13 @@ const x32 = 0x40000000
 
 // systemCallFilter is the program that the kernel runs before every system call.
 // Where the memory is watched and not bounded by the kernel, calls that take memory
-// which belongs to no process are forbidden too.
-func systemCallFilter(watched bool) []unix.SockFilter {
+// which belongs to no process are forbidden too. Where the server is observed, the
+// first process is told of some of the others.
+func systemCallFilter(watched, observe bool) []unix.SockFilter {
+	pass := func(_ uint32, test []unix.SockFilter) []unix.SockFilter { return test }
+	if observe {
+		pass = observing
+	}
 	program := []unix.SockFilter{
 		load(dataArch),
 		jump(unix.BPF_JEQ, auditArch, 1, 0),
@@ -50,10 +55,11 @@ func systemCallFilter(watched bool) []unix.SockFilter {
 	}
 	for _, c := range conditional() {
 		program = append(program, jump(unix.BPF_JEQ, c.number, 0, uint8(len(c.test))))
-		program = append(program, c.test...)
+		program = append(program, pass(c.number, c.test)...)
 	}
 	for _, number := range allowed() {
-		program = append(program, jump(unix.BPF_JEQ, uint32(number), 0, 1), result(allow))
+		program = append(program, jump(unix.BPF_JEQ, uint32(number), 0, 1))
+		program = append(program, pass(uint32(number), []unix.SockFilter{result(allow)})...)
 	}
 	for _, number := range forbidden() {
 		program = append(program, jump(unix.BPF_JEQ, uint32(number), 0, 1), result(forbid))

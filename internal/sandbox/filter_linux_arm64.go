@@ -12,3 +12,8 @@ func conditionalHere() []condition { return nil }
 func forbiddenHere() []uintptr { return nil }
 
 func allowedHere() []uintptr { return nil }
+
+func observedHere() []uintptr { return nil }
+
+func (o *observer) takeHere(*notification, func(kind string, folder, at int), func(flags uint64) string) {
+}

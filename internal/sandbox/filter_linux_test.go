@@ -111,7 +111,7 @@ func Test_the_filter_decides(t *testing.T) {
 		{"no random addresses", unix.SYS_PERSONALITY, []uint64{0x0040000}, forbid},
 	} {
 		for _, watched := range []bool{false, true} {
-			got := decide(t, systemCallFilter(watched), auditArch, uint32(test.number), test.args...)
+			got := decide(t, systemCallFilter(watched, false), auditArch, uint32(test.number), test.args...)
 			want := test.want
 			if watched && test.number == unix.SYS_MEMFD_CREATE {
 				want = forbid // memory of nobody, which nobody counts
@@ -121,7 +121,7 @@ func Test_the_filter_decides(t *testing.T) {
 			}
 		}
 	}
-	if got := decide(t, systemCallFilter(false), unix.AUDIT_ARCH_I386, unix.SYS_READ); got != kill {
+	if got := decide(t, systemCallFilter(false, false), unix.AUDIT_ARCH_I386, unix.SYS_READ); got != kill {
 		t.Errorf("a call of another architecture: %#x", got)
 	}
 }
@@ -146,7 +146,7 @@ func Test_each_system_call_is_in_one_list(t *testing.T) {
 	for _, n := range forbidden() {
 		add(n, "forbidden")
 	}
-	if n := len(systemCallFilter(true)); n > 4096 { // BPF_MAXINSNS
+	if n := len(systemCallFilter(true, true)); n > 4096 { // BPF_MAXINSNS
 		t.Errorf("%d instructions", n)
 	}
 }
@@ -154,7 +154,7 @@ func Test_each_system_call_is_in_one_list(t *testing.T) {
 // The answer of the filter does not depend on bits that the kernel does not look at.
 func FuzzFilter(f *testing.F) {
 	f.Add(uint32(unix.SYS_SOCKET), uint64(unix.AF_INET), uint64(unix.SOCK_RAW), uint64(1))
-	program := systemCallFilter(false)
+	program := systemCallFilter(false, false)
 	f.Fuzz(func(t *testing.T, number uint32, a, b, c uint64) {
 		const high = uint64(0xdead) << 32
 		got := decide(t, program, auditArch, number, a, b, c)

@@ -57,6 +57,12 @@ func New(p profile.Profile, c Command) (*Sandbox, error) {
 	if err := plan.server(p, c); err != nil {
 		return nil, err
 	}
+	if s.spec.Observe = c.Observe; c.Observe {
+		if err := plan.everything(s.spec.Hidden); err != nil {
+			return nil, err
+		}
+		s.spec.Hidden = nil // the blank places show by themselves
+	}
 	plan.into(&s.spec)
 	s.spec.Env = environment(c.Env, &s.spec)
 	for _, name := range p.SecretFiles {
@@ -143,7 +149,7 @@ const (
 // initPrivileges is what the first process needs in its own user namespace. The
 // server has none of them.
 var initPrivileges = []uintptr{
-	unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_PTRACE, unix.CAP_SYS_RESOURCE, unix.CAP_KILL, unix.CAP_DAC_OVERRIDE, unix.CAP_CHOWN, unix.CAP_FOWNER,
+	unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN, unix.CAP_SYS_PTRACE, unix.CAP_SYS_RESOURCE, unix.CAP_KILL, unix.CAP_DAC_OVERRIDE, unix.CAP_CHOWN, unix.CAP_FOWNER,
 }
 
 // Configure turns a command into one that starts the sandbox. It keeps the
@@ -269,6 +275,16 @@ func (s *Sandbox) Ended() {
 // Report is what was found when the server was started.
 func (s *Sandbox) Report() Report { return s.report }
 
+// Uses is what a server that was observed has used. It waits until the server has
+// ended, and must be called before Ended.
+func (s *Sandbox) Uses() ([]profile.Use, error) {
+	var uses []profile.Use
+	if err := readFrame(s.control, &uses); err != nil {
+		return nil, fmt.Errorf("the sandbox ended before it said what was used: %w", err)
+	}
+	return uses, nil
+}
+
 // Shown lists everything of the machine that the server sees.
 func (s *Sandbox) Shown() []Shown {
 	var out []Shown
@@ -337,6 +353,9 @@ func environment(given []string, s *spec) []string {
 	own := map[string]string{
 		"HOME": s.Home, "TMPDIR": "/tmp", "USER": user, "LOGNAME": user, "SHELL": "/bin/false",
 		"PATH": searchPath(s.Mounts),
+	}
+	if s.Observe {
+		delete(own, "PATH") // every program of the machine is there
 	}
 	var out []string
 	for _, variable := range given {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/profile"
 )
 
 // Inside runs the part of a sandbox that this process was started as, and does not
@@ -71,7 +74,15 @@ func runInit(network Setup) int {
 		_ = writeFrame(gateway, outcome{Error: err.Error()})
 		return exitNotStarted
 	}
-	server, told, err := startLauncher(&s)
+	var seen *observer
+	if s.Observe {
+		seen = &observer{uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
+		if err := seen.answerNames(); err != nil {
+			_ = writeFrame(gateway, outcome{Error: err.Error()})
+			return exitNotStarted
+		}
+	}
+	server, told, err := startLauncher(&s, seen)
 	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
 		return exitNotStarted
@@ -90,7 +101,11 @@ func runInit(network Setup) int {
 	debug.SetGCPercent(collectAt)
 	debug.FreeOSMemory()
 	defer runtime.KeepAlive(broker) // as long as it is open, the other end serves
-	return reap(server)
+	code := reap(server)
+	if seen != nil {
+		_ = writeFrame(gateway, seen.all())
+	}
+	return code
 }
 
 // setUpNetwork makes the network that the profile asks for, while this process may.
@@ -215,7 +230,7 @@ func memoryInUse() int {
 
 // startLauncher starts our program once more, as the one that gives everything up,
 // tries what must be refused, and becomes the server.
-func startLauncher(s *spec) (pid int, told outcome, err error) {
+func startLauncher(s *spec, seen *observer) (pid int, told outcome, err error) {
 	var orders, answers [2]int
 	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
 		return 0, told, err
@@ -230,9 +245,20 @@ func startLauncher(s *spec) (pid int, told outcome, err error) {
 		// there is no terminal to type into.
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	}
+	var sockets [2]int
+	if seen != nil {
+		if sockets, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return 0, told, err
+		}
+		attr.Files = append(attr.Files, uintptr(sockets[1]))
+	}
 	pid, err = syscall.ForkExec("/proc/self/exe", []string{launchName}, attr)
 	unix.Close(orders[0])
 	unix.Close(answers[1])
+	if seen != nil {
+		unix.Close(sockets[1])
+		go seen.receive(sockets[0])
+	}
 	if err != nil {
 		return 0, told, err
 	}

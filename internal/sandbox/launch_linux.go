@@ -72,7 +72,14 @@ func (s *spec) restrict() error {
 	if err := s.Limits.apply(); err != nil {
 		return err
 	}
-	return loadFilter(systemCallFilter(s.Watch > 0))
+	listener, err := loadFilter(systemCallFilter(s.Watch > 0, s.Observe), s.Observe)
+	if err != nil || !s.Observe {
+		return err
+	}
+	if err := handOver(listener); err != nil {
+		return fmt.Errorf("being observed: %w", err)
+	}
+	return nil
 }
 
 // Rights of Landlock.
@@ -93,9 +100,6 @@ func (s *spec) lockFiles() error {
 		landlock.PathAccess(writeFolder, "/tmp", "/dev/shm"),
 		landlock.PathAccess(readFolder, "/run").IgnoreIfMissing(),
 		landlock.PathAccess(ll.AccessFSReadDir, "/dev"),
-	}
-	if s.Home == temporaryHome {
-		rules = append(rules, landlock.PathAccess(writeFolder, s.Home))
 	}
 	for _, m := range s.Mounts {
 		rights := readFile
@@ -165,13 +169,18 @@ func (s *spec) dropPrivileges() error {
 	return nil
 }
 
-// loadFilter puts a filter on this thread and what is started from it.
-func loadFilter(program []unix.SockFilter) error {
+// loadFilter puts a filter on this thread and what is started from it. With observe,
+// it returns the descriptor that is told of calls.
+func loadFilter(program []unix.SockFilter, observe bool) (listener int, err error) {
+	var flags uintptr
+	if observe {
+		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(program)
 	if errno != 0 {
-		return fmt.Errorf("filtering system calls: %w", errno)
+		return 0, fmt.Errorf("filtering system calls: %w", errno)
 	}
-	return nil
+	return int(fd), nil
 }

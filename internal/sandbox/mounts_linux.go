@@ -45,7 +45,9 @@ func enter(s *spec) error {
 		if err := place(root, m, sources[i]); err != nil {
 			return fmt.Errorf("showing %s: %w", m.Path, err)
 		}
-		unix.Close(sources[i])
+		if !m.Blank {
+			unix.Close(sources[i])
+		}
 	}
 	if err := makeProc(root); err != nil {
 		return err
@@ -79,7 +81,7 @@ func enter(s *spec) error {
 func openSources(mounts []mount) ([]int, error) {
 	fds := make([]int, len(mounts))
 	for i, m := range mounts {
-		if m.Lent > 0 {
+		if m.Lent > 0 || m.Blank {
 			fds[i] = m.Lent
 			continue
 		}
@@ -192,33 +194,19 @@ func scratch(base string, s *spec) error {
 	if err := unix.Mount("scratch", hidden, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("mounting /tmp: %w", err)
 	}
-	folders := map[string]string{"tmp": "/tmp", "shm": "/dev/shm"}
-	if s.Home == temporaryHome {
-		folders["home"] = temporaryHome
-	}
-	for name, target := range folders {
+	for name, target := range map[string]string{"tmp": "/tmp", "shm": "/dev/shm"} {
 		from, to := filepath.Join(hidden, name), filepath.Join(base, target)
-		mode := os.FileMode(0o777) | os.ModeSticky
-		if name == "home" {
-			mode = 0o700
-		}
-		if err := os.Mkdir(from, mode); err != nil {
-			return err
-		}
-		if err := os.Chmod(from, mode); err != nil {
-			return err
-		}
-		if name == "home" {
-			if err := os.Chown(from, s.UID, s.GID); err != nil {
-				return err
-			}
-		}
-		if err := os.MkdirAll(to, 0o755); err != nil {
+		const everybody = os.FileMode(0o777) | os.ModeSticky
+		if err := errors.Join(os.Mkdir(from, everybody), os.Chmod(from, everybody), os.MkdirAll(to, 0o755)); err != nil {
 			return err
 		}
 		if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("mounting %s: %w", target, err)
 		}
+	}
+	home := filepath.Join(base, temporaryHome)
+	if err := errors.Join(os.Mkdir(home, 0o700), os.Chown(home, s.UID, s.GID)); err != nil {
+		return err
 	}
 	if err := unix.Unmount(hidden, unix.MNT_DETACH); err != nil {
 		return err
@@ -233,6 +221,9 @@ func place(root string, m mount, tree int) error {
 		if err := makePlace(root, m); err != nil {
 			return err
 		}
+	}
+	if m.Blank {
+		return unix.Mount("nothing", filepath.Join(root, m.Path), "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "mode=0,size=4k")
 	}
 	base, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

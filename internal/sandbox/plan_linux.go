@@ -28,8 +28,9 @@ type plan struct {
 	home    string
 }
 
-// temporaryHome is where a server without a home of its own has one.
-const temporaryHome = "/home/server"
+// temporaryHome is where a server without a home of its own has one: in /tmp, which no
+// profile can cover with something else.
+const temporaryHome = "/tmp/home"
 
 func newPlan() *plan {
 	return &plan{mounts: map[string]mount{}, links: map[string]string{}, folders: map[string]bool{}, home: temporaryHome}
@@ -73,7 +74,7 @@ func (p *plan) machine() {
 		_ = p.grant("/dev/"+device, mount{Device: true, Write: true})
 	}
 	for _, path := range []string{
-		"/etc/localtime", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl/openssl.cnf",
+		"/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale", "/usr/share/locale/locale.alias", "/etc/locale.alias", "/etc/host.conf", "/etc/gai.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl/openssl.cnf",
 		"/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted",
 	} {
 		_ = p.grant(path, mount{}) // a machine that has none of it needs none
@@ -199,7 +200,7 @@ func (p *plan) into(s *spec) {
 		if len(above) > 0 && above[len(above)-1].Folder {
 			outer := above[len(above)-1]
 			m.Inner = true
-			if m.Write == outer.Write && m.Exec == outer.Exec && !m.Device {
+			if m.Write == outer.Write && m.Exec == outer.Exec && !m.Device && !m.Blank {
 				continue // shown already
 			}
 		}

@@ -183,7 +183,7 @@ func Test_the_environment_says_where_the_server_really_is(t *testing.T) {
 	s := &spec{Home: temporaryHome, Mounts: []mount{{Path: "/opt/tool/bin/x", Exec: true}, {Path: "/usr/bin/git", Exec: true}, {Path: "/usr/bin/less", Exec: true}, {Path: "/srv"}}}
 	got := environment([]string{"HOME=/root", "LANG=C", "PATH=/x", "TOKEN=a=b", "TMPDIR=/var/tmp"}, s)
 	slices.Sort(got)
-	want := []string{"HOME=/home/server", "LANG=C", "LOGNAME=server", "PATH=/opt/tool/bin:/usr/bin", "SHELL=/bin/false", "TMPDIR=/tmp", "TOKEN=a=b", "USER=server"}
+	want := []string{"HOME=/tmp/home", "LANG=C", "LOGNAME=server", "PATH=/opt/tool/bin:/usr/bin", "SHELL=/bin/false", "TMPDIR=/tmp", "TOKEN=a=b", "USER=server"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -60,6 +60,13 @@ func (s *spec) probeFiles() error {
 		}
 	}
 	for _, m := range s.Mounts {
+		if m.Blank {
+			if f, err := os.Open(m.Path); err == nil {
+				f.Close()
+				return notRefused("opening " + m.Path)
+			}
+			continue
+		}
 		if err := s.probeMount(m); err != nil {
 			return err
 		}
@@ -318,7 +325,7 @@ func (s *spec) probeLimits(add func(name, asked, enforced, mechanism string, pro
 		add(FileSize, profile.Size(want.FileSize), profile.Size(want.FileSize), "setrlimit", inForce(unix.RLIMIT_FSIZE, want.FileSize))
 	}
 	if want.Disk > 0 {
-		add(Disk, profile.Size(want.Disk), profile.Size(want.Disk)+" in /tmp, /dev/shm and a temporary home together", "tmpfs with a size", s.probeDisk(want.Disk))
+		add(Disk, profile.Size(want.Disk), profile.Size(want.Disk)+" in /tmp, /dev/shm and a temporary home together", "tmpfs with a size", probeDisk(want.Disk))
 	}
 	if want.Time > 0 {
 		add(Time, want.Time.String(), want.Time.String(), "the first process", nil)
@@ -353,11 +360,8 @@ func (s *spec) probeCPUs(asked float64) error {
 	return nil
 }
 
-func (s *spec) probeDisk(most int) error {
-	for _, folder := range []string{"/tmp", "/dev/shm", s.Home} {
-		if folder == s.Home && s.Home != temporaryHome {
-			continue // it is on the disk of the machine, and the profile says so
-		}
+func probeDisk(most int) error {
+	for _, folder := range []string{"/tmp", "/dev/shm", temporaryHome} {
 		var fs unix.Statfs_t
 		if err := unix.Statfs(folder, &fs); err != nil {
 			return fmt.Errorf("reading the size of %s: %w", folder, err)

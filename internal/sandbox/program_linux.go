@@ -344,7 +344,10 @@ func (p *plan) node(args []string, c Command) error {
 func (p *plan) python(args []string, real string, c Command) error {
 	prefix := filepath.Dir(filepath.Dir(real))
 	found, _ := filepath.Glob(filepath.Join(prefix, "lib", "python3*")) // the pattern is well-formed
-	found = append(found, "/usr/lib/python3", "/usr/local/lib/python3")
+	for _, folder := range found {
+		found = append(found, filepath.Join("/usr/local/lib", filepath.Base(folder))) // what was installed beside the packages of a distribution
+	}
+	found = append(found, "/usr/lib/python3")
 	for _, folder := range found {
 		if _, err := os.Stat(folder); err == nil {
 			if err := p.grant(folder, mount{}); err != nil {

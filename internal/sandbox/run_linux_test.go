@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,7 +136,7 @@ func Test_what_a_program_finds_inside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "home /home/server, folder " + folder + ", user server\nscratch\nnotes.txt\nno other\na secret\ncat /proc/self/cmdline \n0\nsandbox\n"
+	want := "home /tmp/home, folder " + folder + ", user server\nscratch\nnotes.txt\nno other\na secret\ncat /proc/self/cmdline \n0\nsandbox\n"
 	if got.out != want || got.code != 7 {
 		t.Errorf("got %q, code %d, stderr %s", got.out, got.code, got.err)
 	}
@@ -400,6 +401,71 @@ func FuzzFrames(f *testing.F) {
 		}
 		if err := readFrame(&again, &s); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func Test_what_a_server_uses_is_observed(t *testing.T) {
+	folder, err := os.MkdirTemp("/var/tmp", "observed") // what lies in /tmp is not seen
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	for path, mode := range map[string]os.FileMode{folder + "/settings.ini": 0o644, folder + "/state/": 0o777} {
+		if strings.HasSuffix(path, "/") {
+			err = os.Mkdir(path, mode)
+		} else {
+			err = os.WriteFile(path, []byte("x=1\n"), mode)
+		}
+		if err := errors.Join(err, os.Chmod(path, mode), os.Chmod(folder, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, c := shell(empty(), "cat settings.ini; echo 1 > state/made || echo refused; exec 3<>/dev/tcp/api.example.com/8443 || true")
+	c.Args[0], c.Dir, c.Observe = "/bin/bash", folder, true
+	c.Hidden = []string{folder + "/state"}
+	p.Read = nil
+	var out bytes.Buffer
+	s, cmd, err := start(t, p, c, func(cmd *exec.Cmd) { cmd.Stdout, cmd.Stderr = &out, &out })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	uses, err := s.Uses()
+	s.Ended()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat, _ := exec.LookPath("cat")
+	for _, want := range []profile.Use{
+		{Kind: profile.UsedRead, Path: folder + "/settings.ini"}, {Kind: profile.UsedWrite, Path: folder + "/state/made"}, {Kind: profile.UsedExecute, Path: cat},
+		{Kind: profile.UsedNetwork, Host: "api.example.com"}, {Kind: profile.UsedNetwork, Host: "api.example.com", Port: 8443},
+	} {
+		if !slices.ContainsFunc(uses, func(u profile.Use) bool { u.Times = 0; return u == want }) {
+			t.Errorf("nothing was seen of %+v\noutput %s", want, &out)
+		}
+	}
+	if len(uses) > 200 || slices.ContainsFunc(uses, func(u profile.Use) bool { return u.Path == outsideFile }) {
+		t.Errorf("the probe was observed too: %d uses", len(uses))
+	}
+	if files, err := os.ReadDir(folder + "/state"); err != nil || len(files) > 0 {
+		t.Errorf("an observed server changed the machine: %v, %v", files, err)
+	}
+}
+
+func FuzzNames(f *testing.F) {
+	f.Add([]byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03api\x07example\x03com\x00\x00\x01\x00\x01"))
+	f.Fuzz(func(t *testing.T, query []byte) {
+		o := &observer{started: true, uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
+		reply := o.answer(query)
+		if reply == nil {
+			return
+		}
+		if !bytes.Equal(reply[:2], query[:2]) || reply[2]&0x80 == 0 || len(reply) > len(query)+16 {
+			t.Errorf("%x is answered %x", query, reply)
+		}
+		if again, _ := questionName(append([]byte{0, 0, 0}, reply[3:]...)); again != "" && len(o.uses) == 1 && o.all()[0].Host != again {
+			t.Errorf("the reply names %q", again)
 		}
 	})
 }

@@ -28,6 +28,9 @@ type Command struct {
 	// that it may reach: it serves what the network inside hands out, until ctx is
 	// done or the connection ends (egress.Broker.Serve).
 	Network func(ctx context.Context, inside *net.UnixConn) error
+	// Observe notes what the server uses. It sees the whole machine then, read-only,
+	// but for the usual places of secrets; everything else holds.
+	Observe bool
 	// Hidden are paths that the server must not see; the probe looks for them.
 	Hidden []string
 }

@@ -26,6 +26,9 @@ func (*Sandbox) Ended() {}
 // Report is empty.
 func (*Sandbox) Report() Report { return Report{} }
 
+// Uses is empty.
+func (*Sandbox) Uses() ([]profile.Use, error) { return nil, ErrUnsupported }
+
 // Shown is empty.
 func (*Sandbox) Shown() []Shown { return nil }
 

@@ -36,6 +36,7 @@ type spec struct {
 	Network []string          // places that may be reached; none without a network
 	Allowed []string          // controls that may be missing
 	Outside []Control         // what the gateway enforces from outside
+	Observe bool              // what the server uses is sent when it has ended
 	Trial   bool              // only the report is wanted
 }
 
@@ -48,6 +49,7 @@ type mount struct {
 	Device bool
 	Inner  bool // lies within another mount
 	Asked  bool // the profile names it, so that the server must be able to use it
+	Blank  bool // nothing is seen there
 	Lent   int  // descriptor of the mount in the first process; 0: it makes it
 }
 
