@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"errors"
 	"sync"
+	"time"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/halt"
 	"gatehouse/internal/policy"
@@ -60,31 +63,71 @@ func (f *flights) remove(ex *exchange) {
 	delete(f.all, ex)
 }
 
+// end ends those that a change is about.
+func (f *flights) end(change halt.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for ex := range f.all {
+		if h, stopped := change.Stops(ex.flight); stopped {
+			ex.cancel(haltRefusal(h))
+		}
+	}
+}
+
 // takeOff counts the exchange among those that a halt ends. A halt that began since
 // it was looked for is found here.
 func (g *Gateway) takeOff(ex *exchange) error {
+	ex.flight = ex.haltCall()
 	g.flights.add(ex)
-	if h, stopped := g.halts.Refuses(ex.haltCall()); stopped {
+	if h, stopped := g.halts.Refuses(ex.flight); stopped {
 		return haltRefusal(h)
 	}
 	return nil
 }
 
+// Halt stops something at once, and for every other gateway of the state folder, and
+// records it. After an error it is halted all the same, as long as this gateway runs.
+func (g *Gateway) Halt(h halt.Halt) error {
+	err := g.halts.Halt(h)
+	return errors.Join(err, g.append(&audit.Record{
+		Kind: audit.Halted, Principal: "local:" + h.By, Server: h.Server, Target: h.Name, Detail: h.Target.String() + ": " + h.Reason,
+	}))
+}
+
 // haltsChanged ends what is under way and must not be any more.
 func (g *Gateway) haltsChanged(change halt.Change) {
-	g.flights.mu.Lock()
-	for ex := range g.flights.all {
-		if h, stopped := change.Stops(ex.haltCall()); stopped {
-			ex.cancel(haltRefusal(h))
-		}
-	}
-	g.flights.mu.Unlock()
+	g.flights.end(change)
+	g.errands.halt(change)
 	for _, s := range g.live.Load().order {
 		if _, stopped := change.Stops(&halt.Call{Server: s.id}); stopped {
-			s.disconnect()
+			g.sweeping.Go(s.disconnect) // a process that is slow to end must not hold up the next halt
 		}
 	}
 	g.joiners.tellAll()
+	for _, h := range change.Began {
+		g.log.Warn("halted", "what", h.Target.String(), "reason", h.Reason, "by", h.By)
+		if h.By == halt.Unreadable {
+			g.note(&audit.Record{Kind: audit.Halted, Detail: h.Target.String() + ": " + h.Reason})
+		}
+	}
+	for _, h := range change.Ended {
+		g.log.Warn("resumed", "what", h.Target.String())
+		if h.By == halt.Unreadable || !h.Until.IsZero() && !time.Now().Before(h.Until) { // by nobody
+			g.note(&audit.Record{Kind: audit.Resumed, Server: h.Server, Target: h.Name, Detail: h.Target.String() + ": by itself"})
+		}
+	}
+}
+
+// halt ends the calls that go on while their clients think.
+func (t *errands) halt(change halt.Change) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, e := range t.all {
+		if h, stopped := change.Stops(e.first.flight); stopped {
+			delete(t.all, id)
+			e.cancel(haltRefusal(h))
+		}
+	}
 }
 
 // disconnect ends all connections to the server and the processes behind them. They
@@ -103,7 +146,8 @@ func (s *server) disconnect() {
 	all.Wait()
 }
 
-// mayConnect keeps a halted server from being started or spoken to, whoever needs it.
+// mayConnect keeps a halted server from being started, spoken to or shown, whoever
+// needs it.
 func (s *server) mayConnect() error {
 	if h, stopped := s.gateway.halts.Refuses(&halt.Call{Server: s.id}); stopped {
 		return haltRefusal(h)

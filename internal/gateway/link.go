@@ -122,6 +122,10 @@ func (l *link) connect() (upstream.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.server.mayConnect(); err != nil { // halted while this connection was made
+		conn.Close()
+		return nil, err
+	}
 	l.mu.Lock()
 	if l.closed { // while this connection was made
 		l.mu.Unlock()
