@@ -146,8 +146,7 @@ func (s *server) disconnect() {
 	all.Wait()
 }
 
-// mayConnect keeps a halted server from being started, spoken to or shown, whoever
-// needs it.
+// mayConnect keeps a halted server from being started or spoken to, whoever needs it.
 func (s *server) mayConnect() error {
 	if h, stopped := s.gateway.halts.Refuses(&halt.Call{Server: s.id}); stopped {
 		return haltRefusal(h)

@@ -16,6 +16,8 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/halt"
+	"gatehouse/internal/inspect"
+	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
 
@@ -84,8 +86,9 @@ func TestHalted_each_target_in_each_era(t *testing.T) {
 						defer h.close()
 						h.who = ann
 						h.passed(h.echo(modern, mount))
-						calls := h.stub.count(wire.MethodToolsCall)
 						h.pull(test.target)
+						time.Sleep(2 * definitionAge) // what is known of the server is old
+						before := len(h.stub.seen())
 						r := h.echo(modern, mount)
 						if test.target.Server == "another" {
 							h.passed(r)
@@ -95,8 +98,8 @@ func TestHalted_each_target_in_each_era(t *testing.T) {
 						if !strings.Contains(string(r.Body), incident) {
 							t.Errorf("it does not say why: %s", r.Body)
 						}
-						if n := h.stub.count(wire.MethodToolsCall); n != calls {
-							t.Errorf("the server got the call")
+						if got := h.stub.seen()[before:]; len(got) != 0 {
+							t.Errorf("the server got %v", got)
 						}
 						h.who = bob
 						if r := h.echo(true, mount); test.others {
@@ -145,6 +148,28 @@ func TestHalted_every_method(t *testing.T) {
 		}
 		if r := h.send(true, "", wire.MethodToolsList, ""); strings.Contains(string(r.Body), canary) {
 			t.Errorf("the joined list shows the halted server: %s", r.Body)
+		}
+	})
+}
+
+// What is known of a halted server is not shown either, where servers are joined.
+func TestHalted_is_left_out_of_joined_lists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := ruled(t, talkative(), anybody, "")
+		defer h.close()
+		h.who = ann
+		if r := h.send(true, "", wire.MethodToolsList, ""); !strings.Contains(string(r.Body), canary) {
+			t.Fatalf("answered %s", r.Body)
+		}
+		if err := os.MkdirAll(filepath.Dir(h.haltsFile()), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.g.Halt(halt.Halt{Target: halt.Target{What: halt.Server, Server: "stub"}, Reason: incident, By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if r := h.send(true, "", wire.MethodToolsList, ""); strings.Contains(string(r.Body), canary) {
+			t.Errorf("answered %s", r.Body)
 		}
 	})
 }
@@ -285,6 +310,9 @@ func TestMayConnect(t *testing.T) {
 			if got := h.stub.seen(); len(got) != 0 {
 				t.Errorf("the server got %v", got)
 			}
+			if got := h.records(audit.ServerStarted); len(got) != 0 {
+				t.Errorf("recorded %+v", got)
+			}
 			h.release(halt.Target{What: halt.Server, Server: "stub"})
 			h.passed(h.call(nil, "hello"))
 		})
@@ -311,6 +339,38 @@ func TestMayConnect(t *testing.T) {
 			h.release(halt.Target{What: halt.Server, Server: "stub"})
 			h.passed(h.call(s, "hello"))
 		})
+	})
+}
+
+// The halt comes while the connection is made, and before anybody could end it.
+func TestConnect_a_halt_in_between(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h *house
+		armed := true
+		pulling := rule.Rule{ID: inspect.SecretRule, Severity: rule.High, Surfaces: rule.FromServer, Detect: func(s rule.Subject) ([]rule.Match, error) {
+			if s.Text == "HTTP connection" && armed { // the record of the start
+				armed = false
+				if err := os.MkdirAll(filepath.Dir(h.haltsFile()), 0o700); err != nil {
+					t.Error(err)
+				}
+				if err := h.g.Halt(halt.Halt{Target: halt.Target{What: halt.Server, Server: "stub"}, Reason: incident, By: "ann"}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Second) // what was open then has been closed
+			}
+			return nil, nil
+		}}
+		h = newHouse(t, &stub{}, "", pulling)
+		defer h.close()
+		h.refused(h.call(nil, "hello"), "halted")
+		if armed {
+			t.Error("no connection was made")
+		}
+		if got := h.stub.seen(); len(got) != 0 {
+			t.Errorf("the server got %v", got)
+		}
+		h.release(halt.Target{What: halt.Server, Server: "stub"})
+		h.passed(h.call(nil, "hello"))
 	})
 }
 
@@ -400,7 +460,7 @@ func TestHalted_ends_by_itself(t *testing.T) {
 // Whoever may not use a tool does not learn that it is halted.
 func TestHalted_tells_nobody_who_may_not(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := ruled(t, &stub{}, `permit (principal in Team::"data", action, resource); permit (principal, action == Action::"tools/list", resource);`, "")
+		h := ruled(t, &stub{}, `permit (principal in Team::"data", action, resource); permit (principal, action == Action::"initialize", resource);`, "")
 		defer h.close()
 		h.who = ann
 		h.passed(h.echo(true, "stub"))

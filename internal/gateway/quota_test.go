@@ -295,18 +295,18 @@ func TestLimit_a_server_that_asks_the_model(t *testing.T) {
 		defer h.close()
 		h.who = ann
 		for range 2 {
-			if r := h.sampled(""); !strings.Contains(string(r.Body), "maxTokens") {
+			if r := h.sampled(""); !strings.Contains(string(r.Body), `"maxTokens":100`) {
 				t.Errorf("answered %s", r.Body)
 			}
 			h.passed(h.sampled(`,"requestState":"s","inputResponses":{"a":{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}}`))
 		}
 		r := h.sampled("")
 		h.refused(r, "quota-exceeded")
-		if strings.Contains(string(r.Body), "maxTokens\":") {
+		if strings.Contains(string(r.Body), `"maxTokens":100`) {
 			t.Errorf("the client is asked all the same: %s", r.Body)
 		}
 		h.who = bob
-		if r := h.sampled(""); !strings.Contains(string(r.Body), "maxTokens") {
+		if r := h.sampled(""); !strings.Contains(string(r.Body), `"maxTokens":100`) {
 			t.Errorf("somebody else was answered %s", r.Body)
 		}
 	})
@@ -318,7 +318,7 @@ func TestLimit_a_server_that_asks_the_model(t *testing.T) {
 			return h.g.Handle(t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tasks/get","params":{"taskId":%q,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"sampling":{}}}}}`, h.id, id), h.peer(nil, nil))
 		}
 		for range 5 {
-			if r := get("7"); !strings.Contains(string(r.Body), "maxTokens") {
+			if r := get("7"); !strings.Contains(string(r.Body), `"maxTokens":100`) {
 				t.Fatalf("answered %s", r.Body)
 			}
 		}
@@ -333,7 +333,7 @@ func TestAuthorizeQuestions(t *testing.T) {
 		h := ruled(t, curious(), policies, "")
 		h.who = ann
 		r := h.sampled("")
-		if got := strings.Contains(string(r.Body), "maxTokens"); got != allowed {
+		if got := strings.Contains(string(r.Body), `"maxTokens":100`); got != allowed {
 			t.Errorf("%s: asked %v: %s", policies, got, r.Body)
 		}
 		if !allowed {
