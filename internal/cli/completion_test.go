@@ -10,7 +10,7 @@ import (
 )
 
 func Test_shells_complete_halts_and_quotas(t *testing.T) {
-	folder(t, "quotas: {each-user: {by: [user], per_day: 5}}\nteams: {data: {users: [\"key:ci\"]}}\nidentity: {keys: {}}")
+	folder(t, "quotas: {each-user: {by: [user], per_day: 5}}\nteams: {data: {keys: [ci]}}\nidentity: {keys: {}}")
 	c, err := config.Load("gatehouse.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -183,9 +183,7 @@ func TestReload_policies(t *testing.T) {
 	if got := g.kinds(audit.ReloadRefused); !strings.Contains(got[0], "c.cedar") {
 		t.Errorf("recorded %q", got)
 	}
-	if !strings.Contains(g.printed.String(), "c.cedar") {
-		t.Errorf("the gateway says nothing of it:\n%s", g.printed)
-	}
+	eventually(t, "it to be said", func() bool { return strings.Contains(g.printed.String(), "c.cedar") })
 	if err := os.Remove(filepath.Join(policies, "c.cedar")); err != nil {
 		t.Fatal(err)
 	}
