@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -482,4 +485,69 @@ func TestReload_quotas(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.refused(h.call(nil, "hello"), "quota-exceeded")
+}
+
+// A hundred users and fifty tools, a minute of mixed load and a restart in its middle:
+// everybody gets what the quotas say, to within one in a hundred.
+func TestLimit_is_exact_under_load_and_over_a_restart(t *testing.T) {
+	const users, tools, each = 100, 50, 120 // calls of each user, two in a second
+	const byRate, byTool = 30 + 30, 100     // a burst, and what comes back in a minute
+	var list []string
+	for n := range tools {
+		list = append(list, fmt.Sprintf(`{"name":"t%d","inputSchema":{"type":"object"}}`, n))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "all.cedar")
+		if err := os.WriteFile(file, []byte(anybody), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h := newHouse(t, lister(turn(), toolList(list...)), fmt.Sprintf(`policy: {files: [%q]}
+quotas:
+  users: {by: [user], when: {users: ["user:corp/odd*"]}, rate: 30/m}
+  tools: {by: [tool], when: {users: ["user:corp/even*"]}, per_day: %d}
+`, file, byTool))
+		passed := make([]atomic.Int64, users)
+		ofTool := make([]atomic.Int64, tools)
+		half := func(from int) {
+			var all sync.WaitGroup
+			for u := range users {
+				who := &identity.Principal{ID: fmt.Sprintf("user:corp/%s%d", []string{"even", "odd"}[u%2], u), Kind: identity.User, Means: identity.ByJWT, Issuer: "corp"}
+				all.Go(func() {
+					time.Sleep(time.Duration(u) * time.Millisecond)
+					for n := from; n < from+each/2; n++ {
+						tool := (u + n) % tools
+						peer := &Peer{Mount: "stub"}
+						peer.who.Store(who)
+						raw := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"t%d","arguments":{},%s}}`, n+1, tool, modernMeta)
+						switch r := string(h.g.Handle(t.Context(), raw, peer).Body); {
+						case strings.Contains(r, `"text":"done"`):
+							passed[u].Add(1)
+							if u%2 == 0 {
+								ofTool[tool].Add(1)
+							}
+						case !strings.Contains(r, "quota-exceeded"):
+							t.Errorf("answered %s", r)
+						}
+						time.Sleep(500 * time.Millisecond)
+					}
+				})
+			}
+			all.Wait()
+		}
+		half(0)
+		h.close()
+		h.again()
+		defer h.close()
+		half(each / 2)
+		for u := 1; u < users; u += 2 {
+			if n := passed[u].Load(); n < byRate-1 || n > byRate {
+				t.Errorf("user %d made %d calls, want %d", u, n, byRate)
+			}
+		}
+		for tool := range tools {
+			if n := ofTool[tool].Load(); n != byTool {
+				t.Errorf("tool %d was called %d times, want %d", tool, n, byTool)
+			}
+		}
+	})
 }
