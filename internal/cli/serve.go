@@ -39,7 +39,8 @@ func newServeCommand() *cobra.Command {
 server__tool, and each alone and untouched at /mcp/{server}. GET /healthz tells whether
 Gatehouse runs.
 
-With --stdio it serves the one client that started it, on stdin and stdout.
+With --stdio it serves the one client that started it, on stdin and stdout, with the
+configuration as it is then.
 
 The configuration and the policies are read again when a file changes or on SIGHUP, as a
 whole or not at all. SIGUSR1 halts everything, as gatehouse halt all does. SIGTERM and
@@ -123,9 +124,6 @@ func serveStdio(ctx context.Context, c *config.Config, o serveOptions, stdin io.
 	defer r.close()
 	r.watchLock(ctx)
 	r.watchSwitch(ctx)
-	var live atomic.Pointer[config.Config]
-	live.Store(c)
-	o.watch(ctx, r, &live)
 	front := &downstream.Stdio{Gateway: r.gateway, Mount: o.server, Bytes: c.Limits.RequestBytes}
 	if err := front.Serve(ctx, stdin, stdout); err != nil {
 		return exitWith(exitIncomplete, err)
