@@ -38,6 +38,9 @@ func (ex *exchange) haltCall() *halt.Call {
 		if kind, name := ex.resource(); kind != policy.KindServer {
 			call.Kind, call.Name = kind, name
 		}
+		if ex.meta.name == "taskId" {
+			call.Kind, call.Name = policy.KindTool, ex.server.toolOfTask(ex.target)
+		}
 	}
 	return call
 }
@@ -99,8 +102,8 @@ func (g *Gateway) haltsChanged(change halt.Change) {
 	g.flights.end(change)
 	g.errands.halt(change)
 	for _, s := range g.live.Load().order {
-		if _, stopped := change.Stops(&halt.Call{Server: s.id}); stopped {
-			g.sweeping.Go(s.disconnect) // a process that is slow to end must not hold up the next halt
+		if len(change.Began) > 0 {
+			g.sweeping.Go(func() { s.disconnect(change) }) // a process that is slow to end must not hold up the next halt
 		}
 	}
 	g.joiners.tellAll()
@@ -130,13 +133,16 @@ func (t *errands) halt(change halt.Change) {
 	}
 }
 
-// disconnect ends all connections to the server and the processes behind them. They
-// are made again when they are needed and nothing halts the server.
-func (s *server) disconnect() {
+// disconnect ends the connections to the server that a change is about, and the
+// processes behind them: all of them, or those of somebody. They are made again when
+// they are needed and nothing is halted.
+func (s *server) disconnect(change halt.Change) {
 	s.mu.Lock()
-	open := make([]upstream.Conn, 0, len(s.children))
-	for conn := range s.children {
-		open = append(open, conn)
+	var open []upstream.Conn
+	for conn, l := range s.children {
+		if _, stopped := change.Stops(l.haltCall()); stopped {
+			open = append(open, conn)
+		}
 	}
 	s.mu.Unlock()
 	var all sync.WaitGroup
@@ -144,6 +150,16 @@ func (s *server) disconnect() {
 		all.Go(conn.Close)
 	}
 	all.Wait()
+}
+
+// haltCall is whose the link is, as far as halts know.
+func (l *link) haltCall() *halt.Call {
+	call := &halt.Call{Server: l.server.id, Principal: l.principal}
+	if l.session != nil && !l.session.own {
+		who := l.session.who.Load()
+		call.Principal, call.Teams = who.ID, who.Teams
+	}
+	return call
 }
 
 // mayConnect keeps a halted server from being started or spoken to, whoever needs it.

@@ -29,6 +29,8 @@ const definitionAge = time.Second
 type link struct {
 	server  *server
 	session *Session // nil: for requests that have none
+	// principal is whose link without a session it is; "" if it is everybody's.
+	principal string
 
 	questions  atomic.Int64   // of the server, that wait for the client
 	holds      atomic.Int32   // calls and subscriptions that need the connection

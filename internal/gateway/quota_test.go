@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/halt"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
@@ -143,8 +144,10 @@ func TestUsed_concurrent_is_given_back(t *testing.T) {
 				h.g.Handle(h.t.Context(), fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%d}}`, 100+n), h.peer(h.sessionAnn(), nil))
 			}
 		},
-		"timeout":      func(_ *house, _ chan struct{}, _ []<-chan Reply) { time.Sleep(2 * time.Minute) },
-		"server death": func(h *house, _ chan struct{}, _ []<-chan Reply) { h.g.live.Load().servers["stub"].disconnect() },
+		"timeout": func(_ *house, _ chan struct{}, _ []<-chan Reply) { time.Sleep(2 * time.Minute) },
+		"server death": func(h *house, _ chan struct{}, _ []<-chan Reply) {
+			h.g.live.Load().servers["stub"].disconnect(halt.Change{Began: []halt.Halt{{Target: halt.Target{What: halt.All}}}})
+		},
 		"the session ends": func(h *house, _ chan struct{}, _ []<-chan Reply) {
 			h.g.EndSession(h.sessionAnn())
 		},
