@@ -84,6 +84,39 @@ func TestHalt_by_command(t *testing.T) {
 	}
 }
 
+// Whoever is halted has no process any more; others keep theirs.
+func TestHalt_ends_the_processes_of_a_principal(t *testing.T) {
+	t.Parallel()
+	needProc(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "p.cedar"), []byte(`permit (principal, action, resource);`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := serveIn(t, dir, object{"good": object{"command": hostile(t)}}, object{"identity": object{"keys": object{}}, "policy": object{"files": []string{"p.cedar"}}})
+	as := func(name string) *client {
+		c := g.modern("good")
+		output, code := command(t, "key", "create", name, "--json", "--config", g.config)
+		var k struct{ Secret string }
+		if err := json.Unmarshal([]byte(output), &k); err != nil || code != 0 {
+			t.Fatalf("%v: %s", err, output)
+		}
+		c.header.Set("Authorization", "Bearer "+k.Secret)
+		eventually(t, "the key to be taken over", func() bool { return c.call("echo", object{"text": "x"}).text() == "x" })
+		return c
+	}
+	first, second := as("first"), as("second")
+	before := len(descendants(g.command.Process.Pid))
+	g.run("halt", "principal", "key:first", "--reason", "incident 42")
+	eventually(t, "one process to be ended", func() bool { return len(descendants(g.command.Process.Pid)) == before-1 })
+	second.echo("")
+	if r := first.call("echo", object{"text": "x"}); r.reason() != "halted" {
+		t.Errorf("answered %s", r.raw)
+	}
+	if n := len(descendants(g.command.Process.Pid)); n != before-1 {
+		t.Errorf("%d processes run, want %d", n, before-1)
+	}
+}
+
 func TestHalt_by_signal(t *testing.T) {
 	t.Parallel()
 	g := serve(t, object{"good": object{"command": hostile(t)}})
