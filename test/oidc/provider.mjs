@@ -3,8 +3,9 @@
 //
 //   rotate  signs with a new key from now on, and does not show the old one any more
 //
-// Anybody can log in under any name. The resource that ends in /files gets opaque
-// tokens, every other one JWTs. It ends with standard input.
+// Anybody can log in under any name, and any client can register. Who is called guest
+// is in no group, everybody else in data-eng. The resource that ends in /files gets
+// opaque tokens, every other one JWTs. It ends with standard input.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -41,10 +42,11 @@ const newProvider = issuer => {
     scopes: ['openid', 'mcp', 'read'],
     pkce: { required: () => true },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    extraTokenClaims: (_, token) => token.accountId && { groups: ['data-eng'], email: `${token.accountId}@example.com` },
+    extraTokenClaims: (_, token) => token.accountId && { groups: token.accountId === 'guest' ? [] : ['data-eng'], email: `${token.accountId}@example.com` },
     features: {
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
+      registration: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_, client) => client.clientId === 'gatehouse' },
       resourceIndicators: {
