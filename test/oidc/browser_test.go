@@ -4,7 +4,6 @@ package oidc
 
 import (
 	"bufio"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -244,10 +242,10 @@ func (p *page) await(what, expression string) {
 	}
 }
 
-// button is an expression for the button or link that says something and can be used.
-func button(says string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll('button, a, [role=button]')].find(e => e.innerText.trim() === %[1]s && !e.disabled || e.ariaLabel === %[1]s && !e.disabled)`,
-		strconv.Quote(says))
+// labelled is an expression for the last element of a kind that says exactly this, but
+// for the star of what must be filled in. Boxes that hold it come before it.
+func labelled(kind, says string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(%q)].findLast(e => e.innerText.replace('*', '').trim() === %q)`, kind, says)
 }
 
 // click waits for something and clicks it.
@@ -275,23 +273,19 @@ func (p *page) fill(what, expression, text string) {
 
 // says is an expression for a page that shows a text.
 func says(text string) string {
-	return "document.body.innerText.includes(" + strconv.Quote(text) + ")"
+	return fmt.Sprintf("document.body.innerText.includes(%q)", text)
 }
 
-// picture stores what the page looks like where GATEHOUSE_PICTURES says.
+// picture stores what the page looks like among the artifacts of the test, which
+// "go test -artifacts" keeps.
 func (p *page) picture(name string) {
-	folder := os.Getenv("GATEHOUSE_PICTURES")
-	if folder == "" {
-		return
-	}
-	var shot struct{ Data string }
+	p.t.Helper()
+	var shot struct{ Data []byte } // JSON has bytes in Base64
 	err := p.do(p.session, "Page.captureScreenshot", object{"format": "png"}, &shot)
-	raw, err2 := base64.StdEncoding.DecodeString(shot.Data)
-	if err := errors.Join(err, err2); err != nil {
-		p.t.Logf("no picture: %v", err)
-		return
+	if err == nil {
+		err = os.WriteFile(filepath.Join(p.t.ArtifactDir(), name+".png"), shot.Data, 0o600)
 	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), raw, 0o600); err != nil {
-		p.t.Log(err)
+	if err != nil {
+		p.t.Logf("no picture %s: %v", name, err)
 	}
 }

@@ -39,7 +39,7 @@ const newProvider = issuer => {
       },
       { client_id: 'gatehouse', client_secret: 'a secret of: the gateway', grant_types: [], response_types: [], redirect_uris: [] },
     ],
-    scopes: ['openid', 'mcp', 'read'],
+    scopes: ['openid', 'offline_access', 'mcp', 'read'],
     pkce: { required: () => true },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     extraTokenClaims: (_, token) => token.accountId && { groups: token.accountId === 'guest' ? [] : ['data-eng'], email: `${token.accountId}@example.com` },
@@ -59,6 +59,9 @@ const newProvider = issuer => {
       },
     },
   });
+  for (const event of ['registration_create', 'authorization', 'grant']) {
+    provider.on(`${event}.error`, (_, error) => console.error(`${event}: ${error.error_description ?? error}`));
+  }
   return provider.callback();
 };
 

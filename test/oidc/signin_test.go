@@ -5,6 +5,7 @@ package oidc
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/internal/audit"
 	"gatehouse/test/program"
 )
 
@@ -119,15 +123,93 @@ func inspector(t *testing.T, endpoint, era string) string {
 	return launch(t, command, regexp.MustCompile(`(http://127\.0\.0\.1:\S+)`))
 }
 
-func TestExplore(t *testing.T) {
+// signIn does what a person does on the pages of the provider, which says for what the
+// client asks.
+func (p *page) signIn(name, resource string) {
+	p.t.Helper()
+	p.fill("the name", `document.querySelector('[name=login]')`, name)
+	p.fill("the password", `document.querySelector('[name=password]')`, "any")
+	p.click("to sign in", labelled("button", "Sign-in"))
+	p.await("the question for consent", `document.querySelector('[value=consent]')`)
+	p.await("the resource", says(resource+":\n"))
+}
+
+const connect = `document.querySelector('input[role=switch][aria-label^="Connect"]')`
+
+// Inspector is told nothing but the address. It is refused, finds the provider,
+// registers itself, sends the person there and comes back with a token.
+func Test_people_sign_in_from_MCP_Inspector(t *testing.T) {
+	p := start(t)
+	f := p.front()
+	for _, test := range []struct {
+		name, mount, era string
+		tools            []string
+	}{
+		{"alice", "/mcp/notes", "legacy", []string{"echo", "add"}},
+		{"guest", "/mcp/notes", "modern", []string{"echo"}},
+		{"guest", "/mcp", "legacy", []string{"notes__echo"}},
+	} {
+		t.Run(test.name+" "+test.era+" "+test.mount, func(t *testing.T) {
+			at := inspector(t, f.url+test.mount, test.era)
+			page := browse(t).open(at)
+			page.click("to connect", connect)
+			page.signIn(test.name, f.url+test.mount)
+			page.click("to consent", labelled("button", "Continue"))
+
+			page.await("to be back", fmt.Sprintf("location.origin === new URL(%q).origin", at))
+			page.click("the tools", labelled("label", "Tools"))
+			page.await("the number of tools", says(fmt.Sprintf("Tools (%d)", len(test.tools))))
+			var listed []string
+			if err := page.evaluate(`[...document.querySelectorAll('button.list-item')].map(e => e.innerText.trim())`, &listed); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.tools, listed); diff != "" {
+				t.Errorf("tools (-want +shown):\n%s", diff)
+			}
+
+			page.click("the tool", labelled("button.list-item", test.tools[0]))
+			page.fill("its argument", labelled("label", "text")+"?.control", "signed in as "+test.name)
+			page.click("to call it", labelled("button", "Execute Tool"))
+			page.await("the answer", fmt.Sprintf(`[...document.querySelectorAll('pre, code, p, span, div')].some(e => !e.children.length && e.innerText.trim() === %q)`, "signed in as "+test.name))
+			page.picture("called")
+			f.called(t, "user:corp/"+test.name)
+		})
+	}
+}
+
+// called checks that the log has one call, of this principal.
+func (f *front) called(t *testing.T, principal string) {
+	t.Helper()
+	var found []string
+	err := audit.Read(f.audit, audit.Filter{Kinds: []audit.Kind{audit.Decided}}, func(r *audit.Record) error {
+		if r.Method == "tools/call" && r.Decision == "allow" {
+			found = append(found, r.Principal)
+		}
+		return nil
+	})
+	if err != nil || len(found) == 0 || found[len(found)-1] != principal {
+		t.Errorf("calls were made by %q (%v); want the last one by %s", found, err, principal)
+	}
+}
+
+func Test_who_does_not_consent_is_not_signed_in(t *testing.T) {
 	p := start(t)
 	f := p.front()
 	at := inspector(t, f.url+"/mcp/notes", "legacy")
-	t.Log(at)
 	page := browse(t).open(at)
-	page.await("the page", "document.body.innerText.length > 200")
-	page.picture("explore-1")
-	var text string
-	page.evaluate("location.href+document.body.innerText + [...document.querySelectorAll('button, input, a, [role=switch]')].map(e => e.outerHTML).join('\\n')", &text)
-	t.Log(text)
+	page.click("to connect", connect)
+	page.signIn("alice", f.url+"/mcp/notes")
+	page.click("to cancel", labelled("a", "[ Cancel ]"))
+	page.await("to be back", fmt.Sprintf("location.origin === new URL(%q).origin", at))
+	page.await("the refusal", says("access_denied"))
+	page.picture("cancelled")
+	err := audit.Read(f.audit, audit.Filter{Kinds: []audit.Kind{audit.Decided}}, func(r *audit.Record) error {
+		if r.Decision == "allow" && r.Direction == audit.ClientToServer {
+			t.Errorf("%s was allowed to %s", r.Method, r.Principal)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
