@@ -32,6 +32,7 @@ WIDE_STAMP := test/.tools/wide.stamp
 # Labelled texts that lie beside the checkout; "make eval" measures on them.
 CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
+BROWSER_STAMP := test/.tools/browser.stamp
 
 # Every file in the checkout that is source, whether git knows it already or not.
 FIND_SOURCE := find . \( -name .git -o -name node_modules -o -path ./test/.tools -o -path ./bin -o -path ./workspace \) -prune -o -type f
@@ -121,7 +122,7 @@ generate: ## write the generated files anew
 	$(GO) generate ./...
 
 .PHONY: tools
-tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) ## install what the tests run beside the product
+tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) $(BROWSER_STAMP) ## install what the tests run beside the product
 
 # npm writes the stamp itself when the installation is complete. No package runs
 # a script of its own.
@@ -157,6 +158,17 @@ $(PYTHON_STAMP): test/python/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r test/python/requirements.txt
+	@touch $@
+
+# The browser in which the tests sign in.
+$(BROWSER_STAMP):
+	@mkdir -p test/.tools
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; \
+		else \
+			echo "The tests need Chromium; on Debian: apt-get install chromium" >&2; exit 1; \
+		fi
 	@touch $@
 
 # A gigabyte, which only "make test-wide" needs.
