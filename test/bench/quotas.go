@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,7 +82,7 @@ type load struct {
 	broken       atomic.Int64 // calls that were sent and not answered
 	mu           sync.Mutex   // guards what follows
 	arrived      map[string]int
-	now, most    map[int]int       // calls of each user at the server
+	held         map[string]*held  // by the text that is sent
 	first, final map[int]time.Time // calls of each user that the rate is about
 }
 
@@ -99,7 +98,7 @@ const amount = "0.1"
 func newLoad(dir string, size int, rate string, perSecond float64, progress func(int64) float64) *load {
 	l := &load{
 		dir: dir, shares: shares(size, rate), perSecond: perSecond, progress: progress, restarts: []restart{{1. / 3, false}, {2. / 3, true}},
-		arrived: map[string]int{}, now: map[int]int{}, most: map[int]int{}, first: map[int]time.Time{}, final: map[int]time.Time{},
+		arrived: map[string]int{}, held: map[string]*held{}, first: map[int]time.Time{}, final: map[int]time.Time{},
 	}
 	for _, s := range l.shares {
 		for i := range s.tools {
@@ -114,27 +113,20 @@ func shareOf(tool string) string { return strings.Split(tool, "_")[1] }
 
 // called is what the server sees of a call.
 func (l *load) called(tool, text string) func() {
-	user := userOf(text)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.arrived[shareOf(tool)]++
-	l.now[user]++
-	l.most[user] = max(l.most[user], l.now[user])
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.now[user]--
+	h := l.held[text]
+	delete(l.held, text)
+	l.mu.Unlock()
+	if h != nil {
+		close(h.arrived)
+		<-h.release
 	}
+	return func() {}
 }
 
-// userOf reads the user off the mark of a text; -1 if it has none.
-func userOf(text string) int {
-	var user int
-	if _, err := fmt.Sscanf(text, "session %d", &user); err != nil {
-		return -1
-	}
-	return user
-}
+// held is a call that the server keeps.
+type held struct{ arrived, release chan struct{} }
 
 // configure writes the configuration, the policy and the keys.
 func (l *load) configure() error {
@@ -172,7 +164,7 @@ func awayFromMidnight(now time.Time) string {
 	return "UTC"
 }
 
-// run lets all programs call, restarts the gateway twice meanwhile, and then lets every
+// run sees that no user calls twice at once, lets all programs call, restarts the gateway twice meanwhile, and then lets every
 // user call every tool until that is refused.
 func (l *load) run(ctx context.Context) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,7 +194,7 @@ func (l *load) run(ctx context.Context) error {
 	for _, part := range []struct {
 		programs int
 		work     func(context.Context, *caller) error
-	}{{programs, l.mixed}, {1, l.sweep}} {
+	}{{1, l.together}, {programs, l.mixed}, {1, l.sweep}} {
 		if err := l.all(ctx, part.programs, part.work); err != nil {
 			return fmt.Errorf("%w\n%s", err, l.gateway.stderr)
 		}
@@ -241,6 +233,37 @@ func (l *load) all(ctx context.Context, programs int, work func(context.Context,
 	}
 	all.Wait()
 	return context.Cause(ctx)
+}
+
+// together makes a call while another one of the same user is at the server, which must
+// be refused.
+func (l *load) together(ctx context.Context, c *caller) error {
+	h := &held{make(chan struct{}), make(chan struct{})}
+	l.mu.Lock()
+	l.held[c.text(1)] = h
+	l.mu.Unlock()
+	first := make(chan error, 1)
+	go func() { // ends when the call is released
+		passed, err := c.call(ctx, "echo_user_0")
+		if err == nil && !passed {
+			err = fmt.Errorf("the only call of user %d was refused", c.user)
+		}
+		first <- err
+	}()
+	select {
+	case <-h.arrived:
+	case err := <-first:
+		return err
+	}
+	other := &caller{load: l, user: c.user, era: c.era}
+	other.calls = 1 // its texts are its own
+	defer other.leave()
+	passed, err := other.call(ctx, "echo_user_1")
+	close(h.release)
+	if err == nil && passed {
+		err = fmt.Errorf("user %d made two calls at once", c.user)
+	}
+	return errors.Join(err, <-first)
 }
 
 // mixed calls tools in any order until that is enough. Whoever sees that a restart is
@@ -356,7 +379,7 @@ func (c *caller) connect(ctx context.Context) error {
 	defer stop()
 	t := &target{name: gatehouse, address: c.load.address, path: "/mcp/stub", key: c.load.keys[c.user]}
 	for {
-		s, err := connect(t, work{c.era, "echo", markBytes + 100}, c.user)
+		s, err := connect(t, work{c.era, "echo", markBytes}, c.user)
 		if err == nil {
 			c.session = s
 			return s.conn.SetDeadline(time.Time{})
@@ -370,13 +393,19 @@ func (c *caller) connect(ctx context.Context) error {
 	}
 }
 
+// text is what the n-th call sends.
+func (c *caller) text(n int) string { return string(append(appendMark(nil, c.user, n), padding...)) }
+
+// padding makes calls of an ordinary size.
+const padding = "Both gauges were read at noon, and neither had moved since the evening before; the harbour office noted that."
+
 func (c *caller) send(tool string) (head, []byte, error) {
 	c.calls++
 	s := c.session
 	s.work.tool = tool
 	s.setHead(wire.MethodToolsCall)
 	s.body = fmt.Appendf(s.body[:0], `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{%s"name":%q,"arguments":{"text":"`, c.calls, metaOf(c.era), tool)
-	s.body = append(append(appendMark(s.body, c.user, c.calls), s.text...), `","amount":`+amount+`}}}`...)
+	s.body = append(append(s.body, c.text(c.calls)...), `","amount":`+amount+`}}}`...)
 	return s.post(s.body)
 }
 
@@ -392,7 +421,7 @@ func (c *caller) judge(h head, answer []byte) (passed bool, err error) {
 		return false, nil
 	}
 	for block := range m.Result.Get("content").Items() {
-		if bytes.HasPrefix([]byte(block.Get("text").Text()), appendMark(nil, c.user, c.calls)) {
+		if block.Get("text").Text() == c.text(c.calls) {
 			return true, nil
 		}
 	}
@@ -403,7 +432,7 @@ func (c *caller) judge(h head, answer []byte) (passed bool, err error) {
 type tally struct {
 	name                   string
 	want, counted, arrived int // counted is by the gateway, arrived by the server
-	countedTold            bool
+	countedTold            bool // whether the gateway can tell
 }
 
 // tallies compares what was counted and what arrived with what must have passed.
@@ -478,11 +507,6 @@ func (l *load) check(all []tally) error {
 	}
 	if l.perSecond == 0 && lost > int(l.broken.Load()) {
 		errs = append(errs, fmt.Errorf("%d calls were counted and not made, and only %d connections broke", lost, l.broken.Load()))
-	}
-	for user, most := range l.most {
-		if most > 1 {
-			errs = append(errs, fmt.Errorf("user %d made %d calls at once", user, most))
-		}
 	}
 	if int(l.stage.Load()) != len(l.restarts) {
 		errs = append(errs, fmt.Errorf("%d restarts, want %d", l.stage.Load(), len(l.restarts)))

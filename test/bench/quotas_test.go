@@ -44,7 +44,6 @@ func TestLoad_check(t *testing.T) {
 		"a burst too large":    {func(_ *load, all []tally) { all[1].arrived++ }, true},
 		"rate within 1 %":      {func(l *load, all []tally) { l.perSecond = 1; all[1].arrived-- }, false},
 		"rate off by 2 %":      {func(l *load, all []tally) { l.perSecond = 1; all[1].arrived -= 2 }, true},
-		"two at once":          {func(l *load, _ []tally) { l.most[3] = 2 }, true},
 		"a restart left out":   {func(l *load, _ []tally) { l.stage.Store(1) }, true},
 	} {
 		l := newLoad("", 1, "6/d", 0, nil)
