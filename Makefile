@@ -92,7 +92,8 @@ chaos: tools ## kill a thousand servers under load, and open and end a thousand 
 	$(GO) test -count=1 -v -timeout 30m -run TestSoak ./internal/gateway -cycles 1000
 
 .PHONY: soak
-soak: tools build ## let 64 sessions call for ten minutes; watch errors and memory
+soak: tools build ## count what quotas let through, then let 64 sessions call for ten minutes
+	$(GO) run ./test/bench -quotas 1m
 	$(GO) run ./test/bench -soak 10m
 
 .PHONY: lint
@@ -163,7 +164,7 @@ $(PYTHON_STAMP): test/python/requirements.txt
 # The browser in which the tests sign in.
 $(BROWSER_STAMP):
 	@mkdir -p test/.tools
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; \
 		else \

@@ -65,22 +65,26 @@ func shares(size int, rate string) []share {
 
 // load is one run.
 type load struct {
-	dir, binary  string
-	address      string // of the gateway
-	stub         string
-	shares       []share
-	perSecond    float64 // what comes back of the rate
-	keys         []string
-	tools        []string
-	progress     func(attempts int64) float64 // 1 and more: enough
-	launch       func() error                 // starts the gateway
-	gateway      *child                       // who restarts it owns it
-	restarts     []restart
-	stage        atomic.Int64 // the restart that comes next
-	attempts     atomic.Int64
-	refused      atomic.Int64
-	broken       atomic.Int64 // calls that were sent and not answered
-	mu           sync.Mutex   // guards what follows
+	dir, binary string
+	shares      []share
+	perSecond   float64 // what comes back of the rate
+	tools       []string
+	progress    func(attempts int64) float64 // 1 and more: enough
+	restarts    []restart
+
+	// Set before the first call.
+	address, stub string // of the gateway and of the server
+	keys          []string
+	launch        func() error // starts the gateway
+
+	gateway *child // owned by whoever restarts it
+
+	stage    atomic.Int64 // the restart that comes next
+	attempts atomic.Int64
+	refused  atomic.Int64
+	broken   atomic.Int64 // calls that were sent and not answered
+
+	mu           sync.Mutex // guards what follows
 	arrived      map[string]int
 	held         map[string]*held  // by the text that is sent
 	first, final map[int]time.Time // calls of each user that the rate is about
@@ -323,6 +327,7 @@ type caller struct {
 	random  *rand.Rand
 	session *session // nil while there is none
 	calls   int
+	broke   int // connections, during a call
 }
 
 // leave hangs up. It ends no session: a gateway that has been restarted knows none.
@@ -346,8 +351,11 @@ func (c *caller) call(ctx context.Context, tool string) (passed bool, err error)
 		h, answer, err := c.send(tool)
 		switch {
 		case err != nil:
-			c.load.broken.Add(1)
 			c.leave()
+			c.load.broken.Add(1)
+			if c.broke++; c.broke > len(c.load.restarts) {
+				return false, fmt.Errorf("user %d lost a connection more often than the gateway was restarted: %w", c.user, err)
+			}
 		case h.status == 404: // a session from before the restart
 			c.leave()
 		case h.closing:
@@ -382,7 +390,7 @@ func (c *caller) connect(ctx context.Context) error {
 		s, err := connect(t, work{c.era, "echo", markBytes}, c.user)
 		if err == nil {
 			c.session = s
-			return s.conn.SetDeadline(time.Time{})
+			return nil
 		}
 		if errors.Is(err, errUnexpected) {
 			return err
@@ -406,6 +414,9 @@ func (c *caller) send(tool string) (head, []byte, error) {
 	s.setHead(wire.MethodToolsCall)
 	s.body = fmt.Appendf(s.body[:0], `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{%s"name":%q,"arguments":{"text":"`, c.calls, metaOf(c.era), tool)
 	s.body = append(append(s.body, c.text(c.calls)...), `","amount":`+amount+`}}}`...)
+	if err := s.conn.SetDeadline(time.Now().Add(overtime)); err != nil {
+		return head{}, nil, err
+	}
 	return s.post(s.body)
 }
 
@@ -431,7 +442,7 @@ func (c *caller) judge(h head, answer []byte) (passed bool, err error) {
 // tally is what came of one share.
 type tally struct {
 	name                   string
-	want, counted, arrived int // counted is by the gateway, arrived by the server
+	want, counted, arrived int  // counted is by the gateway, arrived by the server
 	countedTold            bool // whether the gateway can tell
 }
 
