@@ -338,6 +338,10 @@ func (c *caller) leave() {
 	}
 }
 
+// mostBroken is how many connections of a program may break: one in use for each
+// restart, and those that the kernel took for a gateway that was about to end.
+const mostBroken = 10
+
 // call calls a tool and reports whether that passed. A connection that breaks is made
 // anew; what became of the call on it is not known.
 func (c *caller) call(ctx context.Context, tool string) (passed bool, err error) {
@@ -353,8 +357,8 @@ func (c *caller) call(ctx context.Context, tool string) (passed bool, err error)
 		case err != nil:
 			c.leave()
 			c.load.broken.Add(1)
-			if c.broke++; c.broke > len(c.load.restarts) {
-				return false, fmt.Errorf("user %d lost a connection more often than the gateway was restarted: %w", c.user, err)
+			if c.broke++; c.broke > mostBroken {
+				return false, fmt.Errorf("user %d lost too many connections: %w", c.user, err)
 			}
 		case h.status == 404: // a session from before the restart
 			c.leave()
