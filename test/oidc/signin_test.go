@@ -40,7 +40,7 @@ type front struct {
 
 const grace = 5 * time.Second
 
-func (p *provider) front() *front {
+func (p *Provider) front() *front {
 	t := p.t
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +49,7 @@ func (p *provider) front() *front {
 		"listen": f.url[len("http://"):],
 		"identity": object{
 			"resource": f.url,
-			"issuers":  object{"corp": object{"url": p.issuer, "scopes": []string{"mcp"}, "typ": "at+jwt", "teams_claim": "groups"}},
+			"issuers":  object{"corp": object{"url": p.Issuer, "scopes": []string{"mcp"}, "typ": "at+jwt", "teams_claim": "groups"}},
 		},
 		"teams":  object{"data": object{"groups": []string{"corp/data-eng"}}},
 		"policy": object{"files": []string{"tools.cedar"}},
@@ -139,7 +139,7 @@ const connect = `document.querySelector('input[role=switch][aria-label^="Connect
 // Inspector is told nothing but the address. It is refused, finds the provider,
 // registers itself, sends the person there and comes back with a token.
 func Test_people_sign_in_from_MCP_Inspector(t *testing.T) {
-	p := start(t)
+	p := Start(t)
 	f := p.front()
 	for _, test := range []struct {
 		name, mount, era string
@@ -193,7 +193,7 @@ func (f *front) called(t *testing.T, principal string) {
 }
 
 func Test_who_does_not_consent_is_not_signed_in(t *testing.T) {
-	p := start(t)
+	p := Start(t)
 	f := p.front()
 	at := inspector(t, f.url+"/mcp/notes", "legacy")
 	page := browse(t).open(at)
