@@ -249,7 +249,8 @@ Changed definitions:  %[2]s approve %[4]s %[5]s
 `, at, os.Args[0], c.State, flag, c.Path)
 }
 
-// watch reads the configuration again when it changes and on SIGHUP.
+// watch reads the configuration again when it or a file of policies changes, and on
+// SIGHUP.
 func (o serveOptions) watch(ctx context.Context, r *running, live *atomic.Pointer[config.Config]) {
 	changed := make(chan struct{}, 1)
 	poke := func() {
@@ -261,7 +262,8 @@ func (o serveOptions) watch(ctx context.Context, r *running, live *atomic.Pointe
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {
-		if err := config.Watch(ctx, live.Load().Path, poke); err != nil && ctx.Err() == nil {
+		patterns := func() []string { return live.Load().Policy.Files }
+		if err := config.WatchWith(ctx, live.Load().Path, patterns, poke); err != nil && ctx.Err() == nil {
 			r.log.Error("the configuration is not watched; use SIGHUP", "error", err)
 		}
 	}()

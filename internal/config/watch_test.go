@@ -11,10 +11,20 @@ import (
 // watching starts a watch and returns a function that waits for one call.
 func watching(t *testing.T, path string) (changed func(want bool)) {
 	t.Helper()
+	return watchingWith(t, path, nil)
+}
+
+func watchingWith(t *testing.T, path string, patterns func() []string) (changed func(want bool)) {
+	t.Helper()
 	calls := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	if err := Watch(ctx, path, func() { calls <- struct{}{} }); err != nil {
+	call := func() { calls <- struct{}{} }
+	watch := func() error { return Watch(ctx, path, call) }
+	if patterns != nil {
+		watch = func() error { return WatchWith(ctx, path, patterns, call) }
+	}
+	if err := watch(); err != nil {
 		t.Fatal(err)
 	}
 	return func(want bool) {
@@ -138,4 +148,32 @@ func Test_watch_needs_a_folder(t *testing.T) {
 	if err := Watch(t.Context(), filepath.Join(t.TempDir(), "none", "gatehouse.yaml"), func() {}); err == nil {
 		t.Error("no error")
 	}
+}
+
+func Test_watch_sees_the_files_that_patterns_name(t *testing.T) {
+	path := write(t, "gatehouse.yaml", "1")
+	dir := filepath.Join(filepath.Dir(path), "policies")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, filepath.Join(dir, "a.cedar"), "1")
+	patterns := func() []string { return []string{filepath.Join(dir, "*.cedar")} }
+	changed := watchingWith(t, path, patterns)
+
+	overwrite(t, filepath.Join(dir, "a.cedar"), "2")
+	changed(true)
+	overwrite(t, filepath.Join(dir, "b.cedar"), "1") // a new one
+	changed(true)
+	overwrite(t, filepath.Join(dir, "b.cedar.new"), "1") // named by no pattern
+	changed(false)
+	if err := os.Rename(filepath.Join(dir, "b.cedar.new"), filepath.Join(dir, "b.cedar")); err != nil { // the same content
+		t.Fatal(err)
+	}
+	changed(false)
+	if err := os.Remove(filepath.Join(dir, "b.cedar")); err != nil {
+		t.Fatal(err)
+	}
+	changed(true)
+	overwrite(t, path, "2")
+	changed(true)
 }
