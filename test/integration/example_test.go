@@ -168,7 +168,8 @@ func TestExamples_team_oidc(t *testing.T) {
 
 	// Who signs in sees what is for them.
 	const resource = "https://gatehouse.example.com/mcp"
-	alice, guest := caller(t, e, "/mcp", p.Person("alice", resource)), caller(t, e, "/mcp", p.Person("guest", resource))
+	guestToken := p.Person("guest", resource)
+	alice, guest := caller(t, e, "/mcp", p.Person("alice", resource)), caller(t, e, "/mcp", guestToken)
 	reading := []string{"handbook__read_file", "handbook__read_text_file", "handbook__read_media_file", "handbook__read_multiple_files",
 		"handbook__list_directory", "handbook__list_directory_with_sizes", "handbook__list_allowed_directories", "handbook__search_files"}
 	graph := []string{"graph__create_entities", "graph__create_relations", "graph__add_observations", "graph__delete_entities",
@@ -181,7 +182,13 @@ func TestExamples_team_oidc(t *testing.T) {
 	guest.lastID = 100
 	hidden := guest.call("graph__read_graph", object{})
 	guest.lastID = 100
-	same(t, "read_graph", hidden, "read_nothing", guest.call("graph__read_nothing", object{}))
+	same(t, "graph", hidden, "other", guest.call("other__read_graph", object{}))
+	initialize := func(mount string) reply {
+		c := newClient(t, &overHTTP{url: e.URL + mount}, legacyVersion)
+		c.header.Set("Authorization", "Bearer "+guestToken)
+		return c.send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`)
+	}
+	same(t, "graph", initialize("/mcp/graph"), "other", initialize("/mcp/other"))
 	nobody := newClient(t, &overHTTP{url: e.URL + "/mcp"}, legacyVersion)
 	if r := nobody.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`); r.status != http.StatusUnauthorized ||
 		!strings.Contains(r.header.Get("WWW-Authenticate"), `resource_metadata="https://gatehouse.example.com/.well-known/oauth-protected-resource/mcp"`) {
