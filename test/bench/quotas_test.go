@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// Two thousand rounds of calls are not timed, so that what passes is the same on
+// How many calls are made is fixed and not how long that takes, so that as many pass on
 // every machine.
 func TestQuotas_hold_under_load_and_across_restarts(t *testing.T) {
 	const attempts = userCount * programs * 50 // each program tries each tool once
