@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/test/oidc"
@@ -39,17 +40,31 @@ func prefixes(tools []string) []string {
 	return slices.Compact(servers)
 }
 
+// startPatience is how long the servers of an example may take to start, which are
+// programs in Node, all at once.
+const startPatience = 2 * time.Minute
+
 // awaitServers waits until the gateway has admitted so many.
 func awaitServers(t *testing.T, e *program.Example, count int) {
 	t.Helper()
-	admitted := map[string]bool{}
-	eventually(t, fmt.Sprintf("%d servers", count), func() bool {
+	late := time.After(startPatience)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		admitted := map[string]bool{}
 		err := audit.Read(filepath.Join(e.Folder, ".gatehouse", "audit"), audit.Filter{Kinds: []audit.Kind{audit.Admitted}}, func(r *audit.Record) error {
 			admitted[r.Server] = true
 			return nil
 		})
-		return err == nil && len(admitted) >= count
-	})
+		if err == nil && len(admitted) == count {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatalf("after %v the gateway has admitted %v (%v), want %d servers", startPatience, admitted, err, count)
+		}
+	}
 }
 
 // equal compares two lists of which the order does not matter.
