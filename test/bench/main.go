@@ -27,6 +27,7 @@ type options struct {
 	only     *regexp.Regexp
 	binary   string
 	soak     time.Duration // instead of measuring; 0 is no soak
+	quotas   time.Duration // instead of measuring; 0 is no such run
 }
 
 // warm is how long calls run before they are counted.
@@ -91,6 +92,7 @@ func readOptions(args []string) (options, error) {
 	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, steps, decisions")
 	f.StringVar(&o.binary, "binary", "", "measure this `FILE` instead of building the gateway")
 	f.DurationVar(&o.soak, "soak", 0, "instead of measuring, let 64 sessions call for this `TIME` and watch errors and memory")
+	f.DurationVar(&o.quotas, "quotas", 0, "instead of measuring, let 100 users call 50 tools for this `TIME` and count what quotas let through")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -126,6 +128,9 @@ func (o options) measure(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if o.quotas > 0 {
+		return o.quotasFor(ctx, dir, out)
+	}
 	if o.soak > 0 {
 		f, err := prepare(ctx, dir, o)
 		defer f.close()
