@@ -390,6 +390,9 @@ func (g *Gateway) validate(ex *exchange) error {
 	if err := input.Check(arguments); err != nil && input.Check(ex.item.withoutNulls(arguments)) != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
 	}
+	if name, found := lookalikeArgument(ex.item.schema.input, arguments); found {
+		return decision.Refuse(decision.InvalidArguments, "%s differs from an argument of the tool only in upper and lower case", printable(name))
+	}
 	if ex.wrapped {
 		ex.mirrorInner(arguments)
 		return nil
