@@ -116,6 +116,9 @@ func (e *Engine) thing(r *Request) (*thing, error) {
 		return nil, fmt.Errorf("there is no server %q", r.Server)
 	}
 	k := thingKey{r.Kind, r.Server, r.Name, r.Claims}
+	if len(k.name) > maxCachedName {
+		return newThing(k, s, e.index), nil
+	}
 	return e.things.get(k, func() (*thing, error) { return newThing(k, s, e.index), nil })
 }
 
