@@ -68,7 +68,7 @@ func (p Profile) With(changes Profile) Profile {
 	p.Environment = union(p.Environment, changes.Environment)
 	p.SecretFiles = union(p.SecretFiles, changes.SecretFiles)
 	p.UnsafeMissing = union(p.UnsafeMissing, changes.UnsafeMissing)
-	p.Network = append(slices.Clone(p.Network), changes.Network...)
+	p.Network = joined(p.Network, changes.Network)
 	p.Preset = cmp.Or(changes.Preset, p.Preset)
 	p.Home = cmp.Or(changes.Home, p.Home)
 	p.User = cmp.Or(changes.User, p.User)
@@ -81,6 +81,24 @@ func (p Profile) With(changes Profile) Profile {
 	l.FileSize = cmp.Or(c.FileSize, l.FileSize)
 	l.Time = cmp.Or(c.Time, l.Time)
 	return p
+}
+
+// joined has one destination for each host.
+func joined(a, b []Destination) []Destination {
+	var out []Destination
+	for _, d := range slices.Concat(a, b) {
+		i := slices.IndexFunc(out, func(o Destination) bool { return o.Host == d.Host })
+		if i < 0 {
+			out = append(out, Destination{d.Host, slices.Clone(d.Ports)})
+			continue
+		}
+		for _, port := range d.Ports {
+			if !slices.Contains(out[i].Ports, port) {
+				out[i].Ports = append(out[i].Ports, port)
+			}
+		}
+	}
+	return out
 }
 
 func union(a, b []string) []string {
@@ -112,6 +130,9 @@ func (d Destination) String() string {
 	return host + ":" + strings.Join(ports, ",")
 }
 
+// portOfNames would let queries for names carry anything out.
+const portOfNames = 53
+
 // maxPorts bounds the ports of one destination; a service has one or two.
 const maxPorts = 16
 
@@ -137,6 +158,9 @@ func ParseDestination(text string) (Destination, error) {
 		port, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || port == 0 || strconv.FormatUint(port, 10) != p || slices.Contains(d.Ports, int(port)) {
 			return Destination{}, fmt.Errorf("expected ports from 1 to 65535, each once")
+		}
+		if port == portOfNames {
+			return Destination{}, fmt.Errorf("expected another port than %d: names are answered by Gatehouse itself", portOfNames)
 		}
 		d.Ports = append(d.Ports, int(port))
 	}

@@ -33,7 +33,7 @@ func Test_destinations_are_read_and_written_the_same(t *testing.T) {
 func Test_what_is_no_destination_is_refused(t *testing.T) {
 	for _, text := range []string{
 		"", ":443", "api.github.com", "api.github.com:", "api.github.com:0", "a:65536", "a:443,443", "a:0443", "API.github.com:443",
-		"a b:1", "*.*.x:1", "a.*.b:1", "2001:db8::1:443", "[10.0.0.1]:1", "[::1%eth0]:1", "[0:0::1]:1", "1.2.3:80", "0x7f.0x1:80", "2130706433:80",
+		"a b:1", "*.*.x:1", "a.*.b:1", "2001:db8::1:443", "[10.0.0.1]:1", "[::1%eth0]:1", "[0:0::1]:1", "1.2.3:80", "0x7f.0x1:80", "2130706433:80", "a:53", "a:443,53",
 		"-a.example:1", "a..b:1", "https://a:443", "a:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
 	} {
 		if d, err := ParseDestination(text); err == nil {
@@ -71,7 +71,12 @@ func Test_changes_add_to_lists_and_replace_values(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(base.Read) != 1 {
+	base.Network = []Destination{{"h", []int{443}}, {"i", []int{1}}}
+	got = base.With(Profile{Network: []Destination{{"h", []int{80, 443}}}})
+	if diff := cmp.Diff([]Destination{{"h", []int{443, 80}}, {"i", []int{1}}}, got.Network); diff != "" {
+		t.Error(diff)
+	}
+	if len(base.Read) != 1 || len(base.Network[0].Ports) != 1 {
 		t.Error("the base was changed")
 	}
 }

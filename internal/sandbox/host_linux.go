@@ -156,11 +156,11 @@ var initPrivileges = []uintptr{
 // standard streams.
 func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 	var err error
-	if s.control, err = s.connect(); err != nil {
+	if s.control, err = s.connect(unix.SOCK_STREAM); err != nil {
 		return err
 	}
 	if len(s.spec.Network) > 0 {
-		if s.broker, err = s.connect(); err != nil {
+		if s.broker, err = s.connect(unix.SOCK_SEQPACKET); err != nil {
 			return err
 		}
 	}
@@ -193,8 +193,8 @@ func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 }
 
 // connect makes a socket of which the process that is started gets the other end.
-func (s *Sandbox) connect() (*net.UnixConn, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func (s *Sandbox) connect(kind int) (*net.UnixConn, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("making a socket: %w", err)
 	}

@@ -268,7 +268,7 @@ func Test_a_server_is_ended_when_its_time_is_over(t *testing.T) {
 func Test_memory_is_bounded_without_control_groups(t *testing.T) {
 	p := empty()
 	p.Limits.Memory = 64 << 20
-	p, c := shell(p, "sleep 30 & head -c 100000000 /dev/zero | tail", "sleep", "head", "tail")
+	p, c := shell(p, "(head -c 100000000 /dev/zero; sleep 30) | tail", "sleep", "head", "tail")
 	s, err := New(p, c)
 	if err != nil {
 		t.Fatal(err)
