@@ -33,6 +33,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"gatehouse/internal/egress"
@@ -47,6 +48,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "first": // the first process of a sandbox
 		os.Exit(first())
+	case "crowded": // the first process where there is another interface
+		os.Exit(crowded())
 	case "server": // what drops its capabilities and becomes a server
 		os.Exit(server(os.Args[1:]))
 	case "probe": // a server of ours
@@ -82,7 +85,7 @@ func first() int {
 	fmt.Println("ready")
 	go func() { _ = inside.Serve(context.Background(), broker) }()
 	lines := bufio.NewScanner(os.Stdin)
-	lines.Buffer(nil, 1<<20)
+	lines.Buffer(nil, 1<<22)
 	for lines.Scan() {
 		var o order
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
@@ -101,6 +104,26 @@ func first() int {
 		line, _ := json.Marshal(outcome{Code: code, Output: string(out)})
 		fmt.Println(string(line))
 	}
+	return 0
+}
+
+// crowded calls Setup in a namespace with a second interface.
+func crowded() int {
+	broker, err := handover.Inherit(os.NewFile(3, "egress"))
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "one"}, PeerName: "two"}
+	if err := netlink.LinkAdd(pair); err != nil {
+		fmt.Println("adding an interface:", err)
+		return 1
+	}
+	if err := netlink.LinkSetUp(pair); err != nil {
+		fmt.Println("starting an interface:", err)
+		return 1
+	}
+	fmt.Println("setup:", inside.Setup(broker))
 	return 0
 }
 
@@ -147,6 +170,7 @@ type sandbox struct {
 	lines  *bufio.Scanner
 	served chan error
 	record *record
+	ended  sync.Once
 }
 
 // record keeps the events of a broker.
@@ -164,6 +188,12 @@ func (r *record) add(e egress.Event) error {
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
 	return nil
+}
+
+func (r *record) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = nil
 }
 
 // has reports whether an event of a kind with a reason is there, for a name if one
@@ -200,16 +230,7 @@ func start(t testing.TB, rules []egress.Rule, options egress.Options) *sandbox {
 	}
 	s := &sandbox{t: t, broker: b, served: make(chan error, 1), record: r}
 	go func() { s.served <- b.Serve(context.Background(), conn) }()
-	s.cmd = exec.Command("/proc/self/exe")
-	s.cmd.Env = append(os.Environ(), roleVariable+"=first")
-	s.cmd.ExtraFiles = []*os.File{file}
-	s.cmd.Stderr = os.Stderr
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		Pdeathsig:   syscall.SIGKILL,
-	}
+	s.cmd = inNamespace("first", file)
 	s.orders, _ = s.cmd.StdinPipe()
 	out, _ := s.cmd.StdoutPipe()
 	s.lines = bufio.NewScanner(out)
@@ -225,8 +246,24 @@ func start(t testing.TB, rules []egress.Rule, options egress.Options) *sandbox {
 	return s
 }
 
+// inNamespace is this test binary in a user and a network namespace of its own.
+func inNamespace(role string, broker *os.File) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.ExtraFiles = []*os.File{broker}
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	return cmd
+}
+
 // end stops the sandbox and waits for the broker, which ends with it.
-func (s *sandbox) end() {
+func (s *sandbox) end() { s.ended.Do(s.endOnce) }
+
+func (s *sandbox) endOnce() {
 	s.orders.Close()
 	_ = s.cmd.Wait()
 	select {
@@ -261,26 +298,53 @@ func (s *sandbox) runWith(o order) outcome {
 	return out
 }
 
-// resolver has fixed answers. Names come to it absolute.
-type resolver map[string][]netip.Addr
+// resolver has answers for names, in turn; the last stays. Names come to it absolute.
+type resolver struct {
+	mu      sync.Mutex
+	answers map[string][][]netip.Addr
+	asked   []string
+}
 
-func (r resolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	if a, ok := r[strings.TrimSuffix(host, ".")]; ok {
-		return slices.Clone(a), nil
+func (r *resolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = append(r.asked, host)
+	name := strings.TrimSuffix(host, ".")
+	answers := r.answers[name]
+	if len(answers) == 0 || name == host {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	if len(answers) > 1 {
+		r.answers[name] = answers[1:]
+	}
+	return slices.Clone(answers[0]), nil
+}
+
+func (r *resolver) set(name string, answers ...[]netip.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[name] = answers
+}
+
+func (r *resolver) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.asked)
+}
+
+// everywhere resolves the names of these tests to this machine.
+func everywhere() *resolver {
+	r := &resolver{answers: map[string][][]netip.Addr{}}
+	for _, name := range []string{allowedName, "other.example", "deep.wild.example", "a.deep.wild.example", "wild.example"} {
+		r.set(name, []netip.Addr{loopback})
+	}
+	return r
 }
 
 var (
-	loopback     = netip.MustParseAddr("127.0.0.1")
-	onThisHost   = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	allowedName  = "api.allowed.example"
-	allowedNames = resolver{
-		allowedName:           {loopback},
-		"other.example":       {loopback},
-		"deep.wild.example":   {loopback},
-		"a.deep.wild.example": {loopback},
-	}
+	loopback    = netip.MustParseAddr("127.0.0.1")
+	onThisHost  = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	allowedName = "api.allowed.example"
 )
 
 // outside is a host on this machine that counts who reaches it.

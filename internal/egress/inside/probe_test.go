@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,8 @@ var probes = map[string]func(args []string) error{
 	"upload":   probeUpload,
 	"download": probeDownload,
 	"raw":      probeRaw,
+	"back":     probeBack,
+	"hear":     probeHear,
 }
 
 func probe(args []string) int {
@@ -431,15 +434,62 @@ func probeDownload(args []string) error {
 	}
 }
 
-// raw ADDRESS FILE...: sends the bytes of standard input and says how it ended.
+// raw ADDRESS: sends the bytes that stand in hexadecimal on standard input, ends its
+// side and says what came back.
 func probeRaw(args []string) error {
 	conn, err := dial(args[0])
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	sent, err := io.Copy(conn, os.Stdin)
+	sent, err := io.Copy(conn, hex.NewDecoder(os.Stdin))
+	if err == nil {
+		err = conn.(*net.TCPConn).CloseWrite()
+	}
 	answer, readErr := io.ReadAll(conn)
 	fmt.Println("sent", sent, err, "read", len(answer), readErr)
+	return nil
+}
+
+// back: can the broker's own sockets be reached without being led there? It tries
+// every TCP socket that listens in the namespace.
+func probeBack([]string) error {
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			return err
+		}
+		for _, line := range strings.Split(string(text), "\n")[1:] {
+			fields := strings.Fields(line)
+			if len(fields) < 4 || fields[3] != "0A" {
+				continue
+			}
+			port, err := strconv.ParseUint(fields[1][strings.LastIndex(fields[1], ":")+1:], 16, 16)
+			if err != nil {
+				return err
+			}
+			host := "127.0.0.1"
+			if strings.HasSuffix(table, "6") {
+				host = "::1"
+			}
+			fmt.Println("trying", port, probeDial([]string{net.JoinHostPort(host, fmt.Sprint(port))}))
+		}
+	}
+	return nil
+}
+
+// hear ADDRESS: what does the host say without being asked?
+func probeHear(args []string) error {
+	conn, err := dial(args[0])
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	said := make([]byte, 100)
+	n, err := conn.Read(said)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("reached: %q\n", said[:n])
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // that is made from now on is served. The first process of a sandbox calls it before
 // it starts the server.
 //
-// The namespace must have no interface but loopback: in any other one this would
+// The namespace must have no interface that is up but loopback: in any other one this would
 // take over the network of somebody else.
 func Setup(broker *net.UnixConn) error {
 	forwards, err := handover.Await(broker)
@@ -80,7 +80,8 @@ func Probe() error {
 	return nil
 }
 
-// loopback is the only interface that may be there.
+// loopback is the only interface that may be up. Some kernels put tunnels that are
+// down into every new namespace.
 func loopback() (netlink.Link, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -88,10 +89,12 @@ func loopback() (netlink.Link, error) {
 	}
 	var lo netlink.Link
 	for _, l := range links {
-		if l.Attrs().Flags&net.FlagLoopback == 0 {
+		switch flags := l.Attrs().Flags; {
+		case flags&net.FlagLoopback != 0:
+			lo = l
+		case flags&net.FlagUp != 0:
 			return nil, fmt.Errorf("this network namespace has the interface %q; want a new one, with loopback only", l.Attrs().Name)
 		}
-		lo = l
 	}
 	if lo == nil {
 		return nil, errors.New("this network namespace has no loopback")
