@@ -45,6 +45,7 @@ var probes = map[string]func(args []string) error{
 	"raw":      probeRaw,
 	"back":     probeBack,
 	"hear":     probeHear,
+	"times":    probeTimes,
 }
 
 func probe(args []string) int {
@@ -491,5 +492,36 @@ func probeHear(args []string) error {
 		return err
 	}
 	fmt.Printf("reached: %q\n", said[:n])
+	return nil
+}
+
+// times ADDRESS: the least microseconds that a lookup of its host takes, and
+// connecting until a byte has come back.
+func probeTimes(args []string) error {
+	host, port, err := net.SplitHostPort(args[0])
+	if err != nil {
+		return err
+	}
+	lookup, connect := time.Hour, time.Hour
+	for range 50 {
+		start := time.Now()
+		addresses, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip4", host)
+		if err != nil {
+			return err
+		}
+		lookup = min(lookup, time.Since(start))
+		start = time.Now()
+		conn, err := dial(net.JoinHostPort(addresses[0].String(), port))
+		if err != nil {
+			return err
+		}
+		_, writeErr := conn.Write([]byte("x"))
+		if _, err := conn.Read(make([]byte, 1)); err != nil || writeErr != nil {
+			return err
+		}
+		connect = min(connect, time.Since(start))
+		conn.Close()
+	}
+	fmt.Println(lookup.Microseconds(), connect.Microseconds())
 	return nil
 }

@@ -1,0 +1,112 @@
+//go:build linux
+
+package inside_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"gatehouse/internal/egress"
+)
+
+// generous sends as many bytes as the first line of a client asks for.
+func generous(conn net.Conn) {
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return
+	}
+	left, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		return
+	}
+	for piece := make([]byte, 256<<10); left > 0; {
+		n, err := conn.Write(piece[:min(len(piece), left)])
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+const downloadBytes = 1 << 30
+
+// speed reads what the probe said of a download, in bytes per second.
+func speed(b *testing.B, output string) float64 {
+	b.Helper()
+	var n, nanoseconds float64
+	if _, err := fmt.Sscan(output, &n, &nanoseconds); err != nil || n != downloadBytes {
+		b.Fatalf("the download: %q, %v", output, err)
+	}
+	return n / nanoseconds * 1e9
+}
+
+// BenchmarkDownload compares a client outside with the same client inside, both at a
+// server on this machine. The best of all runs counts: other work on the machine
+// only ever slows a run down.
+func BenchmarkDownload(b *testing.B) {
+	host := listenTCP(b, "tcp", "127.0.0.1:0", generous)
+	s := start(b, []egress.Rule{host.rule(egress.TCP)}, egress.Options{Resolver: everywhere(), Limits: egress.Limits{BytesDown: 1 << 50}})
+	s.run("probe", "resolve", allowedName)
+	var direct, through float64
+	for b.Loop() {
+		cmd := exec.Command("/proc/self/exe", "download", at("127.0.0.1", host.port), fmt.Sprint(downloadBytes))
+		cmd.Env = append(os.Environ(), roleVariable+"=probe")
+		out, err := cmd.Output()
+		if err != nil {
+			b.Fatal(err)
+		}
+		direct = max(direct, speed(b, string(out)))
+		through = max(through, speed(b, s.run("probe", "download", at("198.18.0.2", host.port), fmt.Sprint(downloadBytes)).Output))
+	}
+	b.ReportMetric(direct/1e6, "MB/s-direct")
+	b.ReportMetric(through/1e6, "MB/s-inside")
+	b.ReportMetric(through/direct, "ratio")
+}
+
+// BenchmarkConnect compares how long it takes to ask for a name, to connect and to
+// get the first byte back.
+func BenchmarkConnect(b *testing.B) {
+	host := listenTCP(b, "tcp", "127.0.0.1:0", echo)
+	s := start(b, []egress.Rule{host.rule(egress.TCP)}, egress.Options{Resolver: everywhere()})
+	least := map[string]float64{}
+	for b.Loop() {
+		cmd := exec.Command("/proc/self/exe", "times", at("127.0.0.1", host.port))
+		cmd.Env = append(os.Environ(), roleVariable+"=probe")
+		out, err := cmd.Output()
+		if err != nil {
+			b.Fatal(err)
+		}
+		note(b, least, "direct-", string(out))
+		note(b, least, "inside-", s.run("probe", "times", at(allowedName, host.port)).Output)
+	}
+	for what, microseconds := range least {
+		b.ReportMetric(microseconds, "µs-"+what)
+	}
+}
+
+func note(b *testing.B, least map[string]float64, prefix, output string) {
+	b.Helper()
+	var lookup, connect float64
+	if _, err := fmt.Sscan(output, &lookup, &connect); err != nil {
+		b.Fatalf("the times: %q, %v", output, err)
+	}
+	for what, value := range map[string]float64{"name": lookup, "first-byte": connect} {
+		if old, ok := least[prefix+what]; !ok || value < old {
+			least[prefix+what] = value
+		}
+	}
+}
+
+// BenchmarkStart is what a sandbox's network adds to a start.
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		s := start(b, []egress.Rule{{Host: allowedName, Ports: []uint16{443}}}, egress.Options{})
+		s.end()
+	}
+}
