@@ -413,13 +413,17 @@ func probeUpload(args []string) error {
 	return nil
 }
 
-// download ADDRESS BYTES: asks for so many bytes, and says how fast they came.
+// download ADDRESS BYTES [NAME]: asks for so many bytes, over TLS if there is a name,
+// and says how long they took.
 func probeDownload(args []string) error {
 	conn, err := net.Dial("tcp", args[0])
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if len(args) > 2 {
+		conn = tls.Client(conn, &tls.Config{ServerName: args[2], InsecureSkipVerify: true})
+	}
 	if _, err := io.WriteString(conn, args[1]+"\n"); err != nil {
 		return err
 	}
