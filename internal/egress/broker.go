@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gatehouse/internal/egress/handover"
 )
 
 // Limits bound what one server may do on the network. A zero field has the default
@@ -100,6 +102,9 @@ func NewBroker(rules []Rule, log Log, options Options) (*Broker, error) {
 		paceNew:      pace{perSecond: connectionsPerSecond},
 		paceName:     pace{perSecond: queriesPerSecond},
 		refusedNames: map[string]bool{},
+	}
+	if n := len(b.forwards()); n > handover.MaxForwards {
+		return nil, fmt.Errorf("%d places on this machine in the network rules, want at most %d", n, handover.MaxForwards)
 	}
 	b.up.left.Store(limits.BytesUp)
 	b.down.left.Store(limits.BytesDown)

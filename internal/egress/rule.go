@@ -96,7 +96,7 @@ func check(r Rule) (site, error) {
 	switch {
 	case s.address.IsValid() && (s.address.String() != s.Host || !dialable(s.address)):
 		return site{}, fmt.Errorf("not an address in its usual form that one can connect to")
-	case s.Host != anyName && !plainHost(base):
+	case s.Host == anyName && r.Host != anyName, s.Host != anyName && !plainHost(base):
 		return site{}, fmt.Errorf("neither a name nor an address in its usual form")
 	case s.wildcard() && addressLike(base):
 		return site{}, fmt.Errorf("a wildcard before an address")

@@ -26,8 +26,8 @@ const (
 	greeting = "gatehouse-egress-1"
 	gift     = "sockets"
 	ready    = "ready"
-	// maxForwards are the addresses on loopback that rules may name.
-	maxForwards = 64
+	// MaxForwards are the addresses on loopback that rules may name.
+	MaxForwards = 64
 	// maxPacket holds the greeting with that many addresses.
 	maxPacket = 4096
 	// timeout of the whole exchange. Both sides have nothing else to do.
@@ -37,8 +37,8 @@ const (
 var errUnexpected = errors.New("not what was to be said")
 
 func encodeForwards(list []netip.AddrPort) (string, error) {
-	if len(list) > maxForwards {
-		return "", fmt.Errorf("%d addresses on loopback, want at most %d", len(list), maxForwards)
+	if len(list) > MaxForwards {
+		return "", fmt.Errorf("%d addresses on loopback, want at most %d", len(list), MaxForwards)
 	}
 	lines := []string{greeting}
 	for _, a := range list {
@@ -57,7 +57,7 @@ func decodeForwards(packet string) ([]netip.AddrPort, error) {
 		var line string
 		line, rest, more = strings.Cut(rest, "\n")
 		a, err := netip.ParseAddrPort(line)
-		if err != nil || !a.Addr().IsLoopback() || len(list) == maxForwards {
+		if err != nil || !a.Addr().IsLoopback() || len(list) == MaxForwards {
 			return nil, errUnexpected
 		}
 		list = append(list, a)
