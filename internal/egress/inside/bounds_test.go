@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gatehouse/internal/egress"
 )
@@ -100,6 +101,29 @@ func TestBounds_a_client_that_does_not_say_its_host(t *testing.T) {
 	s.run("probe", "slow", at(allowedName, host.port)).contains(t, "ended after 10s")
 	if host.reached.Load() != 0 || !s.record.has(egress.Refused, egress.NotTLS, allowedName) {
 		t.Errorf("reached %d times; on record: %v", host.reached.Load(), s.record)
+	}
+}
+
+// What a server does in a loop makes it wait, not the machine work.
+func TestBounds_pace(t *testing.T) {
+	t.Parallel()
+	host := listenTCP(t, "tcp", "127.0.0.1:0", echo)
+	for name, test := range map[string]struct {
+		args  []string
+		least time.Duration
+	}{
+		// Of each, a second's worth passes at once.
+		"names":       {[]string{"loop", "names", "1500"}, 1500 * time.Millisecond},
+		"connections": {[]string{"loop", "connections", "500"}, time.Second},
+		"bytes":       {[]string{"upload", at("198.18.0.2", host.port), "3000000"}, 1500 * time.Millisecond},
+	} {
+		s := start(t, []egress.Rule{host.rule(egress.TCP)}, egress.Options{Resolver: everywhere(), Limits: egress.Limits{BytesPerSecond: 1_000_000}})
+		s.run("probe", "resolve", allowedName)
+		begin := time.Now()
+		out := s.run(append([]string{"probe"}, test.args...)...)
+		if took := time.Since(begin); took < test.least || out.Code != 0 {
+			t.Errorf("%s: %v, exit %d, %q", name, took, out.Code, out.Output)
+		}
 	}
 }
 

@@ -207,6 +207,30 @@ func TestSandbox_addresses_on_this_machine_that_a_rule_names(t *testing.T) {
 	s.run("probe", "local").contains(t, "reached itself")
 }
 
+func TestSandbox_an_address_has_no_other_name(t *testing.T) {
+	secure, _ := listenTLS(t, "127.0.0.1:0")
+	local, _ := listenTLS(t, "127.0.0.1:0")
+	plain := listenHTTP(t, "127.0.0.1:0")
+	six := listenTCP(t, "tcp", "[::1]:0", echo)
+	s := start(t, []egress.Rule{
+		{Host: "127.0.0.1", Ports: []uint16{secure.port}, Protocol: egress.TLS},
+		{Host: "localhost", Ports: []uint16{local.port}, Protocol: egress.TLS},
+		{Host: "127.0.0.1", Ports: []uint16{plain.port}, Protocol: egress.HTTP},
+		{Host: "::1", Ports: []uint16{six.port}},
+	}, egress.Options{})
+	s.run("probe", "tls", at("127.0.0.1", secure.port), "").contains(t, "reached")
+	s.run("probe", "tls", at("127.0.0.1", secure.port), "other.example").contains(t, "unrecognized name")
+	s.run("probe", "tls", at("127.0.0.1", local.port), "").contains(t, "reached")
+	s.run("probe", "tls", at("127.0.0.1", local.port), "localhost").contains(t, "reached")
+	s.run("probe", "tls", at("127.0.0.1", local.port), "other.example").contains(t, "unrecognized name")
+	s.run("probe", "http", at("127.0.0.1", plain.port), at("127.0.0.1", plain.port)).contains(t, "200 hello")
+	s.run("probe", "http", at("127.0.0.1", plain.port), at("localhost", plain.port)).contains(t, "403")
+	s.run("probe", "dial", at("::1", six.port)).contains(t, "reached")
+	if out := s.run("probe", "dial", at("127.0.0.1", six.port)); strings.Contains(out.Output, "reached") {
+		t.Error("a rule for ::1 allows 127.0.0.1")
+	}
+}
+
 func TestSandbox_a_name_leads_only_to_addresses_that_are_checked(t *testing.T) {
 	host := listenTCP(t, "tcp", "127.0.0.1:0", echo)
 	trap := listenTCP(t, "tcp", at("127.0.0.2", host.port), echo)

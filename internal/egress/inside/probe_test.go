@@ -46,6 +46,7 @@ var probes = map[string]func(args []string) error{
 	"back":     probeBack,
 	"hear":     probeHear,
 	"times":    probeTimes,
+	"loop":     probeLoop,
 }
 
 func probe(args []string) int {
@@ -528,4 +529,30 @@ func probeTimes(args []string) error {
 	}
 	fmt.Println(lookup.Microseconds(), connect.Microseconds())
 	return nil
+}
+
+// loop WHAT N: asks for names, or connects where nothing is allowed, so many times.
+func probeLoop(args []string) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	done := make(chan error)
+	for range 8 {
+		go func() {
+			var err error
+			for range n / 8 {
+				if args[0] == "names" {
+					err = errors.Join(err, probeQuery([]string{"udp", "8.8.8.8:53", "1", "secret.tunnel.example."}))
+				} else if probeDial([]string{"203.0.113.9:443"}) == nil {
+					err = errors.New("it was reached")
+				}
+			}
+			done <- err
+		}()
+	}
+	for range 8 {
+		err = errors.Join(err, <-done)
+	}
+	return err
 }
