@@ -64,6 +64,7 @@ type Broker struct {
 	paceNew, paceName pace
 	connections       atomic.Uint64 // numbers them
 	namesRefused      atomic.Int64
+	v6                atomic.Bool // the sandbox has IPv6
 	names             nameTable
 
 	mu           sync.Mutex
@@ -168,9 +169,8 @@ func (b *Broker) accept(ctx context.Context, l *net.TCPListener, original func(*
 	}
 }
 
-// answerPackets serves port 53 over UDP until the socket is closed. v6 says whether
-// the sandbox has IPv6 at all.
-func (b *Broker) answerPackets(ctx context.Context, conn *net.UDPConn, v6 bool) {
+// answerPackets serves port 53 over UDP until the socket is closed.
+func (b *Broker) answerPackets(ctx context.Context, conn *net.UDPConn) {
 	buffer := make([]byte, maxQuery+1)
 	for b.paceName.wait(ctx, 1) == nil {
 		n, from, err := conn.ReadFromUDPAddrPort(buffer)
@@ -180,7 +180,7 @@ func (b *Broker) answerPackets(ctx context.Context, conn *net.UDPConn, v6 bool) 
 		if err != nil {
 			continue
 		}
-		if reply := b.answer(buffer[:n], v6); reply != nil {
+		if reply := b.answer(buffer[:n]); reply != nil {
 			_, _ = conn.WriteToUDPAddrPort(reply, from) // the client asks again
 		}
 	}

@@ -45,7 +45,7 @@ func query(message []byte) (dnsmessage.Header, dnsmessage.Question, error) {
 // out. Only A and AAAA have content: an HTTPS record (RFC 9460) would offer HTTP/3
 // and an encrypted ClientHello, TXT and others are no way to a host. nil means that
 // there is nothing to answer.
-func (b *Broker) answer(message []byte, v6 bool) []byte {
+func (b *Broker) answer(message []byte) []byte {
 	header, question, err := query(message)
 	if err != nil {
 		b.refuseName("", BadQuery)
@@ -53,7 +53,7 @@ func (b *Broker) answer(message []byte, v6 bool) []byte {
 	}
 	reply := dnsmessage.Header{ID: header.ID, Response: true, RecursionDesired: header.RecursionDesired, RecursionAvailable: true}
 	name := canonicalName(question.Name.String())
-	number, reason := b.nameAllowed(name)
+	v4, v6, reason := b.addresses(name)
 	if reason != "" {
 		b.refuseName(name, reason)
 		reply.RCode = dnsmessage.RCodeNameError
@@ -64,15 +64,26 @@ func (b *Broker) answer(message []byte, v6 bool) []byte {
 	switch {
 	case err != nil || reason != "":
 	case question.Type == dnsmessage.TypeA:
-		err = builder.AResource(resource, dnsmessage.AResource{A: address4(number)})
-	case question.Type == dnsmessage.TypeAAAA && v6:
-		err = builder.AAAAResource(resource, dnsmessage.AAAAResource{AAAA: address6(number)})
+		err = builder.AResource(resource, dnsmessage.AResource{A: v4})
+	case question.Type == dnsmessage.TypeAAAA && b.v6.Load():
+		err = builder.AAAAResource(resource, dnsmessage.AAAAResource{AAAA: v6})
 	}
 	out, finishErr := builder.Finish()
 	if err != nil || finishErr != nil {
 		return nil
 	}
 	return out
+}
+
+// addresses are what a name has inside. "localhost" is the sandbox itself, also
+// where no file says so: resolvers "SHOULD generate immediate, positive responses"
+// for it (RFC 6761, section 6.3).
+func (b *Broker) addresses(name string) (v4 [4]byte, v6 [16]byte, reason Reason) {
+	if name == localhost {
+		return loopbackHosts[0].As4(), loopbackHosts[1].As16(), ""
+	}
+	number, reason := b.nameAllowed(name)
+	return address4(number), address6(number), reason
 }
 
 // nameAllowed returns the number of a name that a rule allows on some port, or why

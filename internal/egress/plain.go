@@ -22,8 +22,6 @@ import (
 // answerStream serves names over TCP on one connection, each message behind its
 // length (RFC 1035, section 4.2.2).
 func (b *Broker) answerStream(client *net.TCPConn) {
-	local, _ := client.LocalAddr().(*net.TCPAddr)
-	v6 := local != nil && local.IP.To4() == nil
 	for range maxStreamQueries {
 		_ = client.SetDeadline(time.Now().Add(helloTimeout))
 		var length [2]byte
@@ -39,7 +37,7 @@ func (b *Broker) answerStream(client *net.TCPConn) {
 		if _, err := io.ReadFull(client, message); err != nil {
 			return
 		}
-		reply := b.answer(message, v6)
+		reply := b.answer(message)
 		if reply == nil {
 			return
 		}
@@ -118,6 +116,9 @@ func (c *connection) serveHTTP(ctx context.Context) {
 			proxy.ServeHTTP(w, r)
 		}),
 	}
+	over := make(chan struct{})
+	defer close(over)
+	go c.up.life.watch(over, func() { c.client.Close() })
 	client := &onceListener{conn: c.client, closed: make(chan struct{})}
 	_ = server.Serve(client) // always an error: the connection has ended
 	if requests == 0 {

@@ -35,11 +35,12 @@ func (b *Broker) Serve(ctx context.Context, conn *net.UnixConn) error {
 	defer serving.Wait()
 	defer sockets.Close()
 	defer cancel()
+	b.v6.Store(len(sockets.UDP) > 1)
 	for _, l := range sockets.TCP {
 		serving.Go(func() { b.accept(ctx, l, original) })
 	}
 	for _, c := range sockets.UDP {
-		serving.Go(func() { b.answerPackets(ctx, c, len(sockets.UDP) > 1) })
+		serving.Go(func() { b.answerPackets(ctx, c) })
 	}
 	if err := handover.Ready(conn); err != nil {
 		return fmt.Errorf("setting up a sandbox's network: %w", err)

@@ -12,12 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/internal/egress"
 )
 
-// generous sends as many bytes as the first line of a client asks for.
-func generous(conn net.Conn) {
+// generous sends as many bytes as the first line of a client asks for, no more than
+// so many in a second unless that is 0.
+func generous(conn net.Conn, perSecond float64) {
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
 		return
@@ -26,12 +28,17 @@ func generous(conn net.Conn) {
 	if err != nil {
 		return
 	}
+	start, sent := time.Now(), 0
 	for piece := make([]byte, 256<<10); left > 0; {
+		if perSecond > 0 {
+			time.Sleep(time.Duration(float64(sent)/perSecond*1e9) - time.Since(start))
+		}
 		n, err := conn.Write(piece[:min(len(piece), left)])
 		if err != nil {
 			return
 		}
 		left -= n
+		sent += n
 	}
 }
 
@@ -53,12 +60,23 @@ func speed(b *testing.B, output string) float64 {
 func BenchmarkDownload(b *testing.B) {
 	certificate, _ := identity(b)
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}}
-	for protocol, serve := range map[egress.Protocol]func(net.Conn){
-		egress.TCP: generous,
-		egress.TLS: func(conn net.Conn) { secure := tls.Server(conn, config); generous(secure); _ = secure.Close() },
+	for _, test := range []struct {
+		name     string
+		protocol egress.Protocol
+		serve    func(net.Conn)
+	}{
+		{"tcp", egress.TCP, func(conn net.Conn) { generous(conn, 0) }},
+		{"tls", egress.TLS, func(conn net.Conn) {
+			secure := tls.Server(conn, config)
+			generous(secure, 0)
+			_ = secure.Close()
+		}},
+		{"1-Gbit/s", egress.TCP, func(conn net.Conn) { generous(conn, 125e6) }},
+		{"5-Gbit/s", egress.TCP, func(conn net.Conn) { generous(conn, 625e6) }},
 	} {
-		b.Run(string(protocol), func(b *testing.B) {
-			host := listenTCP(b, "tcp", "127.0.0.1:0", serve)
+		b.Run(test.name, func(b *testing.B) {
+			protocol := test.protocol
+			host := listenTCP(b, "tcp", "127.0.0.1:0", test.serve)
 			s := start(b, []egress.Rule{host.rule(protocol)}, egress.Options{Resolver: everywhere(), Limits: egress.Limits{BytesDown: 1 << 50}})
 			s.run("probe", "resolve", allowedName)
 			args := []string{"download", at("127.0.0.1", host.port), fmt.Sprint(downloadBytes)}

@@ -145,7 +145,7 @@ func TestSandbox_names_carry_nothing_out(t *testing.T) {
 		{"8.8.8.8:53", "1", long + "wild.example", none},
 		{"8.8.8.8:53", "1", "sp ace.wild.example", none},
 		{"8.8.8.8:53", "12", "9.113.0.203.in-addr.arpa", none},
-		{"8.8.8.8:53", "1", "localhost", none},
+		{"8.8.8.8:53", "1", "localhost", "[4]byte{127, 0, 0, 1}"},
 		{"8.8.8.8:53", "1", ".", none},
 	} {
 		for _, network := range []string{"udp", "tcp"} {

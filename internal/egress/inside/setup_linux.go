@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -114,7 +113,7 @@ type family struct {
 func reachable(lo netlink.Link) ([]family, error) {
 	families := []family{{loopback: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
 	everything := []net.IPNet{{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}}
-	if _, err := os.Stat("/proc/net/if_inet6"); err == nil && hasV6() {
+	if hasV6() {
 		families = append(families, family{v6: true, loopback: netip.IPv6Loopback()})
 		everything = append(everything, net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)})
 	}
