@@ -34,6 +34,10 @@ type Options struct {
 	// lead into a private network. Addresses that the rules name, and names with
 	// unsafe prefixes, are reached without it.
 	Proxy *url.URL
+	// UnsafeLearn lets the server reach every public host on every port, where no rule
+	// speaks of it, so that Learned can make rules of the record. What is not public
+	// stays closed, and what TLS and HTTP are held to stays too.
+	UnsafeLearn bool
 }
 
 const (
@@ -233,17 +237,8 @@ func (c *connection) serve(ctx context.Context) {
 		c.broker.answerStream(c.client)
 		return
 	}
-	matches := func(site) bool { return false }
-	c.host = c.to.Addr().String()
-	if c.to.IsValid() {
-		c.host, matches = c.broker.wanted(c.to)
-	}
-	var allowed, known bool
-	if c.site, allowed, known = find(c.broker.sites, c.to.Port(), matches); !allowed {
-		reason := AddressNotAllowed
-		if known {
-			reason = PortNotAllowed
-		}
+	var reason Reason
+	if c.host, c.site, reason = c.broker.decide(c.to); reason != "" {
 		c.refuse(reason, "")
 		return
 	}

@@ -93,7 +93,7 @@ func (b *Broker) nameAllowed(name string) (uint32, Reason) {
 		return 0, NameNotAllowed
 	}
 	_, _, known := find(b.sites, 0, func(s site) bool { return s.names(name) && (!s.wildcard() || len(name) <= maxWildcardName) })
-	if !known {
+	if !known && !b.options.UnsafeLearn {
 		return 0, NameNotAllowed
 	}
 	number, ok := b.names.number(name)
@@ -132,11 +132,27 @@ func printable(name string) string {
 	return clean[:min(len(clean), maxName)]
 }
 
-// wanted says what an address that was connected to stands for: the name, or the
-// address itself.
-func (b *Broker) wanted(to netip.AddrPort) (host string, matches func(site) bool) {
-	if name, ok := b.names.name(to.Addr()); ok {
-		return name, func(s site) bool { return s.names(name) }
+// decide says what an address that was connected to stands for, a name or the
+// address itself, and which rule allows that, or why none does. An address that is
+// not valid, because the kernel did not say what was connected to, is held by no
+// rule.
+func (b *Broker) decide(to netip.AddrPort) (host string, found site, reason Reason) {
+	name, named := b.names.name(to.Addr())
+	if !named {
+		name = to.Addr().String()
 	}
-	return to.Addr().String(), func(s site) bool { return s.holds(to.Addr()) }
+	found, allowed, known := find(b.sites, to.Port(), func(s site) bool {
+		return named && s.names(name) || !named && s.holds(to.Addr())
+	})
+	switch {
+	case allowed:
+		return name, found, ""
+	case b.options.UnsafeLearn && named:
+		return name, site{Rule: Rule{Host: anyName}}, ""
+	case b.options.UnsafeLearn && Public(to.Addr()):
+		return name, site{address: to.Addr()}, ""
+	case known:
+		return name, site{}, PortNotAllowed
+	}
+	return name, site{}, AddressNotAllowed
 }

@@ -136,7 +136,7 @@ func TestNames_keep_their_address_and_are_bounded(t *testing.T) {
 		t.Errorf("one more name: %q", reason)
 	}
 	for a, name := range seen {
-		if host, _ := b.wanted(netip.AddrPortFrom(a, 443)); host != name {
+		if host, _, _ := b.decide(netip.AddrPortFrom(a, 443)); host != name {
 			t.Fatalf("%v is %q, want %q", a, host, name)
 		}
 	}
