@@ -25,10 +25,10 @@ const module = "gatehouse/"
 // layers orders the packages of the product, lowest first. A package may import
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
-	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/profile"},
+	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
 	{"internal/rules/*"},
 	{"internal/rules"},
-	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
+	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
 	{"internal/evaluate", "internal/identity", "internal/oauth"},
 	{"internal/halt", "internal/limit", "internal/policy"},
 	{"internal/gateway"},
