@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -63,6 +64,9 @@ func sandboxKeys(p *profile.Profile, s *Server) []key {
 		paths("write", "Files and folders that it may read and change.", &p.Write),
 		paths("execute", "Programs that it may start besides itself, or folders of them.", &p.Execute),
 		{"network", described(texts(), "Places that it may reach, HOST:PORT."), func(r *reader, n *node, field string) { p.Network = r.destinations(n, field) }},
+		{"unsafe_addresses", described(texts(), "Private ranges, such as 10.1.0.0/16, into which the names in network may lead."), func(r *reader, n *node, field string) {
+			p.UnsafeAddresses = r.privateRanges(n, field)
+		}},
 		{"secret_files", schema{"type": "object", "additionalProperties": schema{"type": "string"}, "description": "Secrets that it finds in files below " + profile.SecretFolder + ", by name: env:NAME or file:PATH."}, func(r *reader, n *node, field string) {
 			r.secretFiles(n, field, s)
 		}},
@@ -161,6 +165,23 @@ func (r *reader) destinations(n *node, field string) []profile.Destination {
 		out = append(out, d)
 		return ""
 	})
+	return out
+}
+
+// privateRanges reads addresses and ranges.
+func (r *reader) privateRanges(n *node, field string) []netip.Prefix {
+	var out []netip.Prefix
+	r.texts(n, field, "range", func(entry string) string {
+		p, err := netip.ParsePrefix(entry)
+		if err != nil || p != p.Masked() || p.Bits() == 0 {
+			return "expected a range of addresses, such as 10.1.0.0/16 or 10.1.2.3/32"
+		}
+		out = append(out, p)
+		return ""
+	})
+	if len(out) > 0 {
+		r.warn(n.pos, field, "names that the server may reach may lead into networks that are not public")
+	}
 	return out
 }
 

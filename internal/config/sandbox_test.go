@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ servers:
       write: [./out]
       execute: [/usr/bin/git]
       network: ["api.github.com:443", "[2001:db8::1]:80,443"]
+      unsafe_addresses: [10.1.0.0/16]
       secret_files: {token: env:GATEHOUSE_TEST_TOKEN}
       home: ./home
       user: 1234
@@ -44,12 +46,13 @@ servers:
 	all, _ := c.Server("all")
 	want := &profile.Profile{
 		Preset: "node", Read: []string{filepath.Join(dir, "docs"), "/srv/shared"}, Write: []string{filepath.Join(dir, "out")}, Execute: []string{"/usr/bin/git"},
-		Network:     []profile.Destination{{Host: "api.github.com", Ports: []int{443}}, {Host: "2001:db8::1", Ports: []int{80, 443}}},
-		Environment: []string{"A", "LANG"}, SecretFiles: []string{"token"}, Home: filepath.Join(dir, "home"), User: 1234,
+		Network:         []profile.Destination{{Host: "api.github.com", Ports: []int{443}}, {Host: "2001:db8::1", Ports: []int{80, 443}}},
+		UnsafeAddresses: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		Environment:     []string{"A", "LANG"}, SecretFiles: []string{"token"}, Home: filepath.Join(dir, "home"), User: 1234,
 		Limits:        profile.Limits{Memory: 512 << 20, CPU: 0.5, Processes: 20, Descriptors: 64, Disk: 1 << 20, FileSize: 2 << 20, Time: time.Hour},
 		UnsafeMissing: []string{"memory"},
 	}
-	if diff := cmp.Diff(want, all.Sandbox); diff != "" {
+	if diff := cmp.Diff(want, all.Sandbox, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"long enough value"}, all.Secrets()); diff != "" {
@@ -62,7 +65,7 @@ servers:
 	if free, _ := c.Server("free"); free.Sandbox != nil {
 		t.Errorf("without a section: %+v", free.Sandbox)
 	}
-	wantWarnings(t, c, `servers.all.sandbox.unsafe_missing (line 16): the server starts even where "memory" cannot be enforced`)
+	wantWarnings(t, c, `servers.all.sandbox.unsafe_addresses (line 12): names that the server may reach may lead`, `servers.all.sandbox.unsafe_missing (line 17): the server starts even where "memory" cannot be enforced`)
 }
 
 func Test_one_wrong_value_in_each_field_of_a_sandbox_is_refused(t *testing.T) {
@@ -76,6 +79,8 @@ func Test_one_wrong_value_in_each_field_of_a_sandbox_is_refused(t *testing.T) {
 		{"{execute: [1]}", "sandbox.execute[0]: found a number, expected the text"},
 		{"{network: [api.github.com]}", "sandbox.network[0]: found \"api.github.com\", expected HOST:PORT"},
 		{"{network: ['10.0.0.0/8:443']}", "expected a host name in lower case"},
+		{"{unsafe_addresses: [10.1.0.0]}", "sandbox.unsafe_addresses[0]: found \"10.1.0.0\", expected a range"},
+		{"{unsafe_addresses: ['0.0.0.0/0']}", "expected a range"},
 		{"{secret_files: {token: abc}}", "sandbox.secret_files.token: a secret does not stand in this file"},
 		{"{secret_files: {../x: 'env:HOME'}}", "expected the name of a file"},
 		{"{home: ''}", "sandbox.home: found \"\", expected a path"},

@@ -36,6 +36,9 @@ func (p Profile) Explain() []Grant {
 	if len(p.Network) == 0 {
 		add("network", "It may reach nothing over the network.")
 	}
+	for _, prefix := range p.UnsafeAddresses {
+		add("unsafe_addresses", "UNSAFE: the names of these places may lead to %s, which is not public.", prefix)
+	}
 	if len(p.Environment) > 0 {
 		add("environment", "It is given the variables %s.", strings.Join(p.Environment, ", "))
 	}

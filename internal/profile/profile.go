@@ -23,6 +23,8 @@ type Profile struct {
 	Write   []string // files and folders that may be read and changed, absolute
 	Execute []string // programs that the server may start besides itself, absolute
 	Network []Destination
+	// UnsafeAddresses are private ranges into which the names of Network may lead.
+	UnsafeAddresses []netip.Prefix
 
 	Environment []string // names of the variables that it is given
 	SecretFiles []string // names of the files with secrets below SecretFolder
@@ -69,6 +71,7 @@ func (p Profile) With(changes Profile) Profile {
 	p.SecretFiles = union(p.SecretFiles, changes.SecretFiles)
 	p.UnsafeMissing = union(p.UnsafeMissing, changes.UnsafeMissing)
 	p.Network = joined(p.Network, changes.Network)
+	p.UnsafeAddresses = append(slices.Clone(p.UnsafeAddresses), changes.UnsafeAddresses...)
 	p.Preset = cmp.Or(changes.Preset, p.Preset)
 	p.Home = cmp.Or(changes.Home, p.Home)
 	p.User = cmp.Or(changes.User, p.User)

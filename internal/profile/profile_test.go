@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ func Test_every_grant_is_explained(t *testing.T) {
 		Read: []string{"/srv/docs"}, Write: []string{"/srv/out"}, Execute: []string{"/usr/bin/git"},
 		Network:     []Destination{{"*", []int{80, 443}}, {"*.example.com", []int{443}}, {"db.example.com", []int{5432}}},
 		Environment: []string{"LANG"}, SecretFiles: []string{"token"}, Home: "/srv/home", User: 1234,
-		Limits: Limits{Memory: 1 << 30, CPU: 0.5, Processes: 7, Descriptors: 8, Disk: 1 << 20, FileSize: 1 << 10, Time: time.Hour}, UnsafeMissing: []string{"memory"},
+		Limits: Limits{Memory: 1 << 30, CPU: 0.5, Processes: 7, Descriptors: 8, Disk: 1 << 20, FileSize: 1 << 10, Time: time.Hour}, UnsafeMissing: []string{"memory"}, UnsafeAddresses: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
 	}
 	var text strings.Builder
 	for _, grant := range p.Explain() {
@@ -94,7 +95,7 @@ func Test_every_grant_is_explained(t *testing.T) {
 	}
 	for _, want := range []string{
 		"/srv/docs", "change and delete /srv/out", "/usr/bin/git", "every public host", "below example.com", "db.example.com, on port 5432", "LANG", "/run/secrets/token",
-		"/srv/home", "1234", "1 GiB", "0.5 processors", "at most 7 processes", "at most 8 files", "1 MiB", "1 KiB", "1h0m0s", `UNSAFE: it is started even where "memory"`,
+		"/srv/home", "1234", "1 GiB", "0.5 processors", "at most 7 processes", "at most 8 files", "1 MiB", "1 KiB", "1h0m0s", "UNSAFE: the names of these places may lead to 10.1.0.0/16", `UNSAFE: it is started even where "memory"`,
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("nothing is said of %q in\n%s", want, &text)

@@ -2,26 +2,31 @@ package sandbox_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gatehouse/internal/egress"
+	"gatehouse/internal/egress/inside"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
 	"gatehouse/test/program"
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Inside(nil)
+	sandbox.Inside(inside.Setup)
 	if os.Getenv("ACT_AS_GATEWAY") != "" {
 		actAsGateway()
 	}
@@ -45,6 +50,7 @@ type target struct {
 	env     []string
 	profile profile.Profile
 	program string // the compiled attacks
+	network func(context.Context, *net.UnixConn) error
 }
 
 func newTarget(t *testing.T) *target {
@@ -178,7 +184,7 @@ func (x *target) outside(t *testing.T, args ...string) string {
 // inside runs a command in a sandbox that enforces everything.
 func (x *target) inside(t *testing.T, p profile.Profile, args ...string) string {
 	t.Helper()
-	box, err := sandbox.New(p, sandbox.Command{Args: args, Dir: x.folder, Env: x.env})
+	box, err := sandbox.New(p, sandbox.Command{Args: args, Dir: x.folder, Env: x.env, Network: x.network})
 	must(t, err)
 	defer box.Ended()
 	var out bytes.Buffer
@@ -289,6 +295,38 @@ func (x *target) clean(t *testing.T) {
 	}
 }
 
+// A server that may reach one place reaches it, and no other.
+func Test_escapes_with_a_network(t *testing.T) {
+	x := newTarget(t)
+	allowed := netip.MustParseAddrPort(listen(t, "tcp", "127.0.0.1:0"))
+	var mu sync.Mutex
+	var events []egress.Event
+	broker, err := egress.NewBroker([]egress.Rule{{Host: "127.0.0.1", Ports: []uint16{allowed.Port()}, Protocol: egress.TCP}}, func(e egress.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, e)
+		return nil
+	}, egress.Options{})
+	must(t, err)
+	x.network = broker.Serve
+	p := x.profile
+	p.Network = []profile.Destination{{Host: "127.0.0.1", Ports: []int{int(allowed.Port())}}}
+	elsewhere := x.env
+	x.env = append([]string{"LISTENER=" + allowed.String()}, x.env...) // the first one counts
+	if out := x.inside(t, p, x.program, "direct-ip"); !strings.Contains(out, "\nworked\n") {
+		t.Errorf("what is allowed is not reached:\n%s", out)
+	}
+	mu.Lock()
+	if len(events) == 0 || events[0].Kind != egress.Opened || events[0].Port != allowed.Port() {
+		t.Errorf("the record is %+v", events)
+	}
+	mu.Unlock()
+	x.env = elsewhere
+	for _, attack := range []string{"direct-ip", "direct-ip-v6", "direct-udp", "abstract-socket", "raw-socket", "packet-socket", "signal-parent", "proc-fd", "proc-mem"} {
+		t.Run(attack, func(t *testing.T) { x.attack(t, p, attack, []string{x.program, attack}) })
+	}
+}
+
 // Test_escapes_of_an_ordinary_user runs everything again as a user without any
 // privileges.
 func Test_escapes_of_an_ordinary_user(t *testing.T) {
@@ -309,7 +347,7 @@ func Test_escapes_of_an_ordinary_user(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(folder, name), text, 0o644))
 	}
 	setuid := copyProgram(t, attack, filepath.Join(folder, "setuid"), 0o755|os.ModeSetuid)
-	cmd := exec.Command(tests, "-test.v", "-test.run", "^(Test_escapes|Test_everything_ends_.*)$")
+	cmd := exec.Command(tests, "-test.v", "-test.run", "^(Test_escapes|Test_escapes_with_a_network|Test_everything_ends_.*)$")
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "ATTACK="+attack, "SETUID="+setuid, "TMPDIR="+folder, "HOME="+folder)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
