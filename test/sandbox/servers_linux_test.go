@@ -3,6 +3,8 @@ package sandbox_test
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +33,7 @@ func Test_real_servers_work_inside(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(work, "notes.txt"), []byte("remember the milk\n"), 0o666))
 	packages := program.Package(t, "@modelcontextprotocol")
 	node := program.Node(t)
+	var table strings.Builder
 	for _, server := range []struct {
 		name  string
 		flags []string
@@ -62,14 +65,14 @@ func Test_real_servers_work_inside(t *testing.T) {
 			},
 		},
 		{
-			"a Python server", []string{"--sandbox", "python", "--read", filepath.Join(repository(t), "test/python")}, nil,
+			"a server on FastMCP, Python", []string{"--sandbox", "python", "--read", filepath.Join(repository(t), "test/python")}, nil,
 			[]string{program.Installed(t, "../.tools/python/bin/python"), filepath.Join(repository(t), "test/python/server.py")},
-			nil,
+			[]call{{"echo", map[string]any{"text": "from inside"}, "echo: from inside"}},
 		},
 		{
-			"a Go server", []string{"--sandbox", "nothing"}, nil,
+			"everything-server of the SDK, Go", []string{"--sandbox", "nothing"}, nil,
 			[]string{program.Tool(t, "everything-server")},
-			nil,
+			[]call{{"test_simple_text", map[string]any{}, "text"}},
 		},
 	} {
 		t.Run(server.name, func(t *testing.T) {
@@ -80,18 +83,50 @@ func Test_real_servers_work_inside(t *testing.T) {
 			if list := c.call("tools/list", map[string]any{}); !strings.Contains(list, `"inputSchema"`) {
 				t.Fatalf("tools: %s", list)
 			}
+			used := []string{"`tools/list`"}
 			for _, want := range server.calls {
 				got := c.call("tools/call", map[string]any{"name": want.tool, "arguments": want.args})
+				used = append(used, "`"+want.tool+"`")
 				if strings.Contains(got, `"isError":true`) || !strings.Contains(got, `"result"`) || !strings.Contains(got, want.want) {
 					t.Errorf("%s: %s", want.tool, got)
 				}
 			}
+			flags := strings.NewReplacer(work, "FOLDER", repository(t)+"/", "").Replace(strings.Join(server.flags, " "))
+			fmt.Fprintf(&table, "| %s | `%s` | %s |\n", server.name, flags, strings.Join(used, ", "))
 		})
 	}
+	checkTable(t, table.String())
 	if text, err := os.ReadFile(filepath.Join(work, "moved.txt")); err != nil || string(text) != "written inside" {
 		t.Errorf("what was written inside is %q outside (%v)", text, err)
 	}
 }
+
+// page is where the table of servers stands, between two lines that mark it.
+const (
+	page       = "../../docs/sandbox.md"
+	tableBegin = "<!-- servers: made by test/sandbox -->\n"
+	tableEnd   = "<!-- end of servers -->\n"
+)
+
+// checkTable compares the table in the documentation with what was found.
+func checkTable(t *testing.T, rows string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	must(t, err)
+	before, rest, found := strings.Cut(string(text), tableBegin)
+	_, after, ended := strings.Cut(rest, tableEnd)
+	if !found || !ended {
+		t.Fatalf("%s has no place for the servers", page)
+	}
+	want := before + tableBegin + "| server | `gatehouse run` with | used inside |\n|---|---|---|\n" + rows + tableEnd + after
+	if *update {
+		must(t, os.WriteFile(page, []byte(want), 0o644))
+	} else if string(text) != want {
+		t.Errorf("the table in %s is not what was found; run the test with -update:\n%s", page, rows)
+	}
+}
+
+var update = flag.Bool("update", false, "write the table of servers into the documentation")
 
 // client speaks to a server on its standard streams, one request after another.
 type client struct {
