@@ -19,8 +19,8 @@ import (
 // beside it.
 type Limits struct {
 	Connections    int   // at once; 256
-	BytesUp        int64 // sent by the server, in all; 1 GiB
-	BytesDown      int64 // got by the server, in all; 16 GiB
+	BytesUp        int64 // sent by the server, in a day; 1 GiB
+	BytesDown      int64 // got by the server, in a day; 16 GiB
 	BytesPerSecond int64 // each way; not limited
 }
 
@@ -111,8 +111,7 @@ func NewBroker(rules []Rule, log Log, options Options) (*Broker, error) {
 	if n := len(b.forwards()); n > handover.MaxForwards {
 		return nil, fmt.Errorf("%d places on this machine in the network rules, want at most %d", n, handover.MaxForwards)
 	}
-	b.up.left.Store(limits.BytesUp)
-	b.down.left.Store(limits.BytesDown)
+	b.up.full, b.down.full = limits.BytesUp, limits.BytesDown
 	return b, nil
 }
 

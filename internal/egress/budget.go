@@ -3,25 +3,39 @@ package egress
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// budget is a number of bytes that all connections share.
-type budget struct{ left atomic.Int64 }
+// budget is a number of bytes for each day, which all connections share. Days are
+// counted from the first byte.
+type budget struct {
+	full int64
+	mu   sync.Mutex
+	left int64
+	ends time.Time // of the day
+}
+
+const day = 24 * time.Hour
 
 // take grants at most n bytes, 0 if there are none left.
 func (b *budget) take(n int64) int64 {
-	for {
-		left := b.left.Load()
-		granted := max(0, min(n, left))
-		if b.left.CompareAndSwap(left, left-granted) {
-			return granted
-		}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); !now.Before(b.ends) {
+		b.left, b.ends = b.full, now.Add(day)
 	}
+	granted := max(0, min(n, b.left))
+	b.left -= granted
+	return granted
 }
 
-func (b *budget) giveBack(n int64) { b.left.Add(n) }
+// giveBack returns what was granted and not used. What was granted on another day
+// adds nothing to this one.
+func (b *budget) giveBack(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = min(b.full, b.left+n)
+}
 
 // pace lets a number of units pass in a second, and no more than a second's worth
 // at once. The zero pace does not hold anything up.

@@ -13,8 +13,7 @@ import (
 )
 
 func TestBudget_grants_no_more_than_there_is(t *testing.T) {
-	var b budget
-	b.left.Store(1000)
+	b := budget{full: 1000}
 	var granted atomic.Int64
 	var all sync.WaitGroup
 	for range 20 {
@@ -33,13 +32,30 @@ func TestBudget_grants_no_more_than_there_is(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := granted.Load() + b.left.Load(); got != 1000 {
+	if got := granted.Load() + b.left; got != 1000 {
 		t.Errorf("%d of 1000 are left or granted", got)
 	}
-	b.left.Store(3)
-	if b.take(5) != 3 || b.take(5) != 0 {
-		t.Error("more was granted than there was")
-	}
+}
+
+func TestBudget_is_for_a_day(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{full: 10}
+		if b.take(7) != 7 || b.take(7) != 3 || b.take(7) != 0 {
+			t.Error("more was granted than there was")
+		}
+		time.Sleep(day - time.Second)
+		if b.take(1) != 0 {
+			t.Error("the day ended too soon")
+		}
+		time.Sleep(time.Second)
+		if b.take(4) != 4 {
+			t.Error("a new day has nothing")
+		}
+		b.giveBack(9) // granted yesterday
+		if b.take(20) != 10 {
+			t.Error("yesterday's bytes were kept")
+		}
+	})
 }
 
 func TestPace_lets_so_many_pass_in_a_second(t *testing.T) {
@@ -136,7 +152,7 @@ func TestRelay_one_side_may_end_before_the_other(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if c.up.count.Load() != 8 || c.down.count.Load() != 6 || b.up.left.Load() != defaultBytesUp-8 {
-		t.Errorf("counted %d up, %d down, %d left", c.up.count.Load(), c.down.count.Load(), b.up.left.Load())
+	if c.up.count.Load() != 8 || c.down.count.Load() != 6 || b.up.left != defaultBytesUp-8 {
+		t.Errorf("counted %d up, %d down, %d left", c.up.count.Load(), c.down.count.Load(), b.up.left)
 	}
 }

@@ -61,7 +61,7 @@ const (
 	NotPublic          Reason = "not-public"            // the name leads to an address that no rule names
 	Unreachable        Reason = "unreachable"           // the host did not resolve or did not answer
 	TooManyConnections Reason = "too-many-connections"  // at once
-	TooManyBytes       Reason = "too-many-bytes"        // in all
+	TooManyBytes       Reason = "too-many-bytes"        // in a day
 	Idle               Reason = "idle"                  // nothing came for too long
 	NotRecorded        Reason = "could-not-be-recorded" // nothing leaves that is not on record
 )

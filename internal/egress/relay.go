@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	errTooManyBytes = errors.New("the bytes that a server may send or get are used up")
+	errTooManyBytes = errors.New("the bytes that a server may send or get in a day are used up")
 )
 
 const (

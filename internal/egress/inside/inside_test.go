@@ -125,7 +125,7 @@ func TestSandbox_names_carry_nothing_out(t *testing.T) {
 	}, egress.Options{Resolver: names})
 	const none, success = "RCodeNameError 0 answers", "RCodeSuccess 0 answers"
 	long := strings.Repeat(strings.Repeat("a", 60)+".", 3)
-	for _, test := range []struct{ server, kind, name, want string }{
+	tests := []struct{ server, kind, name, want string }{
 		{"8.8.8.8:53", "1", allowedName, "[4]byte{198, 18, 0, "},
 		{"127.0.0.53:53", "1", allowedName, "[4]byte{198, 18, 0, "},
 		{"[2001:4860:4860::8888]:53", "1", allowedName, "[4]byte{198, 18, 0, "},
@@ -147,12 +147,16 @@ func TestSandbox_names_carry_nothing_out(t *testing.T) {
 		{"8.8.8.8:53", "12", "9.113.0.203.in-addr.arpa", none},
 		{"8.8.8.8:53", "1", "localhost", "[4]byte{127, 0, 0, 1}"},
 		{"8.8.8.8:53", "1", ".", none},
-	} {
-		for _, network := range []string{"udp", "tcp"} {
-			name := strings.TrimSuffix(test.name, ".") + "."
-			out := s.run("probe", "query", network, test.server, test.kind, name)
-			if !strings.Contains(out.Output, test.want) {
-				t.Errorf("%s to %s for %s, type %s: %q, want %q", network, test.server, name, test.kind, out.Output, test.want)
+	}
+	for _, network := range []string{"udp", "tcp"} {
+		args := []string{"probe", "queries", network}
+		for _, test := range tests {
+			args = append(args, test.server, test.kind, strings.TrimSuffix(test.name, ".")+".")
+		}
+		answers := strings.Split(s.run(args...).Output, "\n")
+		for i, test := range tests {
+			if len(answers) <= i || !strings.Contains(answers[i], test.want) {
+				t.Fatalf("%s to %s for %s, type %s: %q, want %q there", network, test.server, test.name, test.kind, answers[min(i, len(answers)-1):], test.want)
 			}
 		}
 	}
@@ -308,6 +312,7 @@ func TestSandbox_every_plain_request_names_the_host(t *testing.T) {
 	}
 	out := s.runWith(order{Args: []string{"probe", "raw", here}, Stdin: hex.EncodeToString([]byte("CONNECT other.example:443 HTTP/1.1\r\nHost: " + here + "\r\n\r\n"))})
 	out.contains(t, "sent")
+	s.run("probe", "say", here, "CONNECT "+here+" HTTP/1.1\r\nHost: "+here+"\r\n\r\n").contains(t, "403 Forbidden")
 	out = s.runWith(order{Args: []string{"probe", "raw", here}, Stdin: hex.EncodeToString([]byte("\x16\x03\x01 not a request"))})
 	out.contains(t, "sent")
 	for _, want := range []egress.Reason{egress.WrongName, egress.NotHTTP} {

@@ -33,7 +33,7 @@ var probes = map[string]func(args []string) error{
 	"http":     probeHTTP,
 	"get":      probeGet,
 	"resolve":  probeResolve,
-	"query":    probeQuery,
+	"queries":  probeQueries,
 	"udp":      probeUDP,
 	"socket":   probeSocket,
 	"abstract": probeAbstract,
@@ -213,7 +213,17 @@ func probeResolve(args []string) error {
 	return nil
 }
 
-// query NETWORK SERVER TYPE NAME: what a name server anywhere answers.
+// queries NETWORK (SERVER TYPE NAME)...: what name servers anywhere answer, one line
+// for each.
+func probeQueries(args []string) error {
+	for rest := args[1:]; len(rest) > 0; rest = rest[3:] {
+		if err := probeQuery(append(args[:1:1], rest[:3]...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func probeQuery(args []string) error {
 	kind, err := strconv.Atoi(args[2])
 	if err != nil {
@@ -257,10 +267,11 @@ func probeQuery(args []string) error {
 	if err := parsed.Unpack(answer); err != nil {
 		return err
 	}
-	fmt.Println(parsed.RCode, len(parsed.Answers), "answers")
+	line := fmt.Sprint(parsed.RCode, " ", len(parsed.Answers), " answers")
 	for _, a := range parsed.Answers {
-		fmt.Println(a.Body.GoString())
+		line += " " + a.Body.GoString()
 	}
+	fmt.Println(line)
 	return nil
 }
 
