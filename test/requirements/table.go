@@ -35,7 +35,6 @@ const (
 	noAuthorizationServer = "no authorization server"
 	identity              = "identities"
 	oneClick              = "installing servers"
-	sandbox               = "sandbox"
 )
 
 // Reasons says each of them in full.
@@ -46,7 +45,6 @@ var Reasons = []struct{ Name, Text string }{
 		"credential is ignored. Who may call what is not built yet."},
 	{oneClick, "Gatehouse executes what a person wrote into the configuration and offers no command to install a server with. The audit before " +
 		"installation is not built yet."},
-	{sandbox, "A server runs with the rights of Gatehouse, in a process group and with an environment of its own. The sandbox is not built yet."},
 }
 
 // Folders with tests.
@@ -60,6 +58,8 @@ const (
 	wireTests        = "internal/wire"
 	integrationTests = "test/integration"
 	egressTests      = "internal/egress"
+	sandboxTests     = "internal/sandbox"
+	escapeTests      = "test/sandbox"
 	oauthTests       = "internal/oauth"
 	conformanceTests = "test/conformance"
 )
@@ -181,15 +181,23 @@ var Table = []Requirement{
 	{Number: 75, Level: Should, From: localServer, Text: "Access to a home folder, keys and system folders is pointed out.", Why: oneClick},
 	{Number: 76, Level: Should, From: localServer, Text: "It is said that a server has the rights of whoever starts it.", Why: oneClick},
 	{Number: 77, Level: Should, From: localServer, Text: "Servers run with the least privilege.",
-		Elsewhere: in(upstreamTests, "Test_the_environment_is_what_is_listed", "Test_an_empty_environment_is_not_ours", "Test_the_folder_is_the_configured_one"),
-		Part:      "A server gets only the environment that is listed for it; files and network come with the sandbox."},
-	{Number: 78, Level: Should, From: localServer, Text: "A server's files and network are restricted.", Why: sandbox},
-	{Number: 79, Level: Should, From: localServer, Text: "More can be granted explicitly.", Why: sandbox},
-	{Number: 80, Level: Should, From: localServer, Text: "The restriction is that of the platform.", Why: sandbox},
+		Elsewhere: slices.Concat(in(upstreamTests, "Test_the_environment_is_what_is_listed", "Test_an_empty_environment_is_not_ours", "Test_the_folder_is_the_configured_one"),
+			in(escapeTests, "Test_escapes", "Test_escapes_of_an_ordinary_user")),
+		Part: "A server gets only the environment that is listed for it. With a `sandbox` section it gets nothing else that is not listed either."},
+	{Number: 78, Level: Should, From: localServer, Text: "A server's files and network are restricted.",
+		Elsewhere: slices.Concat(in(escapeTests, "Test_escapes", "Test_escapes_of_an_ordinary_user"), in(sandboxTests, "Test_what_a_program_finds_inside")),
+		Part:      "Where it has a `sandbox` section, on Linux."},
+	{Number: 79, Level: Should, From: localServer, Text: "More can be granted explicitly.",
+		Elsewhere: slices.Concat(in(sandboxTests, "Test_granted_folders_are_shared_with_the_machine", "Test_only_listed_programs_start"), in(escapeTests, "Test_real_servers_work_inside"))},
+	{Number: 80, Level: Should, From: localServer, Text: "The restriction is that of the platform.",
+		Elsewhere: in(sandboxTests, "Test_a_program_runs_inside", "Test_less_than_was_asked_does_not_start"), Part: "On Linux; elsewhere a server with a `sandbox` section does not start."},
 	{Number: 81, Level: Should, From: localServer, Text: "On one machine stdio is used, or HTTP asks for a token.",
 		Elsewhere: in(integrationTests, "TestPipeline_run_wraps_one_server"), Part: "`run` and `serve --stdio` open no port; HTTP on the loopback address asks for no token until there are identities."},
-	{Number: 82, Level: Should, From: proxied, Text: "Processes that a proxy starts are contained.", Why: sandbox},
-	{Number: 83, Level: Should, From: proxied, Text: "They see only the files they need.", Why: sandbox},
+	{Number: 82, Level: Should, From: proxied, Text: "Processes that a proxy starts are contained.",
+		Elsewhere: slices.Concat(in(gatewayTests, "Test_a_server_with_a_sandbox_runs_in_it_and_the_log_says_so", "Test_a_server_whose_sandbox_is_not_whole_does_not_start"), in(escapeTests, "Test_escapes", "Test_everything_ends_when_the_gateway_is_killed")),
+		Part:      "Where they have a `sandbox` section, on Linux."},
+	{Number: 83, Level: Should, From: proxied, Text: "They see only the files they need.",
+		Elsewhere: in(sandboxTests, "Test_what_a_program_finds_inside", "Test_what_is_granted_is_mounted_once_and_in_order"), Part: "Where they have a `sandbox` section, on Linux."},
 	{Number: 84, Level: Should, From: proxied, Text: "Every start of a process and every message to it is in the log."},
 	{Number: 85, Level: Should, From: proxied, Text: "Dangerous commands need an approval of their own.",
 		Elsewhere: in(integrationTests, "TestAdmission_explicit_waits_for_a_person", "TestAdmission_another_command_is_not_started"),
