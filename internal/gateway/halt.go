@@ -84,7 +84,7 @@ func (g *Gateway) haltsChanged(change halt.Change) {
 			s.disconnect()
 		}
 	}
-	g.joiners.tellAll()
+	g.joiners.tellOf(g)
 }
 
 // disconnect ends all connections to the server and the processes behind them. They

@@ -60,7 +60,7 @@ func (e *Engine) Decide(r *Request) Decision {
 	}
 	v := w.evaluate(w.candidates())
 	if len(v.permits) == 0 && w.action.bit&words().implied != 0 {
-		if by := e.index.reaches(w.subject, w.thing); by != nil {
+		if by := e.index.reaches(w.subject, w.thing, w.action); by != nil {
 			v.permits = append(v.permits, by)
 		}
 	}
@@ -280,7 +280,7 @@ func (w *world) possible(candidates []*rule, without unknown) (allow, deny bool)
 		permitted = permitted || r.permit && of&canHold != 0
 		surely = surely || r.permit && of == canHold
 	}
-	if !permitted && w.action.bit&words().implied != 0 && w.engine.index.reaches(w.subject, w.thing) != nil {
+	if !permitted && w.action.bit&words().implied != 0 && w.engine.index.reaches(w.subject, w.thing, w.action) != nil {
 		permitted, surely = true, true
 	}
 	return permitted, refused || !surely

@@ -115,6 +115,18 @@ func cutServer(id string) (server string, ok bool) {
 // compared the entity itself.
 func (s scope) fits(bit uint16) bool { return s.types == 0 || s.types&bit != 0 }
 
+// mayBe reports whether something of these types can be in the scope.
+func (s scope) mayBe(kinds uint16) bool {
+	if s.types != 0 && s.types&(kinds|typeBits[typeServer]) == 0 {
+		return false
+	}
+	switch s.entity.Type {
+	case "", typeServer, typeGateway:
+		return true
+	}
+	return typeBits[s.entity.Type]&kinds != 0
+}
+
 // candidates appends the policies whose scopes fit, in the order of the files.
 func (ix *index) candidates(to []*rule, s *subject, t *thing, a *action) []*rule {
 	principal := typeBits[s.entity.UID.Type]
@@ -134,8 +146,8 @@ func (ix *index) candidates(to []*rule, s *subject, t *thing, a *action) []*rule
 }
 
 // reaches finds a policy by which the principal may use something of a server, or,
-// for the gateway, of any server.
-func (ix *index) reaches(s *subject, t *thing) *rule {
+// for the gateway, of any server, from which the action follows.
+func (ix *index) reaches(s *subject, t *thing, a *action) *rule {
 	principal := typeBits[s.entity.UID.Type]
 	servers := [2]string{"", t.server}
 	if t.server == "" {
@@ -144,7 +156,7 @@ func (ix *index) reaches(s *subject, t *thing) *rule {
 	for _, p := range s.keys {
 		for _, server := range servers {
 			for _, r := range ix.reach[reachKey{p, server}] {
-				if r.principal.fits(principal) {
+				if r.principal.fits(principal) && r.actions&a.follows != 0 && r.resource.mayBe(a.kinds) {
 					return r
 				}
 			}
