@@ -228,6 +228,25 @@ func (ex *exchange) hideFromOthers(err, notThere error) error {
 	return notThere
 }
 
+// mayBeAsked decides on a question that a server puts by its answer, by an error or
+// by a notification. One that is a request of its own is authorized like any other.
+func (a *audience) mayBeAsked(s *server, method string) error {
+	switch {
+	case a == nil:
+		return nil
+	case a.engine == nil:
+		return decision.Refuse(decision.Denied, "there is no policy section yet")
+	}
+	d := a.engine.Decide(a.about(method, s, policy.KindServer, ""))
+	switch {
+	case d.Err != nil:
+		return &decision.Refusal{Reason: decision.Denied, Detail: "a policy could not be evaluated", Err: d.Err}
+	case !d.Allow:
+		return decision.Refuse(decision.Denied, "%s", printable(join("the server asks the client for "+method, d.Reason)))
+	}
+	return nil
+}
+
 // tells reports whether an audience may hear what a server announces: nothing of a
 // resource that it could not read, nor of somebody else's task.
 func (s *server) tells(a *audience, m *wire.Message) bool {

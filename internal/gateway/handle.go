@@ -482,6 +482,11 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 		if err := checkPages(ex.answer.Error); err != nil {
 			return err
 		}
+		if asksForPages(ex.answer.Error) && ex.route == toServer {
+			if err := ex.audience.mayBeAsked(ex.server, wire.MethodElicit); err != nil {
+				return err
+			}
+		}
 		surface := rule.ErrorText
 		if ex.fromServer() {
 			surface = rule.ClientAnswer

@@ -137,6 +137,9 @@ func checkInputRequests(ex *exchange) error {
 			if err := properQuestion(method, q.Get("params")); err != nil {
 				return err
 			}
+			if err := ex.audience.mayBeAsked(ex.server, method); err != nil {
+				return err
+			}
 			continue
 		}
 		needs, known := capability[method]
