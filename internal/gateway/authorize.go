@@ -40,10 +40,34 @@ func (g *Gateway) authorize(ex *exchange) error {
 		// "Errors … result in the policy being ignored", says Cedar; a forbid that is
 		// ignored would let the call pass.
 		return &decision.Refusal{Reason: decision.Denied, Detail: "a policy could not be evaluated", Err: decided.Err}
+	case len(decided.Scopes) > 0 && !ex.fromServer():
+		return g.stepUp(ex, decided.Scopes)
 	case !decided.Allow:
 		return &decision.Refusal{Reason: decision.Denied, Detail: printable(decided.Reason)}
 	}
 	return nil
+}
+
+// lackingScope refuses what a token with more scopes might do.
+type lackingScope struct {
+	refusal   *decision.Refusal
+	challenge *identity.Challenge
+}
+
+func (e *lackingScope) Error() string { return e.refusal.Error() }
+
+func (e *lackingScope) Unwrap() error { return e.refusal }
+
+// stepUp refuses with a challenge: "servers SHOULD respond with HTTP 403 Forbidden
+// and a WWW-Authenticate header with the Bearer scheme" and "error=insufficient_scope"
+// (2026-07-28, Authorization). It comes for what the principal sees anyway.
+func (g *Gateway) stepUp(ex *exchange, scopes []string) error {
+	refusal := decision.Refuse(decision.Denied, "the token lacks a scope; needed are %s", strings.Join(scopes, " "))
+	challenge := g.live.Load().identifier.StepUp(ex.who, ex.peer.Mount, scopes)
+	if challenge == nil {
+		return refusal
+	}
+	return &lackingScope{refusal, challenge}
 }
 
 // asker is the principal on whose behalf a message goes to a server or comes from
