@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/policy"
@@ -33,7 +34,9 @@ func (g *Gateway) authorize(ex *exchange) error {
 	if ex.fromServer() && ex.msg.Kind == wire.Notification && !ex.server.tells(a, ex.msg) {
 		return ex.notThere()
 	}
-	decided := a.engine.Decide(a.question(ex))
+	question := a.question(ex)
+	ex.asked = askedOf(question)
+	decided := a.engine.Decide(question)
 	ex.policies, ex.would = decided.Policies, decided.Would
 	switch {
 	case decided.Err != nil:
@@ -46,6 +49,16 @@ func (g *Gateway) authorize(ex *exchange) error {
 		return &decision.Refusal{Reason: decision.Denied, Detail: printable(decided.Reason)}
 	}
 	return nil
+}
+
+// askedOf is what a replay needs to ask the same again.
+func askedOf(q *policy.Request) *audit.Asked {
+	p := q.Principal
+	asked := &audit.Asked{Name: p.Name, Means: string(p.Means), Issuer: p.Issuer, TokenClient: p.Client, Scopes: p.Scopes, Score: q.Score, Conversation: q.Conversation}
+	if q.Address.IsValid() {
+		asked.Address = q.Address.String()
+	}
+	return asked
 }
 
 // lackingScope refuses what a token with more scopes might do.
