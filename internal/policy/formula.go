@@ -31,6 +31,7 @@ const (
 	noClientName
 	noCredential // means, issuer, scopes
 	noPrincipal  // attributes and teams
+	noName       // of the principal, which an id does not give away
 	noResource   // attributes
 
 	ofContext = noArguments | noTime | noState | noAddress | noClientName | noCredential
@@ -85,6 +86,10 @@ func needs(node ast.IsNode) (all unknown) {
 		case ast.NodeTypeAccess:
 			if isVariable(n.Arg, "context") {
 				all |= contextParts[n.Value]
+				return false
+			}
+			if isVariable(n.Arg, "principal") && n.Value == "name" {
+				all |= noPrincipal | noName
 				return false
 			}
 		case ast.NodeTypeHas:

@@ -71,7 +71,7 @@ func (d *Reader) Read(r *audit.Record) (Past, bool) {
 			past.without = 0
 		}
 	case p.Kind != identity.Local:
-		past.without |= noCredential
+		past.without |= noCredential | noName
 	}
 	if !past.readArguments(r) {
 		past.without |= noArguments
