@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -37,14 +38,35 @@ func (g *Gateway) authorize(ex *exchange) error {
 	question := a.question(ex)
 	ex.asked = askedOf(question)
 	decided := a.engine.Decide(question)
-	ex.policies, ex.would = decided.Policies, decided.Would
+	if len(decided.Scopes) > 0 && !ex.fromServer() {
+		ex.would = decided.Would
+		return g.stepUp(ex, decided.Scopes)
+	}
+	return ex.judged(decided)
+}
+
+// authorizeQuestions is authorize for what a server asks of the client by its answer.
+func (ex *exchange) authorizeQuestions(questions wire.Value) error {
+	if ex.audience == nil {
+		return nil
+	}
+	for _, q := range questions.Members() {
+		decided := ex.audience.engine.Decide(ex.audience.about(q.Get("method").Text(), ex.server, policy.KindServer, ""))
+		if err := ex.judged(decided); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judged takes down what the policies say, and refuses what they do not allow.
+func (ex *exchange) judged(decided policy.Decision) error {
+	ex.policies, ex.would = slices.Concat(ex.policies, decided.Policies), slices.Concat(ex.would, decided.Would)
 	switch {
 	case decided.Err != nil:
 		// "Errors … result in the policy being ignored", says Cedar; a forbid that is
 		// ignored would let the call pass.
 		return &decision.Refusal{Reason: decision.Denied, Detail: "a policy could not be evaluated", Err: decided.Err}
-	case len(decided.Scopes) > 0 && !ex.fromServer():
-		return g.stepUp(ex, decided.Scopes)
 	case !decided.Allow:
 		return &decision.Refusal{Reason: decision.Denied, Detail: printable(decided.Reason)}
 	}

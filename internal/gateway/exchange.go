@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/halt"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/limit"
@@ -129,12 +130,14 @@ type exchange struct {
 	asked    *audit.Asked // what the policies were told
 	findings []finding.Finding
 	refusal  *decision.Refusal
-	grant    limit.Grant // what the quotas granted
+	grants   []limit.Grant // what the quotas granted
 	// retryAfter is when a quota leaves room again, in seconds; 0: waiting is no use.
 	retryAfter int
 	decided    bool
 	entered    bool
 	detail     string // for the record
+
+	flight *halt.Call // what a halt is compared with; set before it is forwarded
 
 	// Touched by the goroutines that bring messages of this exchange.
 	events atomic.Int64

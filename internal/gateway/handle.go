@@ -74,7 +74,7 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 	if err := g.forward(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
-	if err := g.inspectAnswer(ex); err != nil {
+	if err := g.inspectAnswer(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	return g.reply(ex)
@@ -474,7 +474,7 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 
 // inspectAnswer takes out what was not approved, shows every string of the rest
 // to the rules and leaves what they let pass.
-func (g *Gateway) inspectAnswer(ex *exchange) error {
+func (g *Gateway) inspectAnswer(ctx context.Context, ex *exchange) error {
 	if ex.answer == nil {
 		return nil
 	}
@@ -496,6 +496,9 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	if ex.route == toServer {
 		if ex.modern {
 			if err := checkInputRequests(ex); err != nil {
+				return err
+			}
+			if err := g.mayPutQuestions(ctx, ex); err != nil {
 				return err
 			}
 		}

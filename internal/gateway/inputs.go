@@ -137,9 +137,6 @@ func checkInputRequests(ex *exchange) error {
 			if err := properQuestion(method, q.Get("params")); err != nil {
 				return err
 			}
-			if err := ex.audience.mayBeAsked(ex.server, method); err != nil {
-				return err
-			}
 			continue
 		}
 		needs, known := capability[method]
@@ -149,6 +146,20 @@ func checkInputRequests(ex *exchange) error {
 		return missingCapability(needs, ex.server.id)
 	}
 	return nil
+}
+
+// mayPutQuestions asks policies and quotas about what a modern server asks of a modern
+// client. What one of the revisions before asks is a request of its own, and they were
+// asked about that.
+func (g *Gateway) mayPutQuestions(ctx context.Context, ex *exchange) error {
+	questions := ex.answer.Result.Get("inputRequests")
+	if !questions.Exists() || ex.crosses() {
+		return nil
+	}
+	if err := ex.authorizeQuestions(questions); err != nil {
+		return err
+	}
+	return g.limitQuestions(ctx, ex, questions)
 }
 
 func missingCapability(name, server string) error {

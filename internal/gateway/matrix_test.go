@@ -379,3 +379,16 @@ func TestMatrix_a_thing_that_is_denied_is_not_there(t *testing.T) {
 		}
 	})
 }
+
+// send sends a message as h.who, in its session if there are sessions.
+func (h *house) send(modern bool, mount, method, params string) Reply {
+	return (&matrix{h, modern}).send(mount, method, params)
+}
+
+// sessionOfAnn is the id of ann's session at a mount.
+func (h *house) sessionOfAnn(mount string) string {
+	before := h.who
+	h.who = ann
+	defer func() { h.who = before }()
+	return (&matrix{h, false}).sessionAt(mount)
+}
