@@ -173,6 +173,12 @@ func newMatrix(t *testing.T, s *changing, modern bool, policies string) *matrix 
 	return &matrix{h, modern}
 }
 
+// close ends the gateway when nothing is under way, such as a first look at a server.
+func (m *matrix) close() {
+	synctest.Wait()
+	m.house.close()
+}
+
 // change puts other policies in force, and takes the server "gone" away.
 func (m *matrix) change(policies string) {
 	m.t.Helper()
