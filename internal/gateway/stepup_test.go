@@ -2,9 +2,14 @@ package gateway
 
 import (
 	"net/http"
+	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/internal/audit"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/wire"
 )
@@ -51,5 +56,28 @@ func TestAuthorize_a_scope_that_is_missing_is_asked_for(t *testing.T) {
 				t.Errorf("%s: the server was called %d times", test.name, n)
 			}
 		})
+	}
+}
+
+// The log has what policies were told, so that a replay can ask the same again.
+func TestAuthorize_what_policies_were_told_is_recorded(t *testing.T) {
+	h := ruled(t, talkative().stub, dataMayAll, "")
+	defer h.close()
+	who := *ann
+	who.Name, who.Scopes, who.Client = "Ann", []string{"echo:use"}, "app"
+	h.who = &who
+	peer := h.peer(nil, nil)
+	peer.Remote = netip.MustParseAddr("192.0.2.7")
+	h.g.Handle(t.Context(), h.message(true, wire.MethodToolsCall, cells[wire.MethodToolsCall].of("stub", "stub", "echo")), peer)
+	var got *audit.Asked
+	if err := audit.Read(filepath.Join(h.dir, "audit"), audit.Filter{Kinds: []audit.Kind{audit.Decided}}, func(r *audit.Record) error {
+		got = r.Asked
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := &audit.Asked{Name: "Ann", Means: "jwt", Issuer: "corp", TokenClient: "app", Scopes: []string{"echo:use"}, Address: "192.0.2.7"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
