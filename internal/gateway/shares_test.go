@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,7 +11,13 @@ import (
 	"gatehouse/internal/wire"
 )
 
-const allMayAll = `permit (principal, action, resource);`
+const (
+	allMayAll       = `permit (principal, action, resource);`
+	onlyDataIsAsked = `forbid (principal, action == Action::"elicitation/create", resource) unless { principal in Team::"data" };`
+)
+
+// annMoved is ann in another team.
+var annMoved = identity.Principal{ID: ann.ID, Kind: identity.User, Teams: []string{"art"}, Means: identity.ByJWT, Issuer: "corp"}
 
 // begin begins a session as h.who and returns it, nil with the answer if it was
 // refused.
@@ -50,6 +57,9 @@ func TestSessions_one_caller_leaves_room_for_others(t *testing.T) {
 	}
 	if all := len(here) + len(fill("")); all != limit/principalShare {
 		t.Errorf("one caller has %d sessions, want %d", all, limit/principalShare)
+	}
+	if err := h.g.sessions.add(newSession(ann, "third"), limit); err == nil {
+		t.Error("one caller has more than its share by way of many mounts")
 	}
 	h.who = bob
 	if s, r := h.begin("stub"); s == nil {
@@ -100,21 +110,18 @@ func TestPool_made_up_clients_end_nobody_elses_session(t *testing.T) {
 // Nobody may be asked, and no quota charged, by what a caller was when the session
 // behind its calls began: teams change while the session is kept.
 func TestPool_a_question_concerns_the_caller_as_its_call_has_it(t *testing.T) {
-	const onlyDataIsAsked = allMayAll + `forbid (principal, action == Action::"elicitation/create", resource) unless { principal in Team::"data" };`
-	moved := *ann
-	moved.Teams = []string{"art"}
 	for _, test := range []struct {
 		about         string
 		first, second *identity.Principal
 		asked         bool
 	}{
-		{"who left the team since", ann, &moved, false},
-		{"who joined it since", &moved, ann, true},
+		{"who left the team since", ann, &annMoved, false},
+		{"who joined it since", &annMoved, ann, true},
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := asker()
-				h := ruled(t, s, onlyDataIsAsked, legacyOnly)
+				h := ruled(t, s, allMayAll+onlyDataIsAsked, legacyOnly)
 				defer h.close()
 				h.who = test.first
 				h.ask(nil, wire.MethodPromptsList) // begins a session for what declares nothing
@@ -139,4 +146,40 @@ func TestPool_a_question_concerns_the_caller_as_its_call_has_it(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two calls of one caller may share a session and have different tokens.
+func TestPool_a_question_does_not_concern_the_call_that_came_last(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s, _ := asker()
+		ask := s.answer
+		s.answer = func(ctx context.Context, m *wire.Message, out *stream) string {
+			if m.Params.At("arguments", "text").Text() == "slow" {
+				<-release
+			}
+			return ask(ctx, m, out)
+		}
+		h := ruled(t, s, allMayAll+onlyDataIsAsked, legacyOnly)
+		defer h.close()
+		call := func(id int, who *identity.Principal, text string) <-chan Reply {
+			h.who = who
+			return h.later(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":%q},`+asking+`}}`, id, text, ""), h.peer(nil, nil))
+		}
+		slow := call(1, &annMoved, "slow")
+		says(t, <-call(2, ann, "quick"), wire.ResultInputRequired)
+		if n := h.stub.count(wire.MethodToolsCall); n != 2 {
+			t.Fatalf("the server got %d calls", n)
+		}
+		close(release)
+		synctest.Wait()
+		select {
+		case r := <-slow:
+			t.Errorf("the client of the other call was asked: %s", r.Body)
+		default:
+		}
+		if !strings.Contains(h.stub.all(), `"reason":"denied"`) {
+			t.Errorf("the server was not told that the question is denied: %s", h.stub.all())
+		}
+	})
 }
