@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // gateway is the real program in front of the server in this process ("web", and
-// "newest" in 2026-07-28 only) and the same server in a process of its own
+// "newest" in 2026-07-28 only, "old" in the revisions before) and the same server in a process of its own
 // ("files").
 type gateway struct {
 	dir     string // holds the program, its configuration and its state
@@ -60,7 +61,7 @@ type sharing struct {
 // open is the shared gateway, started by the first test that needs it.
 func open(t *testing.T) *gateway {
 	t.Helper()
-	shared.once.Do(func() { shared.gateway, shared.err = begin() })
+	shared.once.Do(func() { shared.gateway, shared.err = begin("", nil) })
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
@@ -83,12 +84,17 @@ var built = sync.OnceValues(func() (string, error) {
 	return program.Build(dir)
 })
 
-func begin() (*gateway, error) {
+// begin starts a gateway in a folder, that of the program if none is named; more are
+// further keys of its configuration.
+func begin(dir string, more object) (*gateway, error) {
 	path, err := built()
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: filepath.Dir(path), web: newServer(), printed: &program.Output{}}
+	if dir == "" {
+		dir = filepath.Dir(path)
+	}
+	g := &gateway{dir: dir, web: newServer(), printed: &program.Output{}}
 	g.site = httptest.NewServer(g.web)
 	g.web.page = g.site.URL + pagePath + "?code=4711&next=%2Fa%20b&to=https://xn--80ak6aa92e.example/#top"
 	config := object{
@@ -96,9 +102,11 @@ func begin() (*gateway, error) {
 		"servers": object{
 			"web":    object{"url": g.site.URL + "/mcp"},
 			"newest": object{"url": g.site.URL + "/newest", "era": "modern"},
+			"old":    object{"url": g.site.URL + "/old", "era": "legacy"},
 			"files":  object{"command": []string{os.Args[0]}, "env": object{serverOnStdio: "1"}},
 		},
 	}
+	maps.Copy(config, more)
 	raw, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
