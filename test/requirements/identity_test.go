@@ -68,11 +68,11 @@ func (g *guarded) key(t *testing.T, args ...string) string {
 	if err != nil {
 		t.Fatalf("%v: %v", args, err)
 	}
-	var made struct{ Key string }
-	if json.Unmarshal(out, &made) != nil || made.Key == "" {
+	var made struct{ Secret string }
+	if json.Unmarshal(out, &made) != nil || made.Secret == "" {
 		t.Fatalf("the command printed %s", out)
 	}
-	return made.Key
+	return made.Secret
 }
 
 // as is a client that shows a credential with every request. One of the revisions

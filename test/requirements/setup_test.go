@@ -107,6 +107,12 @@ func begin(dir string, more object) (*gateway, error) {
 		},
 	}
 	maps.Copy(config, more)
+	if config["identity"] != nil { // it says the address that clients know, not where it listens
+		if config["listen"], err = program.FreeAddress(); err != nil {
+			return nil, err
+		}
+		g.url = fmt.Sprint("http://", config["listen"])
+	}
 	raw, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
@@ -126,6 +132,9 @@ func (g *gateway) start() (err error) {
 	g.command.Args = append(g.command.Args, "serve", "--config", filepath.Join(g.dir, "gatehouse.yaml"))
 	if err := program.Start(g.command, g.printed); err != nil {
 		return err
+	}
+	if g.url != "" {
+		return program.AwaitHealth(g.url, patience)
 	}
 	g.url, err = g.printed.AwaitURL(patience)
 	return err
