@@ -41,9 +41,11 @@ func openGuarded(t *testing.T) *guarded {
 	}
 	i := issuer.New(t)
 	g, err := begin(dir, object{
-		"identity": object{"resource": issuer.Resource, "issuers": object{"corp": i.Config()}, "keys": object{}},
+		"identity": object{"resource": issuer.Resource, "issuers": object{"corp": i.Config()}, "keys": object{},
+			// Nobody connects from there: the header means nothing.
+			"proxies": object{"edge": object{"from": []string{"203.0.113.0/24"}, "user": "X-Forwarded-User", "teams": "X-Forwarded-Groups"}}},
 		"teams": object{
-			"data":   object{"users": []string{"user:corp/ann", "user:corp/bob"}},
+			"data":   object{"users": []string{"user:corp/ann", "user:corp/bob", "proxy:edge/ann"}},
 			"guests": object{"users": []string{"user:corp/guest"}},
 		},
 		"policy": object{"files": []string{"who.cedar"}},

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // gateway is the real program in front of the server in this process ("web", and
-// "newest" in 2026-07-28 only, "old" in the revisions before) and the same server in a process of its own
+// "newest" in 2026-07-28 only) and the same server in a process of its own
 // ("files").
 type gateway struct {
 	dir     string // holds the program, its configuration and its state
@@ -102,7 +102,6 @@ func begin(dir string, more object) (*gateway, error) {
 		"servers": object{
 			"web":    object{"url": g.site.URL + "/mcp"},
 			"newest": object{"url": g.site.URL + "/newest", "era": "modern"},
-			"old":    object{"url": g.site.URL + "/old", "era": "legacy"},
 			"files":  object{"command": []string{os.Args[0]}, "env": object{serverOnStdio: "1"}},
 		},
 	}
@@ -112,6 +111,7 @@ func begin(dir string, more object) (*gateway, error) {
 			return nil, err
 		}
 		g.url = fmt.Sprint("http://", config["listen"])
+		config["servers"].(object)["old"] = object{"url": g.site.URL + "/old", "era": "legacy"}
 	}
 	raw, err := json.Marshal(config)
 	if err != nil {
