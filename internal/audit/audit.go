@@ -32,6 +32,9 @@ const (
 	Approved       Kind = "approved"        // a person approved a definition
 	Halted         Kind = "halted"          // a person stopped a server, a tool, a principal or everything
 	Resumed        Kind = "resumed"         // a person let it go on
+	KeyCreated     Kind = "key-created"     // a person made an API key
+	KeyRotated     Kind = "key-rotated"     // a person made another one of the same name
+	KeyRevoked     Kind = "key-revoked"     // a person ended an API key before its time
 	Elevated       Kind = "elevated"        // a server wants more rights than its token has
 	Session        Kind = "session"         // a client's session began or ended
 	SessionRefused Kind = "session-refused" // a client could not be identified or let in
@@ -44,14 +47,14 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
+		Drifted, Approved, Halted, Resumed, KeyCreated, KeyRotated, KeyRevoked, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
 	}
 }
 
 func (k Kind) known() bool {
 	switch k {
 	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
+		Drifted, Approved, Halted, Resumed, KeyCreated, KeyRotated, KeyRevoked, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
 		return true
 	}
 	return false

@@ -118,8 +118,9 @@ recorded, as the message says.`,
   gatehouse halt server files --reason "wrote outside the workspace" --for 2h
   gatehouse halt tool files write_file --reason "under review"
   gatehouse halt list`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runHalt(cmd, opts, args) },
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: opts.place.completeTargets,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runHalt(cmd, opts, args) },
 	}
 	opts.place.register(cmd, cmd.PersistentFlags())
 	cmd.Flags().StringVar(&opts.reason, "reason", "", "why, in a few `WORDS` (needed)")
@@ -198,7 +199,7 @@ func resumeLine(t halt.Target) string {
 // recordHalt writes who halted or resumed what. The gateway's own log belongs to the
 // gateway while it runs, so halts have one beside it, as approvals do.
 func recordHalt(state string, kind audit.Kind, t halt.Target, by, reason string) error {
-	trail, err := openAudit(filepath.Join(state, "audit"), "halts", audit.Options{})
+	trail, err := openAudit(auditIn(state), "halts", audit.Options{})
 	if err != nil {
 		return err
 	}
@@ -224,8 +225,9 @@ on that cannot be recorded.
 Exit codes: 0 resumed; 1 it was not halted; 2 wrong usage or configuration; 3 not resumed.`,
 		Example: `  gatehouse resume all
   gatehouse resume tool files write_file`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runResume(cmd, place, args) },
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: place.completeHalted,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runResume(cmd, place, args) },
 	}
 	place.register(cmd, cmd.Flags())
 	return cmd
@@ -247,7 +249,7 @@ func runResume(cmd *cobra.Command, place placeFlags, args []string) error {
 	if !halted(list, t) {
 		return exitWith(exitFindings, fmt.Errorf("%s is not halted; `gatehouse halt list` shows what is", approval.Visible(t.String())))
 	}
-	trail, err := openAudit(filepath.Join(state, "audit"), "halts", audit.Options{})
+	trail, err := openAudit(auditIn(state), "halts", audit.Options{})
 	if err != nil {
 		return exitWith(exitIncomplete, err)
 	}

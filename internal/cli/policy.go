@@ -257,4 +257,7 @@ func parseAddress(text string) (netip.Addr, error) {
 }
 
 // auditDir is where the log of a configuration is.
-func auditDir(c *config.Config) string { return filepath.Join(c.State, "audit") }
+func auditDir(c *config.Config) string { return auditIn(c.State) }
+
+// auditIn is where the log of a state folder is.
+func auditIn(state string) string { return filepath.Join(state, "audit") }

@@ -60,7 +60,9 @@ used could not be read.`
 			Short: "Show one quota, and what is used of it",
 			Long:  "Shows what one quota bounds, what is used of it, by whom, and when it is free again." + exits,
 			Args:  cobra.ExactArgs(1),
-			RunE:  func(cmd *cobra.Command, args []string) error { return runQuota(cmd, opts, args[0]) },
+
+			ValidArgsFunction: opts.place.completeQuotas,
+			RunE:              func(cmd *cobra.Command, args []string) error { return runQuota(cmd, opts, args[0]) },
 		},
 	)
 	return cmd

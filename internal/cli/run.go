@@ -73,6 +73,7 @@ func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdo
 	}
 	defer r.close()
 	r.watchLock(ctx)
+	r.watchSwitch(ctx)
 	front := &downstream.Stdio{Gateway: r.gateway, Mount: id, Bytes: c.Limits.RequestBytes}
 	if err := front.Serve(ctx, stdin, stdout); err != nil {
 		return exitWith(exitIncomplete, err)

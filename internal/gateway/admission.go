@@ -101,7 +101,8 @@ func (s *server) look(ctx context.Context) error {
 	}
 	if a.running == nil {
 		a.running = make(chan struct{})
-		go s.firstLook(a.running)
+		over := a.running
+		s.gateway.sweeping.Go(func() { s.firstLook(over) }) // it writes into the book, and must not after Close
 	}
 	running := a.running
 	a.mu.Unlock()

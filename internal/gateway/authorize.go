@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,26 @@ func (g *Gateway) authorize(ex *exchange) error {
 	if a.engine == nil {
 		return decision.Refuse(decision.Denied, "there is no policy section yet, so only the local user may call anything")
 	}
-	decided := a.engine.Decide(a.question(ex))
-	ex.policies, ex.would = decided.Policies, decided.Would
+	return ex.judged(a.engine.Decide(a.question(ex)))
+}
+
+// authorizeQuestions is authorize for what a server asks of the client by its answer.
+func (ex *exchange) authorizeQuestions(questions wire.Value) error {
+	if ex.audience == nil {
+		return nil
+	}
+	for _, q := range questions.Members() {
+		decided := ex.audience.engine.Decide(ex.audience.about(q.Get("method").Text(), ex.server, policy.KindServer, ""))
+		if err := ex.judged(decided); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judged takes down what the policies say, and refuses what they do not allow.
+func (ex *exchange) judged(decided policy.Decision) error {
+	ex.policies, ex.would = slices.Concat(ex.policies, decided.Policies), slices.Concat(ex.would, decided.Would)
 	switch {
 	case decided.Err != nil:
 		// "Errors … result in the policy being ignored", says Cedar; a forbid that is

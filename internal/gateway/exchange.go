@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/halt"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/limit"
@@ -127,12 +128,14 @@ type exchange struct {
 	would    []string // that only report, and would have refused
 	findings []finding.Finding
 	refusal  *decision.Refusal
-	grant    limit.Grant // what the quotas granted
+	grants   []limit.Grant // what the quotas granted
 	// retryAfter is when a quota leaves room again, in seconds; 0: waiting is no use.
 	retryAfter int
 	decided    bool
 	entered    bool
 	detail     string // for the record
+
+	flight *halt.Call // what a halt is compared with; set before it is forwarded
 
 	// Touched by the goroutines that bring messages of this exchange.
 	events atomic.Int64

@@ -74,7 +74,7 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 	if err := g.forward(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
-	if err := g.inspectAnswer(ex); err != nil {
+	if err := g.inspectAnswer(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	return g.reply(ex)
@@ -390,6 +390,9 @@ func (g *Gateway) validate(ex *exchange) error {
 	if err := input.Check(arguments); err != nil && input.Check(ex.item.withoutNulls(arguments)) != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
 	}
+	if name, found := lookalikeArgument(ex.item.schema.input, arguments); found {
+		return decision.Refuse(decision.InvalidArguments, "%s differs from an argument of the tool only in upper and lower case", printable(name))
+	}
 	if ex.wrapped {
 		ex.mirrorInner(arguments)
 		return nil
@@ -436,7 +439,11 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 	if ex.server != nil {
 		timeout = ex.server.config.Timeout
 	}
-	if ex.msg.Method != wire.MethodListen { // the one request that may last for ever
+	if ex.msg.Method == wire.MethodListen { // the one request that may last for ever
+		var stop context.CancelFunc
+		ctx, stop = g.WhileKnown(ctx, ex.peer)
+		defer stop()
+	} else {
 		ex.clock.start(timeout, g.live.Load().config.Limits.MaxTimeout, func(after time.Duration) {
 			ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s", after))
 		})
@@ -465,7 +472,7 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 
 // inspectAnswer takes out what was not approved, shows every string of the rest
 // to the rules and leaves what they let pass.
-func (g *Gateway) inspectAnswer(ex *exchange) error {
+func (g *Gateway) inspectAnswer(ctx context.Context, ex *exchange) error {
 	if ex.answer == nil {
 		return nil
 	}
@@ -482,6 +489,9 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	if ex.route == toServer {
 		if ex.modern {
 			if err := checkInputRequests(ex); err != nil {
+				return err
+			}
+			if err := g.mayPutQuestions(ctx, ex); err != nil {
 				return err
 			}
 		}

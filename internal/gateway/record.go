@@ -34,7 +34,7 @@ func (g *Gateway) recordDecision(ex *exchange) error {
 		return decision.Wrap(decision.AuditUnavailable, err)
 	}
 	ex.decided = true
-	ex.findings = nil // the closing record has those of the answer
+	ex.findings, ex.policies, ex.would = nil, nil, nil // the closing record has those of the answer
 	return nil
 }
 
@@ -64,9 +64,7 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 		r.BytesOut = len(body)
 		g.storeResult(ex, r, body)
 	}
-	if !ex.decided {
-		r.Policies, r.Would = ex.policies, ex.would
-	}
+	r.Policies, r.Would = ex.policies, ex.would
 	if !ex.decided && ex.msg != nil {
 		if err := g.storeArguments(ex, r); err != nil {
 			return err

@@ -60,7 +60,7 @@ func (e *Engine) Decide(r *Request) Decision {
 	}
 	v := w.evaluate(w.candidates())
 	if len(v.permits) == 0 && w.action.bit&words().implied != 0 {
-		if by := e.index.reaches(w.subject, w.thing); by != nil {
+		if by := w.reachedBy(); by != nil {
 			v.permits = append(v.permits, by)
 		}
 	}
@@ -116,6 +116,9 @@ func (e *Engine) thing(r *Request) (*thing, error) {
 		return nil, fmt.Errorf("there is no server %q", r.Server)
 	}
 	k := thingKey{r.Kind, r.Server, r.Name, r.Claims}
+	if len(k.name) > maxCachedName {
+		return newThing(k, s, e.index), nil
+	}
 	return e.things.get(k, func() (*thing, error) { return newThing(k, s, e.index), nil })
 }
 
@@ -280,7 +283,7 @@ func (w *world) possible(candidates []*rule, without unknown) (allow, deny bool)
 		permitted = permitted || r.permit && of&canHold != 0
 		surely = surely || r.permit && of == canHold
 	}
-	if !permitted && w.action.bit&words().implied != 0 && w.engine.index.reaches(w.subject, w.thing) != nil {
+	if !permitted && w.action.bit&words().implied != 0 && w.reachedBy() != nil {
 		permitted, surely = true, true
 	}
 	return permitted, refused || !surely

@@ -62,6 +62,7 @@ type subject struct {
 	entity    types.Entity
 	keys      []int32 // of the index
 	context   atomicContext
+	reached   cache[string, *rule] // by server; a policy by which something of it may be used, or nil
 }
 
 func newSubject(p *identity.Principal, ix *index) (*subject, error) {

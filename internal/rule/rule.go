@@ -193,8 +193,11 @@ type Match struct {
 	Confidence float64
 	// Sum says that the match adds up what other rules report in parts. It is no company
 	// for theirs: nothing counts twice.
-	Sum    bool
-	Detail string // what was recognised, in words, without repeating a secret
+	Sum bool
+	// Mention says that the text speaks of attacks and quotes one, see Mentioned. That
+	// is no company for other matches.
+	Mention bool
+	Detail  string // what was recognised, in words, without repeating a secret
 	// Decoded is what the span says once it is decoded, if it was not readable as it
 	// stands; at most MaxDecoded bytes, and never a secret.
 	Decoded     string

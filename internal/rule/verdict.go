@@ -27,8 +27,8 @@ const (
 // What is less sure, by Hard, needs company: matches of other rules near it, each of
 // which leaves it less likely to be harmless. The confidences are taken as independent:
 // p = 1 - (1-p1)(1-p2)…, one match for each rule. Matches that are mild if right (below
-// Medium) are no company; that markup hides the evidence from people is. The order of the
-// matches is kept.
+// Medium) and attacks that are only quoted are no company; that markup hides the evidence
+// from people is. The order of the matches is kept.
 func Combine(found []Found) []Found {
 	if !slices.ContainsFunc(found, soft) {
 		return found
@@ -49,7 +49,7 @@ func companies(found []Found) [][]Found {
 	var all [][]Found
 	byRule := map[string]int{}
 	for _, f := range found {
-		if f.Severity < Medium {
+		if f.Severity < Medium || f.Mention {
 			continue
 		}
 		n, known := byRule[f.Rule]

@@ -18,6 +18,11 @@ func hid(f Found) Found {
 	return f
 }
 
+func aMention(f Found) Found {
+	f.Mention = true
+	return f
+}
+
 func TestCombine(t *testing.T) {
 	for name, c := range map[string]struct {
 		found []Found
@@ -36,6 +41,8 @@ func TestCombine(t *testing.T) {
 		"hiding is not enough":                 {[]Found{hid(made("a", 0, High, 0.6))}, []bool{false}},
 		"hiding counts once":                   {[]Found{hid(made("a", 0, High, 0.6)), made("hidden-text", 0, High, 0.5)}, []bool{false, false}},
 		"the hidden text itself is no company": {[]Found{hid(made("hidden-text", 0, High, 0.8))}, []bool{false}},
+		"a quoted attack is no company":        {[]Found{made("a", 0, High, 0.85), aMention(made("b", 5, High, 0.4))}, []bool{false, false}},
+		"the same one, not quoted, is":         {[]Found{made("a", 0, High, 0.85), made("b", 5, High, 0.4)}, []bool{true, false}},
 		"the certainty of one is not lent":     {[]Found{made("a", 0, High, 0.3), made("b", 5, High, 1)}, []bool{false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {

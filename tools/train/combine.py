@@ -6,7 +6,10 @@
 
 Both scores are of texts whose family the model that gives them has not seen. What the
 second tier's score counts for is one number, fixed by hand; the limits follow from
-ordinary texts as in the first tier (linear/export.go). The table goes to standard error.
+ordinary texts as in the first tier (linear/report.go). The table goes to standard error:
+shares of attacks found by the first tier and by both where so many benign texts are
+flagged, at the limits that ship, and there together with all rules if their verdicts
+("gatehouse rules eval --without likely-injection --verdicts FILE") are given.
 """
 
 import argparse
@@ -24,13 +27,17 @@ import encoder
 import pieces
 
 ASKED = 3  # windows of a text
-ASKED_ABOUT = 0.015  # of benign texts: below, the second tier could hardly make a window certain
+# Of benign texts whose best window the second tier is asked about. Below, it
+# could hardly make a window certain, or would do so with too many ordinary results.
+ASKED_ABOUT = 0.03
 UNLIKELY = -2.5  # surely below the score from which the second tier is asked
 SECOND = 0.2  # what a unit of the second tier's score counts for
 
-SOFT, HARD = 0.01, 0.0055  # of benign texts that may reach a limit
+SOFT, HARD = 0.01, 0.008  # of benign texts that may reach a limit
 HARD_ORDINARY = 0.001
-DISTANCE = 0.35  # of the limit for definitions from the highest of ordinary ones
+# How far the hard limit keeps from that of ordinary texts: chosen so that the servers of
+# "make test-wide" and the harmless samples of all rules raise nothing.
+DISTANCE = {"tool_result": 0.45, "tool_description": 0.6}
 ORDINARY = {"documents", "documents_multilingual", "llmail_benign_emails", "tool_descriptions"}  # files
 
 
@@ -82,7 +89,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", required=True, help="the work folder of encoder.py")
     parser.add_argument("--windows", required=True, help="what linear -windows wrote of the same examples")
+    parser.add_argument("--rules", help="verdicts of the other rules")
     arguments = parser.parse_args()
+    flagged = {v["id"] for v in map(json.loads, open(arguments.rules)) if v["flagged"]} if arguments.rules else set()
     students = {int(re.search(r"held-(\d+)", path)[1]): path for path in glob.glob(os.path.join(arguments.work, "held-*.pkl"))}
     rows, made, first = read(arguments.work, arguments.windows, students)
     part, second = np.array([rows[i]["part"] for i in made.row]), np.zeros(len(first))
@@ -102,26 +111,27 @@ def main():
         for i, one, other in zip(made.row, first, second):
             if one >= gate:
                 both[i] = max(both[i], one + SECOND * other)
-        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY))
-        if surface == "tool_description":
-            hard = max(hard, at(both, ordinary, 0.0003) + DISTANCE)
+        hard = max(at(both, benign, HARD), at(both, ordinary, HARD_ORDINARY) + DISTANCE[surface])
         print(f"\t{name} = combination{{gate: {gate:.3f}, first: 1, second: {SECOND}, limits: limits{{soft: {at(both, benign, SOFT):.3f}, hard: {hard:.3f}}}}}")
         print(f"{surface}: {len(benign)} benign texts", file=sys.stderr)
         groups = collections.defaultdict(list)
         for i in here:
+            kind = "" if rows[i]["attack"] else ", benign"
             if rows[i]["attack"] or rows[i]["family"] == "written":
-                kind = "" if rows[i]["attack"] else ", benign"
                 groups[("joined: " if rows[i]["file"].startswith("composite") else "") + rows[i]["family"] + kind].append(i)
-                if rows[i]["attack"] and rows[i]["family"] != "written":
-                    groups["~all public"].append(i)
+            if rows[i]["family"] != "written":
+                groups["~all public" + kind].append(i)
+            if not rows[i]["attack"] and rows[i]["file"] in ORDINARY:
+                groups["~ordinary, benign"].append(i)
         for group in sorted(groups):
             cells = []
             for rate in (0.05, 0.01, 0.005, 0.002):
                 for scores in (alone, both):
                     limit = at(scores, benign, rate)
                     cells.append(f"{100 * np.mean([scores[i] > limit for i in groups[group]]):.1f}")
-            shipped = 100 * np.mean([both[i] >= hard for i in groups[group]])
-            print(f"| {group.lstrip('~')} | {len(groups[group])} | " + " | ".join(cells) + f" | {shipped:.1f} |", file=sys.stderr)
+            for acts in (lambda i: both[i] >= hard, lambda i: both[i] >= hard or rows[i]["id"] in flagged):
+                cells.append(f"{100 * np.mean([acts(i) for i in groups[group]]):.2f}")
+            print(f"| {group.lstrip('~')} | {len(groups[group])} | " + " | ".join(cells) + " |", file=sys.stderr)
     print(")")
 
 

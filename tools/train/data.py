@@ -17,6 +17,7 @@ Standard library only; the same input gives the same output.
 """
 
 import argparse
+import base64
 import glob
 import hashlib
 import json
@@ -56,10 +57,23 @@ MAX_PAYLOAD = 600
 
 # How often each written injection is put into a document, and each user's text.
 COPIES_WRITTEN = 3
-COPIES_USER = 1
+COPIES_USER = 4
 
-# Results are often a sentence or two: so many documents give a short text besides.
-SHORT_EVERY = 3
+# Of a hundred attacks whose injected part is known, so many are put into a document of
+# another source besides: what stands around them is not what makes them attacks.
+MOVED = 60
+
+# Results are often a sentence or two: one of so many documents gives a short text besides.
+SHORT_EVERY = 2
+
+# One of so many harmless descriptions is learnt by itself besides.
+DESCRIBED_EVERY = 2
+
+# In how many small structures each harmless sentence of ours stands.
+COPIES_ALONE = 4
+
+# How often each stands between lines in other languages.
+COPIES_BETWEEN = 3
 
 
 def stable(text, n):
@@ -116,8 +130,10 @@ class Carriers:
     """Benign texts into which injections are put."""
 
     def __init__(self, rows):
-        self.results, self.descriptions = [], []
+        self.results, self.descriptions, self.foreign = [], [], []
         for row in rows:
+            if row["category"].endswith(":multilingual"):
+                self.foreign += [line.strip() for line in row["text"].split("\n") if 30 < len(line.strip()) < 160]
             if row["surface"] == "tool_result" and len(row["text"]) > 200:
                 self.results.append(row["text"])
             elif row["surface"] == "tool_description" and len(row["text"]) > 60:
@@ -130,6 +146,11 @@ class Carriers:
             start = text.find("\n", rng.randrange(len(text) - 5000))
             text = text[start + 1 : start + 5000]
         return text
+
+
+def between(rng, lines, payload):
+    """The payload between two lines in other languages."""
+    return rng.choice(lines) + "\n\n" + payload + "\n\n" + rng.choice(lines)
 
 
 def plain(rng, payload):
@@ -192,11 +213,16 @@ def short(rng, text):
 
 
 # What happens to harmless text on its way: in most cases nothing.
-NOISES = [lambda text: text] * 8 + [
+NOISES = [lambda text: text] * 16 + [
     lambda text: text[::-1],
     lambda text: " ".join(text[:80]),
     urllib.parse.quote,
     lambda text: json.dumps({"text": text}),
+    lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+    lambda text: text.encode().hex(" "),
+    lambda text: "[install](https://app.example/open?url=" + urllib.parse.quote("app:add?" + urllib.parse.quote(json.dumps({"name": text[:20], "args": text[20:].split()}))) + ")",
+    lambda text: base64.b64encode(text.encode()).decode(),
 ]
 
 
@@ -263,6 +289,24 @@ def added(text, known):
     return [len(text[:start].encode()), len(text[:end].encode())]
 
 
+def described(family, fold, row, file):
+    """A harmless tool's description by itself, as rules read it: field by field."""
+    m = re.search(r"^Description: (.*?)(?=\nArguments:|\Z)", row["text"], re.M | re.S)
+    if m and m[1].strip() and stable("described " + row["id"], DESCRIBED_EVERY) == 0:
+        yield example(family, fold, row, m[1], measured=False, file=file)
+
+
+def moved(family, fold, row, span, carriers, stem):
+    """The injected part of an attack in a document of another source."""
+    payload = row["text"].encode()[span[0] : span[1]].decode("utf-8", "ignore").strip()
+    if len(payload) > MAX_PAYLOAD or ":base64:" in row.get("category", ""):
+        return
+    rng = random.Random("moved " + row["id"])
+    insert = embed if row["surface"] == "tool_result" else embed_description
+    text, span = insert(rng, carriers.pick(rng, row["surface"]), payload)
+    yield example(family, fold, row, text, span, measured=False, file="moved " + stem)
+
+
 def build(folder, written_paths):
     rows = list(corpora(folder))
     known = {row["text"][start:end].strip() for _, row in rows if row["label"] == "benign" for start, end in pieces(row["text"])}
@@ -274,6 +318,10 @@ def build(folder, written_paths):
         if row["surface"] != "user_text":
             span = added(row["text"], known) if row["label"] == "attack" else None
             yield example(family, fold, row, span=span, file=stem)
+            if span and stable("moved " + row["id"], 100) < MOVED:
+                yield from moved(family, fold, row, span, carriers, stem)
+            if row["label"] == "benign" and row["surface"] == "tool_description":
+                yield from described(family, fold, row, stem)
             if stem.startswith("documents") and stable(row["id"], SHORT_EVERY) == 0:
                 yield example(family, fold, row, short(random.Random(row["id"]), row["text"]), measured=False, file="short")
             continue
@@ -294,11 +342,16 @@ def build(folder, written_paths):
         attack = row["label"] == "attack"
         if row["kind"] == "document":
             yield example("written", fold, row, file="written")
+            if not attack and row["surface"] == "tool_description":
+                yield from described("written", fold, row, "written")
             continue
         if not attack:
             yield example("written", fold, row, measured=False, file="written")
-        if not attack or row["category"] in TELLING:
+        for _ in range(COPIES_ALONE if not attack else row["category"] in TELLING):
             yield example("written", fold, row, alone(rng, row["text"]), measured=False, attack=attack, file="written")
+        if not attack:
+            for _ in range(COPIES_BETWEEN):
+                yield example("written", fold, row, between(rng, carriers.foreign, row["text"]), measured=False, file="written")
         for copy in range(COPIES_WRITTEN):
             insert = embed if row["surface"] == "tool_result" else embed_description
             text, span = insert(rng, carriers.pick(rng, row["surface"]), row["text"])

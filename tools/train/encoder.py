@@ -506,6 +506,7 @@ def export(student, vocabulary, sample, silence, folder):
     table, places, inside = np.asarray(student["emb"]), np.asarray(student["pos"]), []
     read(student, sample, watch=inside)
     mask = sample > 0
+    os.makedirs(folder, exist_ok=True)
     largest = lambda x: np.abs(np.asarray(x)[mask]).reshape(-1, HEADS, HEAD).max((0, 2))
     wide = lambda x: np.repeat(x, HEAD)
     scale = np.abs(table).max(1) / 127

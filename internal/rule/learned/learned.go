@@ -45,13 +45,65 @@ func (l limits) confidence(score float64) float64 {
 type Suspicion struct {
 	Window
 	Confidence float64 // from 0.5 to 1; from rule.Hard on the window acts by itself
+	// Mention says that the window is suspicious only for what is quoted in it by a
+	// text about attacks. Its confidence is rule.Quoted.
+	Mention bool
 }
 
 // Find returns the windows of a subject's folded text that are at least suspicious, in
 // order. The first tier reads the whole text, the second one the windows that the first
 // suspects most.
 func Find(subject *rule.Subject) []Suspicion {
-	text, c := subject.Folded().Text, combinationOf(subject.Surface)
+	text := subject.Folded().Text
+	found := find(text, subject.Surface)
+	if rest, quoted := withoutMentions(text, found); len(quoted) > 0 {
+		still := find(rest, subject.Surface)
+		for _, i := range quoted {
+			found[i].weigh(still)
+		}
+	}
+	return found
+}
+
+// mostQuoting is in how many suspicious windows of a text quotations are looked for, so
+// that marks without end cost no more. More of them are none of a paper's.
+const mostQuoting = 64
+
+// withoutMentions is the text with spaces in the place of what is quoted in suspicious
+// windows by a text about attacks, and the windows that have such quotations.
+func withoutMentions(text []byte, found []Suspicion) (rest []byte, quoted []int) {
+	for i, s := range found[:min(len(found), mostQuoting)] {
+		mentions := rule.Mentions(text, s.Start, s.End)
+		if len(mentions) == 0 {
+			continue
+		}
+		if quoted = append(quoted, i); rest == nil {
+			rest = slices.Clone(text)
+		}
+		for _, m := range mentions {
+			for at := m[0]; at < m[1]; at++ {
+				rest[at] = ' '
+			}
+		}
+	}
+	return rest, quoted
+}
+
+// weigh makes the confidence that of what is still suspicious there without quotations.
+func (s *Suspicion) weigh(still []Suspicion) {
+	most := 0.0
+	for _, other := range still {
+		if other.Start < s.End && s.Start < other.End {
+			most = max(most, other.Confidence)
+		}
+	}
+	s.Mention = most == 0
+	s.Confidence = min(s.Confidence, max(most, rule.Quoted))
+}
+
+// find returns the windows of a folded text that are at least suspicious.
+func find(text []byte, surface rule.Surface) []Suspicion {
+	c := combinationOf(surface)
 	s := scorers.Get().(*scorer)
 	defer s.end()
 	windows := s.windows(text, c.gate)
@@ -62,16 +114,19 @@ func Find(subject *rule.Subject) []Suspicion {
 	}
 	var found []Suspicion
 	for i, w := range windows {
-		l := of(subject.Surface)
+		l := of(surface)
 		if slices.Contains(again, i) {
 			l = c.limits
 		}
-		if w.Score >= l.soft {
-			found = surest(found, Suspicion{w, l.confidence(w.Score)})
+		if w.Score >= l.soft && w.Words >= fewestWords {
+			found = surest(found, Suspicion{Window: w, Confidence: l.confidence(w.Score)})
 		}
 	}
 	return found
 }
+
+// fewestWords is how many words say something: a name or a heading has less.
+const fewestWords = 4
 
 // surest appends what was found, but of two that overlap it keeps the surer one.
 func surest(found []Suspicion, s Suspicion) []Suspicion {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -274,4 +275,42 @@ func Benchmark_windows(b *testing.B) {
 			}
 		})
 	}
+}
+
+func Test_only_so_many_quotations_are_looked_for(t *testing.T) {
+	one := `The attack "` + order + `" is known. ` + strings.Repeat("Kuala Lumpur, 1998: second place in 10.4 seconds.\n\n", 20)
+	found := Find(&rule.Subject{Surface: rule.ToolResult, Text: strings.Repeat(one, mostQuoting+2)})
+	mentions := 0
+	for _, s := range found {
+		if s.Mention {
+			mentions++
+		}
+	}
+	if len(found) <= mostQuoting || mentions != mostQuoting {
+		t.Errorf("%d of %d windows are mentions, want %d", mentions, len(found), mostQuoting)
+	}
+}
+
+// What a text about attacks quotes counts little; what stands beside it counts as ever.
+func Test_a_quoted_order_is_a_mention(t *testing.T) {
+	f := func(text string, want ...bool) {
+		t.Helper()
+		var got []bool
+		for _, s := range Find(&rule.Subject{Surface: rule.ToolResult, Text: text}) {
+			if s.Mention && s.Confidence != rule.Quoted || !s.Mention && s.Confidence < rule.Hard {
+				t.Errorf("%q: confidence %v", text, s.Confidence)
+			}
+			got = append(got, s.Mention)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: mentions %v, want %v", text, got, want)
+		}
+	}
+	const about = " Filters detect this attack and others like it."
+	far := "\n\n" + strings.Repeat("Kuala Lumpur, 1998: second place in 10.4 seconds.\n\n", 20)
+	f(`A web page told the model "`+order+`"`+about, true)
+	f(`A web page told the model "`+order+`" and it did.`, false) // nothing about attacks
+	f("A web page told the model this. "+order+about, false)      // no quotation
+	f(`The attack "obey" is known. `+order+about, false)          // another quotation
+	f(`The attack "`+order+`" is known.`+about+far+order, true, false)
 }

@@ -3,19 +3,19 @@
 package learned
 
 const (
-	weightMask     = 0x7ffff
-	weightScale    = 0.00204924
-	weightChecksum = "9905deabae3ff073882f9417966893a4bebf148849140c308f721ce16abeac59" // SHA-256 of weights.bin
+	weightMask     = 0xfffff
+	weightScale    = 0.00205213
+	weightChecksum = "ad08ed88d44ac31c6ffac80b5f936e750247a13047417697f8bf251338f53776" // SHA-256 of weights.bin
 )
 
 // biases are added to the score of a window, by its size.
-var biases = [len(Sizes)]float64{-1.9705, -1.7367}
+var biases = [len(Sizes)]float64{-2.1972, -1.9692}
 
 // textWeights are what makes the score of a text of that of its best window.
-var textWeights = TextWeights{0.8480, -0.3494, 1.7222, -0.4591}
+var textWeights = TextWeights{0.8618, -0.3516, 1.5514, -0.4028}
 
 // The limits of the scores, by surface.
 var (
-	resultLimits     = limits{soft: -0.1415, hard: 0.3001}
-	definitionLimits = limits{soft: 0.0516, hard: 2.2304}
+	resultLimits     = limits{soft: -0.3530, hard: 0.3029}
+	definitionLimits = limits{soft: -0.1086, hard: 2.0357}
 )

@@ -95,7 +95,7 @@ func Test_of_two_that_overlap_the_surer_is_kept(t *testing.T) {
 		}
 	}
 	at := func(start, end int, confidence float64) Suspicion {
-		return Suspicion{Window{Start: start, End: end}, confidence}
+		return Suspicion{Window: Window{Start: start, End: end}, Confidence: confidence}
 	}
 	f([]Suspicion{at(0, 5, 0.5), at(5, 9, 0.6)}, 0.5, 0.6)
 	f([]Suspicion{at(0, 5, 0.5), at(4, 9, 0.6)}, 0.6)

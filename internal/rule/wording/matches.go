@@ -20,8 +20,6 @@ const (
 	hard = 0.95
 	Fair = 0.6
 	weak = 0.3
-	// quoted is that of what stands between quotation marks in a text about attacks.
-	quoted = 0.4
 )
 
 func confidence(weight int) float64 {
@@ -91,7 +89,7 @@ func matches(subject *rule.Subject, id string, sum bool, evidence []rule.Evidenc
 		m := rule.Match{Detail: strings.Join(e.Details, "; "), Confidence: confidence(e.Weight)}
 		m.Start, m.End = folded.Span(e.Start, e.End)
 		if rule.Mentioned(folded.Text, e.Start, e.End) {
-			m.Confidence, m.Detail = min(m.Confidence, quoted), "quotes an attack: "+m.Detail
+			m.Mention, m.Confidence, m.Detail = true, min(m.Confidence, rule.Quoted), "quotes an attack: "+m.Detail
 		}
 		for kind := range e.Kinds {
 			m.Sum = m.Sum || sum && rooms[kind]

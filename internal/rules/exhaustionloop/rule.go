@@ -146,11 +146,12 @@ func look(subject *rule.Subject, from, to, end int) (m rule.Match, stop int, fou
 		if confidence < certain && reason().Match(sentence) || confidence < certain && reason().Match(text[max(0, from+at[0]-60):from+at[0]]) {
 			continue
 		}
-		if rule.Mentioned(text, from+at[0], from+at[1]) {
+		mention := rule.Mentioned(text, from+at[0], from+at[1])
+		if mention {
 			confidence = reported
 		}
 		first, last := subject.Folded().Span(from+at[0], from+at[1])
-		m = rule.Match{Start: first, End: last, Confidence: confidence, Detail: loop.detail}
+		m = rule.Match{Start: first, End: last, Confidence: confidence, Mention: mention, Detail: loop.detail}
 		if subject.Surface&rule.Definitions == 0 {
 			m.Action, m.Replacement = rule.Redact, "[content withheld by Gatehouse: exhaustion-loop]"
 		}

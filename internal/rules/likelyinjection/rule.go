@@ -50,7 +50,10 @@ func bound(subject *rule.Subject, words int) float64 {
 func detect(subject rule.Subject) ([]rule.Match, error) {
 	var matches []rule.Match
 	for _, s := range learned.Find(&subject) {
-		m := rule.Match{Confidence: min(s.Confidence, bound(&subject, s.Words)), Detail: "reads like an order to the model"}
+		m := rule.Match{Confidence: min(s.Confidence, bound(&subject, s.Words)), Mention: s.Mention, Detail: "reads like an order to the model"}
+		if m.Mention {
+			m.Detail = "quotes an attack: " + m.Detail
+		}
 		m.Start, m.End = place(&subject, s.From, s.To)
 		if m.Start >= m.End || len(matches) > 0 && m.Start < matches[len(matches)-1].End {
 			continue

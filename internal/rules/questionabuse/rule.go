@@ -82,10 +82,10 @@ func said(subject *rule.Subject) (matches []rule.Match) {
 
 func match(subject *rule.Subject, one rule.Said, confidence float64, detail string) rule.Match {
 	folded := subject.Folded()
-	if rule.Mentioned(folded.Text, one.Start, one.End) {
-		confidence, detail = fair/2, "quotes: "+detail
-	}
 	m := rule.Match{Confidence: confidence, Detail: detail, Action: rule.Refuse}
+	if rule.Mentioned(folded.Text, one.Start, one.End) {
+		m.Mention, m.Confidence, m.Detail = true, fair/2, "quotes: "+detail
+	}
 	m.Start, m.End = folded.Span(one.Start, one.End)
 	return m
 }

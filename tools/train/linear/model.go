@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	bits   = 19 // of a feature's place in the table
+	bits   = 20 // of a feature's place in the table
 	mask   = 1<<bits - 1
 	epochs = 20
 	rate   = 0.01
+	orders = 4 // models whose mean is taken
 	// A step leaves out a fifth of the features, and droppedKinds is how often it leaves
 	// out whole kinds of them, so that no feature relies on others.
 	droppedBelow = 1 << 16 / 5
@@ -37,8 +38,27 @@ type model struct {
 // span is a window: which size it has and its words.
 type span struct{ kind, from, to int }
 
-// train makes a model of all examples that are not in the fold.
+// train makes a model of all examples that are not in the fold: the mean of several that
+// saw them in different orders, because each by itself depends much on its own.
 func train(all []*example, fold int) *model {
+	mean := &model{}
+	for order := range orders {
+		mean.add(trainOnce(all, fold, order), 1/float64(orders))
+	}
+	return mean
+}
+
+// add adds a share of another model.
+func (m *model) add(other *model, share float64) {
+	for i, w := range other.weights {
+		m.weights[i] += float32(share) * w
+	}
+	for i, b := range other.biases {
+		m.biases[i] += share * b
+	}
+}
+
+func trainOnce(all []*example, fold, order int) *model {
 	m := &model{}
 	for i := range m.biases {
 		m.biases[i] = -2
@@ -49,7 +69,7 @@ func train(all []*example, fold int) *model {
 			rows = append(rows, e)
 		}
 	}
-	random := rand.New(rand.NewPCG(1, 2))
+	random := rand.New(rand.NewPCG(1, uint64(2+order)))
 	var sums []float64
 	for epoch := range epochs {
 		random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
@@ -202,15 +222,20 @@ func (m *model) tops(sums []float64) []scored {
 			}
 			from := max(0, end-size)
 			one := scored{span{kind, from, end}, sums[end] - sums[from] + m.biases[kind]}
-			last := len(all) - 1
-			switch {
-			case last < 0 || from >= all[last].to:
-				all = append(all, one)
-			case one.score > all[last].score:
-				all[last] = one
-			}
+			all = better(all, one)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
 	return all[:min(len(all), mostTops)]
+}
+
+// better puts a window in the place of those that it overlaps, if it is above them all.
+func better(all []scored, one scored) []scored {
+	left := len(all)
+	for ; left > 0 && all[left-1].to > one.from; left-- {
+		if one.score <= all[left-1].score {
+			return all
+		}
+	}
+	return append(all[:left], one)
 }

@@ -19,7 +19,7 @@ type limit struct{ soft, hard float64 }
 // together, hard cases and quoted attacks included, and more strictly for ordinary ones.
 const (
 	softShare         = 0.01
-	hardShare         = 0.0055
+	hardShare         = 0.004
 	hardShareOrdinary = 0.001
 	// A definition that is flagged stops a whole server: none of the ordinary ones may be,
 	// and the limit keeps a distance from the highest of them that silences the servers of
