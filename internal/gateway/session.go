@@ -278,11 +278,11 @@ type sessions struct {
 	all map[string]*Session
 	// open is how many there are of each owner, and of each principal under its owner
 	// without a mount.
-	open map[owner]int
+	open map[sessionOwner]int
 }
 
-// owner is a principal on one mount, or on all of them.
-type owner struct {
+// sessionOwner is a principal on one mount, or on all of them.
+type sessionOwner struct {
 	principal, mount string
 	everywhere       bool
 }
@@ -308,17 +308,17 @@ func (t *sessions) add(s *Session, limit int) error {
 // share is a part of what there is, but not less than somebody needs.
 func share(limit, parts int) int { return max(limit/parts, min(limit, freeSessions)) }
 
-func (s *Session) owner(everywhere bool) owner {
+func (s *Session) owner(everywhere bool) sessionOwner {
 	if everywhere {
-		return owner{principal: s.principal, everywhere: true}
+		return sessionOwner{principal: s.principal, everywhere: true}
 	}
-	return owner{principal: s.principal, mount: s.mount}
+	return sessionOwner{principal: s.principal, mount: s.mount}
 }
 
 // count keeps open; the caller holds mu.
 func (t *sessions) count(s *Session, change int) {
 	if t.open == nil {
-		t.open = map[owner]int{}
+		t.open = map[sessionOwner]int{}
 	}
 	for _, everywhere := range []bool{true, false} {
 		o := s.owner(everywhere)
