@@ -114,7 +114,7 @@ func (ex *exchange) asker() *identity.Principal {
 	case ex.session != nil && ex.session.own:
 		return nil
 	case ex.session != nil:
-		return ex.session.who.Load()
+		return ex.session.asker(ex)
 	case ex.peer.tag != nil:
 		return ex.peer.tag.who
 	}
