@@ -188,7 +188,7 @@ var Table = []Requirement{
 	{Number: 80, Level: Should, From: localServer, Text: "The restriction is that of the platform.",
 		Elsewhere: in(sandboxTests, "Test_a_program_runs_inside", "Test_less_than_was_asked_does_not_start"), Part: "On Linux; elsewhere a server with a `sandbox` section does not start."},
 	{Number: 81, Level: Should, From: localServer, Text: "On one machine stdio is used, or HTTP asks for a token.",
-		Elsewhere: in(integrationTests, "TestPipeline_run_wraps_one_server"), Part: "`run` and `serve --stdio` open no port; HTTP on the loopback address asks for no token until there are identities."},
+		Elsewhere: in(integrationTests, "TestPipeline_run_wraps_one_server"), Part: "`run` and `serve --stdio` open no port. HTTP asks for a token where there is a section `identity`; without it, every program of this machine is the local user."},
 	{Number: 82, Level: Should, From: proxied, Text: "Processes that a proxy starts are contained.",
 		Elsewhere: slices.Concat(in(gatewayTests, "Test_a_server_with_a_sandbox_runs_in_it_and_the_log_says_so", "Test_a_server_whose_sandbox_is_not_whole_does_not_start"), in(escapeTests, "Test_escapes", "Test_everything_ends_when_the_gateway_is_killed")),
 		Part:      "Where they have a `sandbox` section, on Linux."},
