@@ -65,6 +65,9 @@ func New(p profile.Profile, c Command) (*Sandbox, error) {
 	}
 	plan.into(&s.spec)
 	s.spec.Env = environment(c.Env, &s.spec)
+	if len(p.SecretFiles) > 0 && covered(s.spec.Mounts, profile.SecretFolder) {
+		return nil, fmt.Errorf("what is granted would cover %s, where the server looks for its secrets; name the folders below it", profile.SecretFolder)
+	}
 	for _, name := range p.SecretFiles {
 		s.spec.Files = append(s.spec.Files, file{filepath.Join(profile.SecretFolder, name), []byte(c.Secrets[name]), true})
 	}

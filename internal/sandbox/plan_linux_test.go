@@ -192,10 +192,13 @@ func Test_the_environment_says_where_the_server_really_is(t *testing.T) {
 func Test_profiles_that_cannot_be_held_are_refused_before_anything_starts(t *testing.T) {
 	c := command("/bin/true")
 	for want, change := range map[string]func(*profile.Profile, *Command){
-		"there is no program":       func(_ *profile.Profile, c *Command) { c.Args = nil },
-		"is not found":              func(_ *profile.Profile, c *Command) { c.Args = []string{"no-such-program"} },
-		`no control "seccomp"`:      func(p *profile.Profile, _ *Command) { p.UnsafeMissing = []string{"seccomp"} },
-		"the secret token has no":   func(p *profile.Profile, _ *Command) { p.SecretFiles = []string{"token"} },
+		"there is no program":     func(_ *profile.Profile, c *Command) { c.Args = nil },
+		"is not found":            func(_ *profile.Profile, c *Command) { c.Args = []string{"no-such-program"} },
+		`no control "seccomp"`:    func(p *profile.Profile, _ *Command) { p.UnsafeMissing = []string{"seccomp"} },
+		"the secret token has no": func(p *profile.Profile, _ *Command) { p.SecretFiles = []string{"token"} },
+		"would cover /run/secrets": func(p *profile.Profile, c *Command) {
+			p.Read, p.SecretFiles, c.Secrets = []string{"/run"}, []string{"token"}, map[string]string{"token": "x"}
+		},
 		"nobody serves the network": func(p *profile.Profile, _ *Command) { p.Network = []profile.Destination{{Host: "a", Ports: []int{1}}} },
 		"read /nowhere":             func(p *profile.Profile, _ *Command) { p.Read = []string{"/nowhere"} },
 		"write /proc":               func(p *profile.Profile, _ *Command) { p.Write = []string{"/proc"} },
