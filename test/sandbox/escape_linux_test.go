@@ -131,7 +131,7 @@ func copyProgram(t *testing.T, from, to string, mode os.FileMode) string {
 	return to
 }
 
-// listen accepts everything on an address of this machine.
+// listen greets everybody on an address of this machine.
 func listen(t *testing.T, network, address string) string {
 	t.Helper()
 	l, err := net.Listen(network, address)
@@ -143,6 +143,7 @@ func listen(t *testing.T, network, address string) string {
 			if err != nil {
 				return
 			}
+			_, _ = conn.Write([]byte("x"))
 			conn.Close()
 		}
 	}()

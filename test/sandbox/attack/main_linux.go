@@ -213,7 +213,11 @@ func dial(network, address string) error {
 	if err != nil {
 		return err
 	}
-	return conn.Close()
+	defer conn.Close()
+	// Who accepts may be somebody on the way. Only the target says something.
+	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }
 
 func udp(address string) error {
