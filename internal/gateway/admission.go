@@ -135,7 +135,7 @@ func (s *server) firstLook(over chan struct{}) {
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
 	s.admission.mu.Unlock()
 	if err == nil {
-		s.gateway.joiners.tell(s.capabilities())
+		s.gateway.joiners.tell(s)
 	}
 	close(over)
 }
