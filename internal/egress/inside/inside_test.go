@@ -208,6 +208,9 @@ func TestSandbox_addresses_on_this_machine_that_a_rule_names(t *testing.T) {
 	if secret.reached.Load() != 0 {
 		t.Error("a server that no rule names was reached")
 	}
+	if s.record.has(egress.Refused, egress.AddressNotAllowed, "127.0.0.2") || s.record.has(egress.Refused, egress.PortNotAllowed, "") {
+		t.Errorf("another address of loopback was led out: %v", s.record)
+	}
 	s.run("probe", "local").contains(t, "reached itself")
 }
 
