@@ -110,7 +110,7 @@ type policies struct {
 
 // load reads the configuration, its policies and its lock.
 func (f *policyFlags) load() (*policies, error) {
-	c, err := config.Load(f.config)
+	c, err := loadConfig(f.config)
 	if err != nil {
 		return nil, exitWith(exitUsage, err)
 	}

@@ -86,7 +86,7 @@ configuration cannot be used; 3 the log could not be read.`,
 	cmd.MarkFlagsOneRequired("principal", "exchange")
 	completeFrom(cmd, "method", func() []string { return policy.Methods() })
 	completeFrom(cmd, "server", func() []string {
-		c, err := config.Load(f.config)
+		c, err := loadConfig(f.config)
 		if err != nil {
 			return nil
 		}

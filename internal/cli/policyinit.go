@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/internal/config"
 	"gatehouse/internal/policy"
 )
 
@@ -30,7 +29,7 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 		Example: "  gatehouse policy init --since 30d --output policies/used.cedar",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(flags.config)
+			c, err := loadConfig(flags.config)
 			if err != nil {
 				return exitWith(exitUsage, err)
 			}
@@ -40,7 +39,7 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 				return err
 			}
 			if least.Calls == 0 {
-				return exitWith(exitIncomplete, errors.New("nothing was used in that time, and a policy that permits nothing is none"))
+				return exitWith(exitIncomplete, errors.New("nothing was used in that time, so there is nothing to permit; let clients use their servers through the gateway first, or look further back with --since"))
 			}
 			header := fmt.Sprintf("// What was used from %s on: %d calls.\n// Written by gatehouse policy init. Read it before you rely on it.\n\n", since.UTC().Format("2006-01-02"), least.Calls)
 			if reader.Skipped > 0 {
