@@ -32,7 +32,7 @@ func newKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make, list, rotate and revoke API keys",
-		Long: `API keys identify programs that cannot log in: jobs, services, agents. A client sends one as
+		Long: `API keys identify programs that cannot sign in: jobs, services, agents. A client sends one as
 "Authorization: Bearer gh_…". The key is shown once, when it is made; what is kept is only
 enough to recognise it. A gateway that runs notices a change within a second.
 
@@ -253,7 +253,11 @@ func recordRevoked(state, which string, revoked int) error {
 	if err != nil {
 		return err
 	}
-	r := &audit.Record{Kind: audit.KeyRevoked, Principal: "local:" + person(), Target: which, Detail: fmt.Sprintf("keys that ended: %d", revoked)}
+	target := which
+	if !strings.HasPrefix(which, "gh_") {
+		target = "key:" + which // as where it was made
+	}
+	r := &audit.Record{Kind: audit.KeyRevoked, Principal: "local:" + person(), Target: target, Detail: fmt.Sprintf("keys that ended: %d", revoked)}
 	return errors.Join(trail.Append(r), trail.Close())
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -240,6 +241,9 @@ func (h *history) read(c *config.Config, inventory []policy.Item, fn func(policy
 		}
 		return nil
 	})
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w; the gateway writes it while it runs", err)
+	}
 	if err != nil {
 		return reader, since, exitWith(exitIncomplete, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +62,11 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 			if flags.json {
 				return printJSON(cmd.OutOrStdout(), map[string]any{"file": output, "calls": least.Calls, "skipped": reader.Skipped, "text": string(text)})
 			}
-			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s; name it in gatehouse.yaml under policy.files\n", output)
+			next := "name it in " + flags.config + " under policy.files"
+			if inForce(c.Policy.Files, output) {
+				next = "policy.files has it already, and a running gateway takes it over at once"
+			}
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s; %s\n", output, next)
 			return err
 		},
 	}
@@ -88,4 +93,14 @@ func writeNew(name string, text []byte) error {
 		return exitWith(exitIncomplete, err)
 	}
 	return nil
+}
+
+// inForce reports whether one of the patterns of policy.files, which are absolute, names
+// a file.
+func inForce(patterns []string, file string) bool {
+	path, err := filepath.Abs(file)
+	return err == nil && slices.ContainsFunc(patterns, func(pattern string) bool {
+		match, err := filepath.Match(pattern, path)
+		return err == nil && match
+	})
 }
