@@ -1,8 +1,13 @@
 package cli
 
 import (
+	"bytes"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/config"
 )
 
 // What a person does wrong is answered with what to do.
@@ -66,5 +71,38 @@ func Test_doctor_reads_the_policies(t *testing.T) {
 		if !strings.Contains(stdout, want) || strings.Contains(want, "PROBLEM") && code != exitFindings {
 			t.Errorf("%s: %d, %s", policies, code, stdout)
 		}
+	}
+}
+
+// The command that serve proposes works: with keys it needs one.
+func Test_serve_proposes_a_command_with_a_credential(t *testing.T) {
+	for keys, want := range map[string]string{"": "http --method", "keys": `http --header "Authorization: Bearer $KEY" --method`} {
+		var out bytes.Buffer
+		announce(&out, &config.Config{Identity: config.Identity{Keys: keys}}, netip.MustParseAddrPort("127.0.0.1:8848"), "--config")
+		if !strings.Contains(out.String(), "inspector --cli http://127.0.0.1:8848/mcp --transport "+want) {
+			t.Errorf("keys %q: %s", keys, &out)
+		}
+	}
+}
+
+// The configuration, the policies and the cases of the page fit each other.
+func Test_policies_in_the_docs_pass_their_cases(t *testing.T) {
+	cedar, yaml := fenced(t, "policy.md", "cedar"), fenced(t, "policy.md", "yaml")
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"gatehouse.yaml": yaml[0] + "  shop: {command: [x]}\n  mail: {command: [x]}\n" +
+			"identity: {resource: https://gatehouse.example.com, issuers: {corp: {url: https://login.example.com}}}\n",
+		"policies/page.cedar": strings.Join(cedar, "\n"),
+		"policies/tests.yaml": yaml[1],
+	} {
+		if err := os.MkdirAll("policies", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, stdout, stderr := program("policy", "test", "policies/tests.yaml"); code != exitOK || !strings.Contains(stdout, "cases 2, failed 0") {
+		t.Errorf("%d, %s%s", code, stdout, stderr)
 	}
 }
