@@ -129,6 +129,9 @@ func (f *explainFlags) request(p *policies) (*policy.Request, error) {
 	var problems []error
 	if f.time != "" {
 		t, err := time.Parse(time.RFC3339, f.time)
+		if err != nil {
+			err = fmt.Errorf("--time: found %q, expected RFC 3339, such as 2026-11-25T09:00:00Z", f.time)
+		}
 		problems, c.Time = append(problems, err), t
 	}
 	address, err := parseAddress(f.from)
