@@ -85,6 +85,7 @@ type Record struct {
 	Detail   string            `json:"detail,omitempty"`
 	Policies []string          `json:"policies,omitempty"` // ids of the policies that decided
 	Would    []string          `json:"would,omitempty"`    // ids of policies in report mode that would have refused
+	Asked    *Asked            `json:"asked,omitempty"`    // what else the policies were told; nil if they were not asked
 	Findings []finding.Finding `json:"findings,omitempty"`
 
 	ArgumentsDigest string          `json:"argumentsDigest,omitempty"` // "sha256:" and 64 hexadecimal digits
@@ -100,6 +101,19 @@ type Record struct {
 	// Hash is the chain's value at this record, 64 hexadecimal digits. Read sets
 	// it; Append ignores it.
 	Hash string `json:"hash,omitempty"`
+}
+
+// Asked is what policies were told of a request and no other field of its record
+// says. What is empty was empty or absent.
+type Asked struct {
+	Name         string   `json:"name,omitempty"` // of the principal, for people
+	Means        string   `json:"means,omitempty"`
+	Issuer       string   `json:"issuer,omitempty"`
+	TokenClient  string   `json:"tokenClient,omitempty"` // OAuth client id
+	Scopes       []string `json:"scopes,omitempty"`
+	Address      string   `json:"address,omitempty"`
+	Score        float64  `json:"score,omitempty"`
+	Conversation []string `json:"conversation,omitempty"`
 }
 
 // Values of Record.Direction and Record.Decision.

@@ -153,7 +153,7 @@ func noTime(zone string) time.Time {
 func (p *policies) request(c *config.PolicyCase) (*policy.Request, error) {
 	who := policy.PrincipalOf(c.Principal, c.Teams)
 	if who == nil && c.Kind == "" {
-		return nil, fmt.Errorf("principal %q: expected local:NAME, user:ISSUER/SUBJECT, key:NAME, cert:NAME or proxy:NAME/USER, or a kind beside it", c.Principal)
+		return nil, fmt.Errorf("principal %q: expected local:NAME, user:ISSUER/SUBJECT, agent:ISSUER/CLIENT, key:NAME, cert:NAME or proxy:NAME/USER, or a kind beside it", c.Principal)
 	}
 	if who == nil {
 		who = &identity.Principal{ID: c.Principal, Teams: c.Teams}

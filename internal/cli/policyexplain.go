@@ -34,8 +34,8 @@ func newPolicyExplainCommand() *cobra.Command {
 		Long: `Decides one call by the policies as they are now: one that the flags describe, or one
 from the audit log. Nothing is called.
 
-Of a call from the log only that is known which the log holds: not the peer's address,
-the scopes of its token, nor the labels of the conversation.
+Of a call from the log only that is known which the log holds: arguments only if
+audit.arguments keeps them whole and there is no secret in them.
 
 Exit codes: 0 the call was decided, either way; 2 wrong usage, or the policies or the
 configuration cannot be used; 3 the log could not be read.`,
@@ -60,7 +60,7 @@ configuration cannot be used; 3 the log could not be read.`,
 	flags := cmd.Flags()
 	f.register(flags)
 	c := &f.call
-	flags.StringVar(&c.Principal, "principal", "", "`ID` of who calls: local:NAME, user:ISSUER/SUBJECT, key:NAME, …")
+	flags.StringVar(&c.Principal, "principal", "", "`ID` of who calls: local:NAME, user:ISSUER/SUBJECT, agent:ISSUER/CLIENT, key:NAME, …")
 	flags.StringVar(&c.Kind, "kind", "", "what the principal is: `user|agent|local` (default: as the id says)")
 	flags.StringSliceVar(&c.Teams, "team", nil, "`TEAM` of the principal (repeatable)")
 	flags.StringVar(&c.Client, "client", "", "OAuth client `ID` of the token")

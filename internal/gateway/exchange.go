@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
 	"gatehouse/internal/halt"
@@ -124,8 +125,9 @@ type exchange struct {
 	listIn *wire.Message
 	status int
 
-	policies []string // that decided
-	would    []string // that only report, and would have refused
+	policies []string     // that decided
+	would    []string     // that only report, and would have refused
+	asked    *audit.Asked // what the policies were told
 	findings []finding.Finding
 	refusal  *decision.Refusal
 	grants   []limit.Grant // what the quotas granted

@@ -279,7 +279,7 @@ func (g *Gateway) refreshBook() {
 		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
 	}
 	if g.book.Generation() != before {
-		g.joiners.tellAll()
+		g.joiners.tellOf(g)
 	}
 }
 

@@ -106,7 +106,7 @@ func (g *Gateway) haltsChanged(change halt.Change) {
 			g.sweeping.Go(func() { s.disconnect(change) }) // a process that is slow to end must not hold up the next halt
 		}
 	}
-	g.joiners.tellAll()
+	g.joiners.tellOf(g)
 	for _, h := range change.Began {
 		g.log.Warn("halted", "what", h.Target.String(), "reason", h.Reason, "by", h.By)
 		if h.By == halt.Unreadable {

@@ -124,7 +124,7 @@ func TestHalted_each_target_in_each_era(t *testing.T) {
 // Everything but a tool's own name leads to the server too.
 func TestHalted_every_method(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := ruled(t, talkative(), anybody, "")
+		h := ruled(t, talkative().stub, anybody, "")
 		defer h.close()
 		h.who = ann
 		h.echo(true, "stub")
@@ -133,11 +133,7 @@ func TestHalted_every_method(t *testing.T) {
 		before := len(h.stub.seen())
 		for method := range methods {
 			for _, modern := range []bool{false, true} {
-				params := paramsOf[method]
-				if strings.Contains(params, "%s") {
-					params = fmt.Sprintf(params, "")
-				}
-				if r := h.send(modern, "stub", method, params); strings.Contains(string(r.Body), canary) {
+				if r := h.send(modern, "stub", method, cells[method].of("stub", "stub", "echo")); strings.Contains(string(r.Body), canary) {
 					t.Errorf("%s, modern %v, of a halted server: %s", method, modern, r.Body)
 				}
 			}
@@ -156,7 +152,7 @@ func TestHalted_every_method(t *testing.T) {
 // What is known of a halted server is not shown either, where servers are joined.
 func TestHalted_is_left_out_of_joined_lists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := ruled(t, talkative(), anybody, "")
+		h := ruled(t, talkative().stub, anybody, "")
 		defer h.close()
 		h.who = ann
 		if r := h.send(true, "", wire.MethodToolsList, ""); !strings.Contains(string(r.Body), canary) {
@@ -178,14 +174,14 @@ func TestHalted_is_left_out_of_joined_lists(t *testing.T) {
 // Prompts and resources have halts of their own.
 func TestHalted_prompts_and_resources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := ruled(t, talkative(), anybody, "")
+		h := ruled(t, talkative().stub, anybody, "")
 		defer h.close()
 		h.who = ann
 		h.pull(halt.Target{What: halt.Prompt, Server: "stub", Name: "greet"})
 		h.pull(halt.Target{What: halt.Resource, Server: "stub", Name: "docs://a"})
 		for method, params := range map[string]string{
 			wire.MethodPromptsGet: `"name":"greet"`, wire.MethodResourcesRead: `"uri":"DOCS://%61"`,
-			wire.MethodComplete: fmt.Sprintf(paramsOf[wire.MethodComplete], ""),
+			wire.MethodComplete: cells[wire.MethodComplete].of("stub", "stub", "greet"),
 		} {
 			h.refused(h.send(true, "stub", method, params), "halted")
 		}

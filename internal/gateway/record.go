@@ -114,7 +114,7 @@ func (g *Gateway) record(ex *exchange, kind audit.Kind) *audit.Record {
 	r := records.Get().(*audit.Record)
 	*r = audit.Record{
 		Kind: kind, Exchange: ex.id, Principal: ex.principal, Direction: audit.ClientToServer,
-		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target,
+		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target, Asked: ex.asked,
 	}
 	if ex.who != nil {
 		r.Teams = ex.who.Teams

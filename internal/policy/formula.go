@@ -31,6 +31,7 @@ const (
 	noClientName
 	noCredential // means, issuer, scopes
 	noPrincipal  // attributes and teams
+	noName       // of the principal, which an id does not give away
 	noResource   // attributes
 	noUse        // which thing of a server, and by which method; what all of them may have is known
 
@@ -94,6 +95,10 @@ func needs(node ast.IsNode) (all unknown) {
 			}
 			if isVariable(n.Arg, "resource") && configured[n.Value] {
 				all |= noResource
+				return false
+			}
+			if isVariable(n.Arg, "principal") && n.Value == "name" {
+				all |= noPrincipal | noName
 				return false
 			}
 		case ast.NodeTypeHas:

@@ -116,6 +116,18 @@ func cutServer(id string) (server string, ok bool) {
 // compared the entity itself.
 func (s scope) fits(bit uint16) bool { return s.types == 0 || s.types&bit != 0 }
 
+// mayBe reports whether something of these types can be in the scope.
+func (s scope) mayBe(kinds uint16) bool {
+	if s.types != 0 && s.types&(kinds|typeBits[typeServer]) == 0 {
+		return false
+	}
+	switch s.entity.Type {
+	case "", typeServer, typeGateway:
+		return true
+	}
+	return typeBits[s.entity.Type]&kinds != 0
+}
+
 // candidates appends the policies whose scopes fit, in the order of the files.
 func (ix *index) candidates(to []*rule, s *subject, t *thing, a *action) []*rule {
 	principal := typeBits[s.entity.UID.Type]

@@ -9,27 +9,34 @@ import (
 	"gatehouse/internal/config"
 )
 
-// reachedBy finds a policy by which the principal may use something of the server, or,
-// where the world is about the gateway, of any server. Nobody is told of a server of
+// reachedBy finds a policy by which the principal may use something of the server from
+// which the action follows, or, where the world is about the gateway, of any server. Nobody is told of a server of
 // which no call would get anything: what of a condition depends on the principal and on
 // the configuration has to hold. What depends on the call may hold some time.
 func (w *world) reachedBy() *rule {
-	by, _ := w.subject.reached.get(w.thing.server, func() (*rule, error) {
-		return w.engine.reaches(w.subject, w.thing.server), nil
-	})
+	use := use{w.thing.server, w.action.follows, w.action.kinds}
+	by, _ := w.subject.reached.get(use, func() (*rule, error) { return w.engine.reaches(w.subject, use), nil })
 	return by
 }
 
-func (e *Engine) reaches(s *subject, server string) *rule {
+// use is any of some actions on any of some kinds of things of a server, or, for "", of
+// all servers.
+type use struct {
+	server  string
+	actions uint64
+	kinds   uint16
+}
+
+func (e *Engine) reaches(s *subject, u use) *rule {
 	principal := typeBits[s.entity.UID.Type]
-	places := [2]string{"", server}
-	if server == "" {
+	places := [2]string{"", u.server}
+	if u.server == "" {
 		places[0] = everywhere
 	}
 	for _, p := range s.keys {
 		for _, place := range places {
 			for _, r := range e.index.reach[reachKey{p, place}] {
-				if r.principal.fits(principal) && e.couldUse(s, r, server) {
+				if r.principal.fits(principal) && r.actions&u.actions != 0 && r.resource.mayBe(u.kinds) && e.couldUse(s, r, u.server) {
 					return r
 				}
 			}

@@ -124,7 +124,9 @@ func TestHalt_by_signal(t *testing.T) {
 	m.echo("")
 	g.command.Process.Signal(syscall.SIGUSR1)
 	eventually(t, "everything to be halted", func() bool { return m.call("echo", object{"text": "x"}).reason() == "halted" })
-	eventually(t, "it to be recorded", func() bool { return slices.Equal(g.kinds(audit.Halted), []string{"everything: a signal was sent to Gatehouse"}) })
+	eventually(t, "it to be recorded", func() bool {
+		return slices.Equal(g.kinds(audit.Halted), []string{"everything: a signal was sent to Gatehouse"})
+	})
 	if list := g.run("halt", "list"); !strings.Contains(list, "everything") {
 		t.Errorf("the list is %s", list)
 	}
