@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,6 +167,9 @@ func (p *policies) request(c *config.PolicyCase) (*policy.Request, error) {
 	}
 	if c.Means != "" {
 		who.Means = identity.Means(c.Means)
+		if !slices.Contains(identity.AllMeans, who.Means) {
+			return nil, fmt.Errorf("means %q: expected one of %q", c.Means, identity.AllMeans)
+		}
 	}
 	who.Client, who.Issuer, who.Scopes = c.Client, c.Issuer, c.Scopes
 	r := &policy.Request{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +193,9 @@ func printExplanation(out io.Writer, r *policy.Request, x policy.Explanation, as
 		about += "/" + r.Name
 	}
 	fmt.Fprintln(out, visible(strings.Join(strings.Fields(fmt.Sprintf("%s: %s %s %s", decisionWord(d), r.Principal.ID, r.Method, about)), " ")))
+	if !slices.Contains(policy.Methods(), r.Method) {
+		fmt.Fprintf(out, "%s is no method that Gatehouse knows; policies see it as Action::\"other\"\n", visible(r.Method))
+	}
 	switch {
 	case d.Err != nil:
 		fmt.Fprintf(out, "because %s\n", visible(d.Err.Error()))
