@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/sandbox"
 )
 
@@ -38,7 +39,7 @@ func newDoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with a configuration, and what to do",
-		Long: `Check the configuration, the commands it names, the approved definitions, the audit log
+		Long: `Check the configuration, the policies and commands it names, the approved definitions, the audit log
 and the address, without starting any server.
 
 Exit codes: 0 all is well; 1 a problem was found; 2 the configuration cannot be read;
@@ -63,7 +64,7 @@ Exit codes: 0 all is well; 1 a problem was found; 2 the configuration cannot be 
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", defaultConfig, "configuration `FILE`")
 	f.StringVar(&o.mcpConfig, "mcp-config", "", "read the servers from a client's own `FILE` (mcpServers) instead")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&asJSON, "json", false, "write JSON")
 	cmd.MarkFlagsMutuallyExclusive("config", "mcp-config")
 	return cmd
 }
@@ -103,6 +104,7 @@ func diagnose(c *config.Config) []check {
 		checks = append(checks, checkServer(s))
 	}
 	checks = append(checks, checkSandboxes(c)...)
+	checks = append(append(checks, checkPolicies(c)...), checkQuotas(c)...)
 	return append(append(checks, checkApprovals(c)...), checkAudit(c), checkAddress(c))
 }
 
@@ -171,6 +173,44 @@ func checkServer(s config.Server) check {
 		return check{name, "problem", fmt.Sprintf("the command %s is not found", s.Command[0]), "install it, or write its full path"}
 	}
 	return check{name, "ok", path, ""}
+}
+
+// checkPolicies reads the policies as the gateway does, which does not start with wrong ones.
+func checkPolicies(c *config.Config) []check {
+	if !c.Policy.Configured {
+		return nil
+	}
+	if _, err := policy.Load(c); err != nil {
+		return []check{{"policies", "problem", err.Error(), "mend them; the gateway does not start with them"}}
+	}
+	return []check{{"policies", "ok", "valid; gatehouse policy check says whether they mean what you want", ""}}
+}
+
+// checkQuotas finds quotas on tools that no server is known to have: they bound nothing.
+func checkQuotas(c *config.Config) []check {
+	if len(c.Quotas) == 0 {
+		return nil
+	}
+	items, err := policy.Inventory(c)
+	if err != nil {
+		return []check{{"quotas", "unknown", err.Error(), "mend the file or restore it from version control"}}
+	}
+	var checks []check
+	for _, q := range c.Quotas {
+		var names []string
+		for _, item := range items {
+			if item.Kind == policy.KindTool && config.Matches(q.When.Servers, item.Server) {
+				names = append(names, item.Name)
+			}
+		}
+		if len(names) == 0 {
+			continue // its servers were not seen yet
+		}
+		for _, pattern := range (config.Filter{Allow: q.When.Tools}).Unmatched(names) {
+			checks = append(checks, check{"quota " + q.Name, "warning", fmt.Sprintf("%q matches no approved tool", pattern), "write the name as the server has it, without SERVER__"})
+		}
+	}
+	return checks
 }
 
 func checkApprovals(c *config.Config) []check {

@@ -32,7 +32,7 @@ func newKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make, list, rotate and revoke API keys",
-		Long: `API keys identify programs that cannot log in: jobs, services, agents. A client sends one as
+		Long: `API keys identify programs that cannot sign in: jobs, services, agents. A client sends one as
 "Authorization: Bearer gh_…". The key is shown once, when it is made; what is kept is only
 enough to recognise it. A gateway that runs notices a change within a second.
 
@@ -90,7 +90,9 @@ func (o *keyOptions) rotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "Make another key for a name, and end the one before a while later",
-		Args:  cobra.ExactArgs(1),
+		Example: `  gatehouse key rotate nightly-report
+  gatehouse key rotate nightly-report --overlap 0`,
+		Args: cobra.ExactArgs(1),
 
 		ValidArgsFunction: o.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -172,7 +174,7 @@ func (o *keyOptions) listCommand() *cobra.Command {
 
 // load reads the configuration, which must have keys.
 func (o *keyOptions) load() (*config.Config, error) {
-	c, err := config.Load(o.config)
+	c, err := loadConfig(o.config)
 	if err != nil {
 		return nil, exitWith(exitUsage, err)
 	}
@@ -251,7 +253,11 @@ func recordRevoked(state, which string, revoked int) error {
 	if err != nil {
 		return err
 	}
-	r := &audit.Record{Kind: audit.KeyRevoked, Principal: "local:" + person(), Target: which, Detail: fmt.Sprintf("keys that ended: %d", revoked)}
+	target := which
+	if !strings.HasPrefix(which, "gh_") {
+		target = "key:" + which // as where it was made
+	}
+	r := &audit.Record{Kind: audit.KeyRevoked, Principal: "local:" + person(), Target: target, Detail: fmt.Sprintf("keys that ended: %d", revoked)}
 	return errors.Join(trail.Append(r), trail.Close())
 }
 
@@ -276,6 +282,15 @@ func parseLifetime(text string) (time.Duration, error) {
 	if text == "never" {
 		return 0, nil
 	}
+	d, err := parseLength(text)
+	if err != nil {
+		return 0, fmt.Errorf("%w, or never", err)
+	}
+	return d, nil
+}
+
+// parseLength reads 12h or 90d.
+func parseLength(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if days, found := strings.CutSuffix(text, "d"); found {
 		var n int
@@ -284,7 +299,7 @@ func parseLifetime(text string) (time.Duration, error) {
 		}
 	}
 	if err != nil || d <= 0 || d > longestLifetime {
-		return 0, fmt.Errorf("found %q, expected a time up to ten years, such as 12h or 90d, or never", text)
+		return 0, fmt.Errorf("found %q, expected a time up to ten years, such as 12h or 90d", text)
 	}
 	return d, nil
 }

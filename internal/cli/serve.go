@@ -246,12 +246,16 @@ func announce(w io.Writer, c *config.Config, bound netip.AddrPort, flag string) 
 	for _, warning := range c.Warnings() {
 		fmt.Fprintf(w, "\nWarning: %s\n", warning)
 	}
+	credential := ""
+	if !c.Identity.LocalAllowed() && c.Identity.Keys != "" {
+		credential = ` --header "Authorization: Bearer $KEY"`
+	}
 	fmt.Fprintf(w, `
 Next: point a client at one of these addresses, or try
-  npx @modelcontextprotocol/inspector --cli %s/mcp --transport http --method tools/list
-See what happens:     %s log tail --dir %s/audit
+  npx @modelcontextprotocol/inspector --cli %[1]s/mcp --transport http%[6]s --method tools/list
+See what happens:     %[2]s log tail --dir %[3]s/audit
 Changed definitions:  %[2]s approve %[4]s %[5]s
-`, at, os.Args[0], c.State, flag, c.Path)
+`, at, os.Args[0], c.State, flag, c.Path, credential)
 }
 
 // watch reads the configuration and the policies again when one of their files changes

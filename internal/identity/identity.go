@@ -65,6 +65,9 @@ const (
 	ByProxy       Means = "proxy"
 )
 
+// AllMeans are the values of Means.
+var AllMeans = []Means{ByLocal, ByJWT, ByOpaque, ByKey, ByCertificate, ByProxy}
+
 // Request is what a request says about its sender.
 type Request struct {
 	Header http.Header // with canonical names; nil on stdio
