@@ -276,7 +276,7 @@ func TestReload_keys(t *testing.T) {
 		{audit.KeyCreated, "key:report", first[:11] + ", teams data, good until "},
 		{audit.KeyCreated, "key:other", other[:11] + ", good until "},
 		{audit.KeyRotated, "key:report", second[:11] + ", teams data, good until "},
-		{audit.KeyRevoked, "report", "keys that ended: 2"},
+		{audit.KeyRevoked, "key:report", "keys that ended: 2"},
 	} {
 		if r := got[n]; r.Kind != want.kind || r.Target != want.target || !strings.HasPrefix(r.Detail, want.detail) || !strings.HasPrefix(r.Principal, "local:") {
 			t.Errorf("record %d is %+v, want %+v", n, r, want)
