@@ -32,6 +32,7 @@ WIDE_STAMP := test/.tools/wide.stamp
 # Labelled texts that lie beside the checkout; "make eval" measures on them.
 CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
+BROWSER_STAMP := test/.tools/browser.stamp
 
 # Every file in the checkout that is source, whether git knows it already or not.
 FIND_SOURCE := find . \( -name .git -o -name node_modules -o -path ./test/.tools -o -path ./bin -o -path ./workspace \) -prune -o -type f
@@ -91,7 +92,8 @@ chaos: tools ## kill a thousand servers under load, and open and end a thousand 
 	$(GO) test -count=1 -v -timeout 30m -run TestSoak ./internal/gateway -cycles 1000
 
 .PHONY: soak
-soak: tools build ## let 64 sessions call for ten minutes; watch errors and memory
+soak: tools build ## count what quotas let through, then let 64 sessions call for ten minutes
+	$(GO) run ./test/bench -quotas 1m
 	$(GO) run ./test/bench -soak 10m
 
 .PHONY: lint
@@ -121,7 +123,7 @@ generate: ## write the generated files anew
 	$(GO) generate ./...
 
 .PHONY: tools
-tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) ## install what the tests run beside the product
+tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) $(BROWSER_STAMP) ## install what the tests run beside the product
 
 # npm writes the stamp itself when the installation is complete. No package runs
 # a script of its own.
@@ -157,6 +159,17 @@ $(PYTHON_STAMP): test/python/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r test/python/requirements.txt
+	@touch $@
+
+# The browser in which the tests sign in.
+$(BROWSER_STAMP):
+	@mkdir -p test/.tools
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; \
+		else \
+			echo "The tests need Chromium; on Debian: apt-get install chromium" >&2; exit 1; \
+		fi
 	@touch $@
 
 # A gigabyte, which only "make test-wide" needs.

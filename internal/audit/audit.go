@@ -26,12 +26,16 @@ const (
 	Loosened       Kind = "loosened"        // an unsafe option is in force
 	ServerStarted  Kind = "server-started"  // an upstream was started or connected
 	ServerEnded    Kind = "server-ended"    // an upstream ended or was lost
+	Reached        Kind = "reached"         // a server in a sandbox reached for a place on the network
 	Admitted       Kind = "admitted"        // a definition was approved on first sight
 	Quarantined    Kind = "quarantined"     // a definition waits for a person
 	Drifted        Kind = "drifted"         // a definition differs from the approved one
 	Approved       Kind = "approved"        // a person approved a definition
 	Halted         Kind = "halted"          // a person stopped a server, a tool, a principal or everything
 	Resumed        Kind = "resumed"         // a person let it go on
+	KeyCreated     Kind = "key-created"     // a person made an API key
+	KeyRotated     Kind = "key-rotated"     // a person made another one of the same name
+	KeyRevoked     Kind = "key-revoked"     // a person ended an API key before its time
 	Elevated       Kind = "elevated"        // a server wants more rights than its token has
 	Session        Kind = "session"         // a client's session began or ended
 	SessionRefused Kind = "session-refused" // a client could not be identified or let in
@@ -43,15 +47,15 @@ const (
 // Kinds lists the closed list in the order of a run.
 func Kinds() []Kind {
 	return []Kind{
-		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
+		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Reached, Admitted, Quarantined,
+		Drifted, Approved, Halted, Resumed, KeyCreated, KeyRotated, KeyRevoked, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
 	}
 }
 
 func (k Kind) known() bool {
 	switch k {
-	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Admitted, Quarantined,
-		Drifted, Approved, Halted, Resumed, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
+	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Reached, Admitted, Quarantined,
+		Drifted, Approved, Halted, Resumed, KeyCreated, KeyRotated, KeyRevoked, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
 		return true
 	}
 	return false
@@ -82,6 +86,7 @@ type Record struct {
 	Detail   string            `json:"detail,omitempty"`
 	Policies []string          `json:"policies,omitempty"` // ids of the policies that decided
 	Would    []string          `json:"would,omitempty"`    // ids of policies in report mode that would have refused
+	Asked    *Asked            `json:"asked,omitempty"`    // what else the policies were told; nil if they were not asked
 	Findings []finding.Finding `json:"findings,omitempty"`
 
 	ArgumentsDigest string          `json:"argumentsDigest,omitempty"` // "sha256:" and 64 hexadecimal digits
@@ -97,6 +102,19 @@ type Record struct {
 	// Hash is the chain's value at this record, 64 hexadecimal digits. Read sets
 	// it; Append ignores it.
 	Hash string `json:"hash,omitempty"`
+}
+
+// Asked is what policies were told of a request and no other field of its record
+// says. What is empty was empty or absent.
+type Asked struct {
+	Name         string   `json:"name,omitempty"` // of the principal, for people
+	Means        string   `json:"means,omitempty"`
+	Issuer       string   `json:"issuer,omitempty"`
+	TokenClient  string   `json:"tokenClient,omitempty"` // OAuth client id
+	Scopes       []string `json:"scopes,omitempty"`
+	Address      string   `json:"address,omitempty"`
+	Score        float64  `json:"score,omitempty"`
+	Conversation []string `json:"conversation,omitempty"`
 }
 
 // Values of Record.Direction and Record.Decision.

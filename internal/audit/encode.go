@@ -32,6 +32,7 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	b = appendText(b, `,"rule":`, r.Rule)
 	b = appendTexts(b, `,"policies":`, r.Policies)
 	b = appendTexts(b, `,"would":`, r.Would)
+	b = appendAsked(b, r.Asked)
 	b = appendText(b, `,"detail":`, r.Detail)
 	if len(r.Findings) > 0 {
 		findings, err := json.Marshal(r.Findings)
@@ -51,6 +52,29 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	b = appendNumber(b, `,"bytesOut":`, int64(r.BytesOut))
 	b = appendNumber(b, `,"micros":`, r.Micros)
 	return b, nil
+}
+
+func appendAsked(b []byte, a *Asked) []byte {
+	if a == nil {
+		return b
+	}
+	b = append(b, `,"asked":`...)
+	start := len(b)
+	b = appendText(b, `,"name":`, a.Name)
+	b = appendText(b, `,"means":`, a.Means)
+	b = appendText(b, `,"issuer":`, a.Issuer)
+	b = appendText(b, `,"tokenClient":`, a.TokenClient)
+	b = appendTexts(b, `,"scopes":`, a.Scopes)
+	b = appendText(b, `,"address":`, a.Address)
+	if a.Score != 0 {
+		b = strconv.AppendFloat(append(b, `,"score":`...), a.Score, 'f', -1, 64)
+	}
+	b = appendTexts(b, `,"conversation":`, a.Conversation)
+	if len(b) == start {
+		return append(b, `{}`...)
+	}
+	b[start] = '{' // in the place of the first comma
+	return append(b, '}')
 }
 
 // timeFormat is RFC 3339 with a fixed number of digits, so that records of

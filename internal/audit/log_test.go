@@ -77,9 +77,18 @@ func fullRecord() *Record {
 		Server: "files", Method: "tools/call", Target: "read_file", Direction: ClientToServer,
 		Decision: Deny, Reason: "rule-matched", Rule: "secret-exposed", Detail: "quote \" backslash \\ tab \t bell \a esc \x1b del \x7f c1 \u009b ok ä 漢",
 		Findings:        []finding.Finding{{Rule: "secret-exposed", Severity: rule.High, Surface: "tool-result", Effect: "redacted"}},
+		Asked:           &Asked{Name: "Ann", Means: "jwt", Issuer: "corp", TokenClient: "app", Scopes: []string{"a", "b"}, Address: "10.0.0.1", Score: 0.25, Conversation: []string{"untrusted"}},
 		ArgumentsDigest: "sha256:00", ResultDigest: "sha256:11",
 		Arguments: json.RawMessage(`{"path":"a"}`), Result: json.RawMessage(`{"n":123456789012345678901234567890}`),
 		ArgumentsCut: true, ResultCut: true, BytesIn: 12, BytesOut: 34, Micros: 56,
+	}
+}
+
+func Test_asked_without_anything_is_not_nothing(t *testing.T) {
+	for want, asked := range map[string]*Asked{`"kind":"decided"`: nil, `"kind":"decided","asked":{}`: {}, `"kind":"decided","asked":{"score":0.5}`: {Score: 0.5}} {
+		if got, err := appendBody(nil, &Record{Kind: Decided, Asked: asked}); err != nil || string(got) != want {
+			t.Errorf("got %s (%v), want %s", got, err, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -48,8 +49,29 @@ configuration; 3 something could not be done or checked.`,
 	}
 	root.AddCommand(
 		newServeCommand(), newRunCommand(), newScanCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
-		newKeyCommand(), newPolicyCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
+		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
+	explainArguments(root)
 	return root
+}
+
+// explainArguments makes every command that finds too many or too few arguments say
+// what it wants.
+func explainArguments(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err == nil {
+				return nil
+			}
+			if strings.Contains(cmd.Use, " ") {
+				return fmt.Errorf("%w\nUsage: %s", err, cmd.UseLine())
+			}
+			return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		explainArguments(sub)
+	}
 }

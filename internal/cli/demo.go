@@ -45,7 +45,7 @@ Exit codes: 0 every attack succeeded without Gatehouse and failed with it; 1 one
 	f := cmd.Flags()
 	f.StringVar(&o.filesystem, "filesystem", "", "`COMMAND` that starts server-filesystem, words separated by spaces; the folder is added (default: the one that make tools installs, else npx)")
 	f.StringVar(&o.keep, "keep", "", "play in the new folder `DIR` and keep it, with configurations and logs")
-	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.BoolVar(&o.json, "json", false, "write JSON")
 	cmd.AddCommand(newDemoServerCommand())
 	return cmd
 }

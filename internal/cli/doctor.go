@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +21,8 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/policy"
+	"gatehouse/internal/sandbox"
 )
 
 // check is one line of the doctor's report.
@@ -35,7 +39,7 @@ func newDoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with a configuration, and what to do",
-		Long: `Check the configuration, the commands it names, the approved definitions, the audit log
+		Long: `Check the configuration, the policies and commands it names, the approved definitions, the audit log
 and the address, without starting any server.
 
 Exit codes: 0 all is well; 1 a problem was found; 2 the configuration cannot be read;
@@ -60,7 +64,7 @@ Exit codes: 0 all is well; 1 a problem was found; 2 the configuration cannot be 
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", defaultConfig, "configuration `FILE`")
 	f.StringVar(&o.mcpConfig, "mcp-config", "", "read the servers from a client's own `FILE` (mcpServers) instead")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&asJSON, "json", false, "write JSON")
 	cmd.MarkFlagsMutuallyExclusive("config", "mcp-config")
 	return cmd
 }
@@ -99,7 +103,54 @@ func diagnose(c *config.Config) []check {
 	for _, s := range c.Servers {
 		checks = append(checks, checkServer(s))
 	}
+	checks = append(checks, checkSandboxes(c)...)
+	checks = append(append(checks, checkPolicies(c)...), checkQuotas(c)...)
 	return append(append(checks, checkApprovals(c)...), checkAudit(c), checkAddress(c))
+}
+
+// checkSandboxes says what this machine enforces, and whether each sandbox can be
+// made. Where no server has one, it is for those who think of it.
+func checkSandboxes(c *config.Config) []check {
+	wanted := slices.ContainsFunc(c.Servers, func(s config.Server) bool { return s.Sandbox != nil })
+	bad := "warning"
+	if wanted {
+		bad = "problem"
+	}
+	report, err := sandbox.Available()
+	if err != nil {
+		return []check{{"sandbox", bad, err.Error(), "docs/sandbox.md says what a machine must have"}}
+	}
+	checks := []check{{"sandbox", "ok", report.String(), ""}}
+	for _, control := range report.Controls {
+		if control.Problem != "" {
+			checks = append(checks, check{"sandbox: " + control.Name, "warning", control.Problem, "docs/sandbox.md says how to get it"})
+		}
+	}
+	for _, s := range c.Servers {
+		if s.Sandbox == nil {
+			continue
+		}
+		environ, err := s.Environ()
+		if err != nil {
+			continue // reported with the server
+		}
+		if _, err := planSandbox(s, environ); err != nil {
+			checks = append(checks, check{"sandbox of " + s.ID, "problem", err.Error(), "change its sandbox section"})
+		}
+	}
+	return checks
+}
+
+// unserved stands for the network of a sandbox that is only planned.
+func unserved(context.Context, *net.UnixConn) error { return nil }
+
+// planSandbox makes the plan of a sandbox, without its secrets.
+func planSandbox(s config.Server, environ []string) (*sandbox.Sandbox, error) {
+	secrets := map[string]string{}
+	for _, name := range s.Sandbox.SecretFiles {
+		secrets[name] = ""
+	}
+	return sandbox.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets, Network: unserved})
 }
 
 func checkServer(s config.Server) check {
@@ -122,6 +173,44 @@ func checkServer(s config.Server) check {
 		return check{name, "problem", fmt.Sprintf("the command %s is not found", s.Command[0]), "install it, or write its full path"}
 	}
 	return check{name, "ok", path, ""}
+}
+
+// checkPolicies reads the policies as the gateway does, which does not start with wrong ones.
+func checkPolicies(c *config.Config) []check {
+	if !c.Policy.Configured {
+		return nil
+	}
+	if _, err := policy.Load(c); err != nil {
+		return []check{{"policies", "problem", err.Error(), "mend them; the gateway does not start with them"}}
+	}
+	return []check{{"policies", "ok", "valid; gatehouse policy check says whether they mean what you want", ""}}
+}
+
+// checkQuotas finds quotas on tools that no server is known to have: they bound nothing.
+func checkQuotas(c *config.Config) []check {
+	if len(c.Quotas) == 0 {
+		return nil
+	}
+	items, err := policy.Inventory(c)
+	if err != nil {
+		return []check{{"quotas", "unknown", err.Error(), "mend the file or restore it from version control"}}
+	}
+	var checks []check
+	for _, q := range c.Quotas {
+		var names []string
+		for _, item := range items {
+			if item.Kind == policy.KindTool && config.Matches(q.When.Servers, item.Server) {
+				names = append(names, item.Name)
+			}
+		}
+		if len(names) == 0 {
+			continue // its servers were not seen yet
+		}
+		for _, pattern := range (config.Filter{Allow: q.When.Tools}).Unmatched(names) {
+			checks = append(checks, check{"quota " + q.Name, "warning", fmt.Sprintf("%q matches no approved tool", pattern), "write the name as the server has it, without SERVER__"})
+		}
+	}
+	return checks
 }
 
 func checkApprovals(c *config.Config) []check {

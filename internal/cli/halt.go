@@ -40,7 +40,7 @@ func (p *placeFlags) find() (state string, c *config.Config, err error) {
 	if p.mcpConfig != "" {
 		c, err = config.LoadMCP(p.mcpConfig)
 	} else {
-		c, err = config.Load(p.config)
+		c, err = loadConfig(p.config)
 	}
 	switch {
 	case err == nil:
@@ -55,6 +55,14 @@ func (p *placeFlags) find() (state string, c *config.Config, err error) {
 		return p.state, c, nil
 	}
 	return c.State, c, nil
+}
+
+// warnElsewhere says which gateways are meant where there is no configuration: in the
+// wrong folder a person would rely on a halt that reaches nobody.
+func (p *placeFlags) warnElsewhere(stderr io.Writer, state string, c *config.Config) {
+	if c == nil && p.state == "" {
+		fmt.Fprintf(stderr, "Warning: there is no %s here; only gateways with the state folder %s are meant. Name another with --config.\n", defaultConfig, state)
+	}
 }
 
 // haltTarget is what the arguments of halt and resume name.
@@ -97,7 +105,7 @@ func haltTarget(args []string) (halt.Target, error) {
 type haltOptions struct {
 	place  placeFlags
 	reason string
-	length time.Duration
+	length string
 	json   bool
 }
 
@@ -118,12 +126,13 @@ recorded, as the message says.`,
   gatehouse halt server files --reason "wrote outside the workspace" --for 2h
   gatehouse halt tool files write_file --reason "under review"
   gatehouse halt list`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runHalt(cmd, opts, args) },
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: opts.place.completeTargets,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runHalt(cmd, opts, args) },
 	}
 	opts.place.register(cmd, cmd.PersistentFlags())
 	cmd.Flags().StringVar(&opts.reason, "reason", "", "why, in a few `WORDS` (needed)")
-	cmd.Flags().DurationVar(&opts.length, "for", 0, "ends by itself after `TIME`, such as 30m or 2h")
+	cmd.Flags().StringVar(&opts.length, "for", "", "ends by itself after `TIME`, such as 30m, 2h or 7d")
 	cmd.AddCommand(newHaltListCommand(&opts))
 	return cmd
 }
@@ -136,13 +145,20 @@ func runHalt(cmd *cobra.Command, opts haltOptions, args []string) error {
 	if opts.reason == "" {
 		return exitWith(exitUsage, errors.New("--reason: say why, in a few words"))
 	}
-	if cmd.Flags().Changed("for") && opts.length < time.Second {
-		return exitWith(exitUsage, fmt.Errorf("--for %s: expected at least a second", opts.length))
+	var length time.Duration
+	if cmd.Flags().Changed("for") {
+		if length, err = parseLength(opts.length); err != nil {
+			return exitWith(exitUsage, fmt.Errorf("--for: %w", err))
+		}
+		if length < time.Second {
+			return exitWith(exitUsage, fmt.Errorf("--for %s: expected at least a second", opts.length))
+		}
 	}
 	state, c, err := opts.place.find()
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
+	opts.place.warnElsewhere(cmd.ErrOrStderr(), state, c)
 	if err := knownServer(c, t, cmd.ErrOrStderr()); err != nil {
 		return exitWith(exitUsage, err)
 	}
@@ -150,8 +166,8 @@ func runHalt(cmd *cobra.Command, opts haltOptions, args []string) error {
 		return exitWith(exitIncomplete, err)
 	}
 	h := halt.Halt{Target: t, Reason: opts.reason, By: person(), Since: time.Now()}
-	if opts.length > 0 {
-		h.Until = h.Since.Add(opts.length)
+	if length > 0 {
+		h.Until = h.Since.Add(length)
 	}
 	// Halted first and recorded then: a log that cannot be written must not keep
 	// anybody from pulling the switch.
@@ -198,7 +214,7 @@ func resumeLine(t halt.Target) string {
 // recordHalt writes who halted or resumed what. The gateway's own log belongs to the
 // gateway while it runs, so halts have one beside it, as approvals do.
 func recordHalt(state string, kind audit.Kind, t halt.Target, by, reason string) error {
-	trail, err := openAudit(filepath.Join(state, "audit"), "halts", audit.Options{})
+	trail, err := openAudit(auditIn(state), "halts", audit.Options{})
 	if err != nil {
 		return err
 	}
@@ -224,8 +240,9 @@ on that cannot be recorded.
 Exit codes: 0 resumed; 1 it was not halted; 2 wrong usage or configuration; 3 not resumed.`,
 		Example: `  gatehouse resume all
   gatehouse resume tool files write_file`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runResume(cmd, place, args) },
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: place.completeHalted,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runResume(cmd, place, args) },
 	}
 	place.register(cmd, cmd.Flags())
 	return cmd
@@ -236,10 +253,11 @@ func runResume(cmd *cobra.Command, place placeFlags, args []string) error {
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
-	state, _, err := place.find()
+	state, c, err := place.find()
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
+	place.warnElsewhere(cmd.ErrOrStderr(), state, c)
 	list, err := halt.List(filepath.Join(state, haltsName), time.Now())
 	if err != nil {
 		return exitWith(exitIncomplete, err)
@@ -247,7 +265,7 @@ func runResume(cmd *cobra.Command, place placeFlags, args []string) error {
 	if !halted(list, t) {
 		return exitWith(exitFindings, fmt.Errorf("%s is not halted; `gatehouse halt list` shows what is", approval.Visible(t.String())))
 	}
-	trail, err := openAudit(filepath.Join(state, "audit"), "halts", audit.Options{})
+	trail, err := openAudit(auditIn(state), "halts", audit.Options{})
 	if err != nil {
 		return exitWith(exitIncomplete, err)
 	}
@@ -288,10 +306,11 @@ Exit codes: 0 it could be read; 2 wrong usage or configuration; 3 it could not b
 halts everything.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, _, err := opts.place.find()
+			state, c, err := opts.place.find()
 			if err != nil {
 				return exitWith(exitUsage, err)
 			}
+			opts.place.warnElsewhere(cmd.ErrOrStderr(), state, c)
 			list, err := halt.List(filepath.Join(state, haltsName), time.Now())
 			if err != nil {
 				return exitWith(exitIncomplete, fmt.Errorf("everything is halted: %w; mend the file, or remove it: then nothing is halted", err))
@@ -306,7 +325,7 @@ halts everything.`,
 			return printHalts(cmd.OutOrStdout(), list)
 		},
 	}
-	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&opts.json, "json", false, "write JSON")
 	return cmd
 }
 

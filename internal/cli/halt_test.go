@@ -141,7 +141,7 @@ func Test_exit_codes_of_halts(t *testing.T) {
 		{"halt tool files --reason r", 2, "expected tool SERVER NAME"},
 		{"halt resource files --reason r", 2, "expected resource SERVER URI-PREFIX"},
 		{"halt team --reason r", 2, "expected team NAME"},
-		{"halt all --reason r --for -1h", 2, "expected at least a second"},
+		{"halt all --reason r --for -1h", 2, "--for: found \"-1h\""},
 		{"halt all --reason r --config none.yaml", 2, "none.yaml"},
 		{"resume server files", 1, "server files is not halted"},
 		{"quota list --config none.yaml", 2, "none.yaml"},

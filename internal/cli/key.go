@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/identity"
 )
@@ -31,7 +32,7 @@ func newKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make, list, rotate and revoke API keys",
-		Long: `API keys identify programs that cannot log in: jobs, services, agents. A client sends one as
+		Long: `API keys identify programs that cannot sign in: jobs, services, agents. A client sends one as
 "Authorization: Bearer gh_…". The key is shown once, when it is made; what is kept is only
 enough to recognise it. A gateway that runs notices a change within a second.
 
@@ -60,13 +61,17 @@ func (o *keyOptions) createCommand() *cobra.Command {
 		Example: "  gatehouse key create nightly-report --team data --expires 30d",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, expires, err := o.prepare()
+			keys, expires, err := o.prepare()
 			if err != nil {
 				return err
 			}
-			secret, made, err := identity.CreateKey(file, identity.Key{Name: args[0], Teams: o.teams, Scopes: o.scopes, Expires: expires})
+			defer keys.close()
+			secret, made, err := identity.CreateKey(keys.file, identity.Key{Name: args[0], Teams: o.teams, Scopes: o.scopes, Expires: expires})
 			if err != nil {
 				return keyError(err, args[0])
+			}
+			if err := keys.recordMade(audit.KeyCreated, made); err != nil {
+				return err
 			}
 			return o.printSecret(cmd, secret, made)
 		},
@@ -85,12 +90,17 @@ func (o *keyOptions) rotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "Make another key for a name, and end the one before a while later",
-		Args:  cobra.ExactArgs(1),
+		Example: `  gatehouse key rotate nightly-report
+  gatehouse key rotate nightly-report --overlap 0`,
+		Args: cobra.ExactArgs(1),
+
+		ValidArgsFunction: o.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, expires, err := o.prepare()
+			keys, expires, err := o.prepare()
 			if err != nil {
 				return err
 			}
+			defer keys.close()
 			overlap, err := parseLifetime(o.overlap)
 			if o.overlap == "never" {
 				err = errors.New("the key before has to end some time")
@@ -98,9 +108,12 @@ func (o *keyOptions) rotateCommand() *cobra.Command {
 			if err != nil && o.overlap != "0" {
 				return exitWith(exitUsage, fmt.Errorf("--overlap: %w", err))
 			}
-			secret, made, err := identity.RotateKey(file, args[0], overlap, expires)
+			secret, made, err := identity.RotateKey(keys.file, args[0], overlap, expires)
 			if err != nil {
 				return keyError(err, args[0])
+			}
+			if err := keys.recordMade(audit.KeyRotated, made); err != nil {
+				return err
 			}
 			return o.printSecret(cmd, secret, made)
 		},
@@ -116,7 +129,8 @@ func (o *keyOptions) revokeCommand() *cobra.Command {
 		Short: "End all keys of a name, or one of them by its visible part, at once",
 		Example: `  gatehouse key revoke nightly-report
   gatehouse key revoke gh_4fK9dQ2x`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.load()
 			if err != nil {
@@ -125,6 +139,10 @@ func (o *keyOptions) revokeCommand() *cobra.Command {
 			revoked, err := identity.RevokeKey(c.Identity.Keys, args[0])
 			if err != nil {
 				return keyError(err, args[0])
+			}
+			// Ended first and recorded then, as halts are.
+			if err := recordRevoked(c.State, args[0], revoked); err != nil {
+				return exitWith(exitIncomplete, fmt.Errorf("revoked, but not recorded: %w", err))
 			}
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), map[string]any{"revoked": revoked})
@@ -156,7 +174,7 @@ func (o *keyOptions) listCommand() *cobra.Command {
 
 // load reads the configuration, which must have keys.
 func (o *keyOptions) load() (*config.Config, error) {
-	c, err := config.Load(o.config)
+	c, err := loadConfig(o.config)
 	if err != nil {
 		return nil, exitWith(exitUsage, err)
 	}
@@ -166,23 +184,81 @@ func (o *keyOptions) load() (*config.Config, error) {
 	return c, nil
 }
 
-// prepare makes the folder of the file ready to be written.
-func (o *keyOptions) prepare() (file string, expires time.Time, err error) {
+// keyFile is the file of the keys, and the log in which it is recorded who made them.
+type keyFile struct {
+	file  string
+	trail *audit.Log
+}
+
+// prepare makes the folder of the file ready to be written. A key that cannot be
+// recorded is not made.
+func (o *keyOptions) prepare() (keys *keyFile, expires time.Time, err error) {
 	lifetime, err := parseLifetime(o.expires)
 	if err != nil {
-		return "", time.Time{}, exitWith(exitUsage, fmt.Errorf("--expires: %w", err))
+		return nil, time.Time{}, exitWith(exitUsage, fmt.Errorf("--expires: %w", err))
 	}
 	if lifetime > 0 {
 		expires = time.Now().Add(lifetime).UTC().Truncate(time.Second)
 	}
 	c, err := o.load()
 	if err != nil {
-		return "", time.Time{}, err
+		return nil, time.Time{}, err
 	}
 	if err := errors.Join(c.EnsureState(), os.MkdirAll(filepath.Dir(c.Identity.Keys), 0o700)); err != nil {
-		return "", time.Time{}, exitWith(exitIncomplete, err)
+		return nil, time.Time{}, exitWith(exitIncomplete, err)
 	}
-	return c.Identity.Keys, expires, nil
+	trail, err := openKeysLog(c.State)
+	if err != nil {
+		return nil, time.Time{}, exitWith(exitIncomplete, fmt.Errorf("not made, because it cannot be recorded: %w", err))
+	}
+	return &keyFile{c.Identity.Keys, trail}, expires, nil
+}
+
+// openKeysLog opens a log beside the gateway's own, which belongs to the gateway.
+func openKeysLog(state string) (*audit.Log, error) {
+	return openAudit(auditIn(state), "keys", audit.Options{})
+}
+
+func (k *keyFile) close() { _ = k.trail.Close() } // what was appended is there
+
+// recordMade records a key that was just made, and ends it if that cannot be: nobody
+// has seen it yet.
+func (k *keyFile) recordMade(kind audit.Kind, made identity.Key) error {
+	detail := made.Shown
+	if len(made.Teams) > 0 {
+		detail += ", teams " + strings.Join(made.Teams, " ")
+	}
+	if len(made.Scopes) > 0 {
+		detail += ", scopes " + strings.Join(made.Scopes, " ")
+	}
+	if made.Expires.IsZero() {
+		detail += ", does not expire"
+	} else {
+		detail += ", good until " + made.Expires.Format(time.RFC3339)
+	}
+	err := k.trail.Append(&audit.Record{Kind: kind, Principal: "local:" + person(), Target: "key:" + made.Name, Detail: detail})
+	if err == nil {
+		return nil
+	}
+	_, undo := identity.RevokeKey(k.file, made.Shown)
+	return exitWith(exitIncomplete, errors.Join(fmt.Errorf("the key is revoked, because it cannot be recorded: %w", err), undo))
+}
+
+// recordRevoked records the end of the keys of a name, or of one by its visible part.
+func recordRevoked(state, which string, revoked int) error {
+	if revoked == 0 {
+		return nil // they had ended before
+	}
+	trail, err := openKeysLog(state)
+	if err != nil {
+		return err
+	}
+	target := which
+	if !strings.HasPrefix(which, "gh_") {
+		target = "key:" + which // as where it was made
+	}
+	r := &audit.Record{Kind: audit.KeyRevoked, Principal: "local:" + person(), Target: target, Detail: fmt.Sprintf("keys that ended: %d", revoked)}
+	return errors.Join(trail.Append(r), trail.Close())
 }
 
 // keyError tells what a person did from what the machine did.
@@ -206,6 +282,15 @@ func parseLifetime(text string) (time.Duration, error) {
 	if text == "never" {
 		return 0, nil
 	}
+	d, err := parseLength(text)
+	if err != nil {
+		return 0, fmt.Errorf("%w, or never", err)
+	}
+	return d, nil
+}
+
+// parseLength reads 12h or 90d.
+func parseLength(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if days, found := strings.CutSuffix(text, "d"); found {
 		var n int
@@ -214,7 +299,7 @@ func parseLifetime(text string) (time.Duration, error) {
 		}
 	}
 	if err != nil || d <= 0 || d > longestLifetime {
-		return 0, fmt.Errorf("found %q, expected a time up to ten years, such as 12h or 90d, or never", text)
+		return 0, fmt.Errorf("found %q, expected a time up to ten years, such as 12h or 90d", text)
 	}
 	return d, nil
 }

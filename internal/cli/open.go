@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 
@@ -13,6 +15,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
+	"gatehouse/internal/halt"
 	"gatehouse/internal/oauth"
 	"gatehouse/internal/rules"
 	"gatehouse/internal/upstream"
@@ -80,6 +83,30 @@ func (r *running) close() {
 	if err := r.audit.Close(); err != nil {
 		r.log.Error("closing the audit log", "error", err)
 	}
+}
+
+// watchSwitch halts everything when a signal says so: that needs neither a terminal nor
+// room on the disk.
+func (r *running) watchSwitch(ctx context.Context) {
+	if len(haltSignals) == 0 {
+		return // to notify of none is to notify of all
+	}
+	pulled := make(chan os.Signal, 1)
+	signal.Notify(pulled, haltSignals...)
+	go func() {
+		defer signal.Stop(pulled)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-pulled:
+				err := r.gateway.Halt(halt.Halt{Target: halt.Target{What: halt.All}, Reason: "a signal was sent to Gatehouse", By: person()})
+				if err != nil {
+					r.log.Error("everything is halted until this process ends, but not beyond", "error", err)
+				}
+			}
+		}
+	}()
 }
 
 // watchLock takes over approvals that another process writes.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,7 +112,7 @@ type policies struct {
 
 // load reads the configuration, its policies and its lock.
 func (f *policyFlags) load() (*policies, error) {
-	c, err := config.Load(f.config)
+	c, err := loadConfig(f.config)
 	if err != nil {
 		return nil, exitWith(exitUsage, err)
 	}
@@ -152,7 +154,7 @@ func noTime(zone string) time.Time {
 func (p *policies) request(c *config.PolicyCase) (*policy.Request, error) {
 	who := policy.PrincipalOf(c.Principal, c.Teams)
 	if who == nil && c.Kind == "" {
-		return nil, fmt.Errorf("principal %q: expected local:NAME, user:ISSUER/SUBJECT, key:NAME, cert:NAME or proxy:NAME/USER, or a kind beside it", c.Principal)
+		return nil, fmt.Errorf("principal %q: expected local:NAME, user:ISSUER/SUBJECT, agent:ISSUER/CLIENT, key:NAME, cert:NAME or proxy:NAME/USER, or a kind beside it", c.Principal)
 	}
 	if who == nil {
 		who = &identity.Principal{ID: c.Principal, Teams: c.Teams}
@@ -165,6 +167,9 @@ func (p *policies) request(c *config.PolicyCase) (*policy.Request, error) {
 	}
 	if c.Means != "" {
 		who.Means = identity.Means(c.Means)
+		if !slices.Contains(identity.AllMeans, who.Means) {
+			return nil, fmt.Errorf("means %q: expected one of %q", c.Means, identity.AllMeans)
+		}
 	}
 	who.Client, who.Issuer, who.Scopes = c.Client, c.Issuer, c.Scopes
 	r := &policy.Request{
@@ -240,6 +245,9 @@ func (h *history) read(c *config.Config, inventory []policy.Item, fn func(policy
 		}
 		return nil
 	})
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w; the gateway writes it while it runs", err)
+	}
 	if err != nil {
 		return reader, since, exitWith(exitIncomplete, err)
 	}
@@ -257,4 +265,7 @@ func parseAddress(text string) (netip.Addr, error) {
 }
 
 // auditDir is where the log of a configuration is.
-func auditDir(c *config.Config) string { return filepath.Join(c.State, "audit") }
+func auditDir(c *config.Config) string { return auditIn(c.State) }
+
+// auditIn is where the log of a state folder is.
+func auditIn(state string) string { return filepath.Join(state, "audit") }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,8 +35,8 @@ func newPolicyExplainCommand() *cobra.Command {
 		Long: `Decides one call by the policies as they are now: one that the flags describe, or one
 from the audit log. Nothing is called.
 
-Of a call from the log only that is known which the log holds: not the peer's address,
-the scopes of its token, nor the labels of the conversation.
+Of a call from the log only that is known which the log holds: arguments only if
+audit.arguments keeps them whole and there is no secret in them.
 
 Exit codes: 0 the call was decided, either way; 2 wrong usage, or the policies or the
 configuration cannot be used; 3 the log could not be read.`,
@@ -60,7 +61,7 @@ configuration cannot be used; 3 the log could not be read.`,
 	flags := cmd.Flags()
 	f.register(flags)
 	c := &f.call
-	flags.StringVar(&c.Principal, "principal", "", "`ID` of who calls: local:NAME, user:ISSUER/SUBJECT, key:NAME, …")
+	flags.StringVar(&c.Principal, "principal", "", "`ID` of who calls: local:NAME, user:ISSUER/SUBJECT, agent:ISSUER/CLIENT, key:NAME, …")
 	flags.StringVar(&c.Kind, "kind", "", "what the principal is: `user|agent|local` (default: as the id says)")
 	flags.StringSliceVar(&c.Teams, "team", nil, "`TEAM` of the principal (repeatable)")
 	flags.StringVar(&c.Client, "client", "", "OAuth client `ID` of the token")
@@ -76,8 +77,8 @@ configuration cannot be used; 3 the log could not be read.`,
 	flags.StringVar(&f.arguments, "arguments", "", "arguments of the call, a `JSON` object")
 	flags.StringVar(&f.time, "time", "", "when the call is made, `RFC3339` (default: now)")
 	flags.StringVar(&f.from, "address", "", "`IP` address of the peer")
-	flags.StringVar(&c.ClientName, "client-name", "", "what the client calls itself")
-	flags.Float64Var(&c.Score, "score", 0, "score of the rules, 0 to 1")
+	flags.StringVar(&c.ClientName, "client-name", "", "`NAME` by which the client calls itself")
+	flags.Float64Var(&c.Score, "score", 0, "score of the rules, a `NUMBER` from 0 to 1")
 	flags.StringSliceVar(&c.Conversation, "label", nil, "`LABEL` of the conversation (repeatable)")
 	flags.StringVar(&f.exchange, "exchange", "", "the exchange `ID` of the audit log instead")
 	registerLogDir(flags, &f.dir)
@@ -86,7 +87,7 @@ configuration cannot be used; 3 the log could not be read.`,
 	cmd.MarkFlagsOneRequired("principal", "exchange")
 	completeFrom(cmd, "method", func() []string { return policy.Methods() })
 	completeFrom(cmd, "server", func() []string {
-		c, err := config.Load(f.config)
+		c, err := loadConfig(f.config)
 		if err != nil {
 			return nil
 		}
@@ -129,6 +130,9 @@ func (f *explainFlags) request(p *policies) (*policy.Request, error) {
 	var problems []error
 	if f.time != "" {
 		t, err := time.Parse(time.RFC3339, f.time)
+		if err != nil {
+			err = fmt.Errorf("--time: found %q, expected RFC 3339, such as 2026-11-25T09:00:00Z", f.time)
+		}
 		problems, c.Time = append(problems, err), t
 	}
 	address, err := parseAddress(f.from)
@@ -189,6 +193,9 @@ func printExplanation(out io.Writer, r *policy.Request, x policy.Explanation, as
 		about += "/" + r.Name
 	}
 	fmt.Fprintln(out, visible(strings.Join(strings.Fields(fmt.Sprintf("%s: %s %s %s", decisionWord(d), r.Principal.ID, r.Method, about)), " ")))
+	if !slices.Contains(policy.Methods(), r.Method) {
+		fmt.Fprintf(out, "%s is no method that Gatehouse knows; policies see it as Action::\"other\"\n", visible(r.Method))
+	}
 	switch {
 	case d.Err != nil:
 		fmt.Fprintf(out, "because %s\n", visible(d.Err.Error()))

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/internal/config"
 	"gatehouse/internal/policy"
 )
 
@@ -30,7 +30,7 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 		Example: "  gatehouse policy init --since 30d --output policies/used.cedar",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(flags.config)
+			c, err := loadConfig(flags.config)
 			if err != nil {
 				return exitWith(exitUsage, err)
 			}
@@ -40,7 +40,7 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 				return err
 			}
 			if least.Calls == 0 {
-				return exitWith(exitIncomplete, errors.New("nothing was used in that time, and a policy that permits nothing is none"))
+				return exitWith(exitIncomplete, errors.New("nothing was used in that time, so there is nothing to permit; let clients use their servers through the gateway first, or look further back with --since"))
 			}
 			header := fmt.Sprintf("// What was used from %s on: %d calls.\n// Written by gatehouse policy init. Read it before you rely on it.\n\n", since.UTC().Format("2006-01-02"), least.Calls)
 			if reader.Skipped > 0 {
@@ -62,7 +62,11 @@ Exit codes: 0 the policies are written; 2 wrong usage, or the file is there alre
 			if flags.json {
 				return printJSON(cmd.OutOrStdout(), map[string]any{"file": output, "calls": least.Calls, "skipped": reader.Skipped, "text": string(text)})
 			}
-			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s; name it in gatehouse.yaml under policy.files\n", output)
+			next := "name it in " + flags.config + " under policy.files"
+			if inForce(c.Policy.Files, output) {
+				next = "policy.files has it already, and a running gateway takes it over at once"
+			}
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s; %s\n", output, next)
 			return err
 		},
 	}
@@ -89,4 +93,14 @@ func writeNew(name string, text []byte) error {
 		return exitWith(exitIncomplete, err)
 	}
 	return nil
+}
+
+// inForce reports whether one of the patterns of policy.files, which are absolute, names
+// a file.
+func inForce(patterns []string, file string) bool {
+	path, err := filepath.Abs(file)
+	return err == nil && slices.ContainsFunc(patterns, func(pattern string) bool {
+		match, err := filepath.Match(pattern, path)
+		return err == nil && match
+	})
 }

@@ -21,9 +21,10 @@ func newPolicyReplayCommand() *cobra.Command {
 now, and lists what comes out differently. The gateway need not run; change a policy,
 replay, then reload.
 
-The log does not hold everything: not the peer's address, the scopes of its token, the
-labels of the conversation, and not always the arguments. Where such a thing decides,
-the answer is "unclear". Claims of tools are those that are approved now.
+Arguments are in the log only if audit.arguments keeps them whole and there is no secret
+in them. Where they decide and are not there, the answer is "unclear"; so it is for records
+of older versions, which lack the address and the scopes. Claims of tools are those
+that are approved now. What a principal could not even see is not decided again.
 
 Exit codes: 0 everything is decided as it was; 1 something is not; 2 the policies or
 the configuration cannot be used; 3 the log could not be read.`,

@@ -52,7 +52,7 @@ back that far.`,
 			}
 			switch {
 			case reader.First.After(since):
-				return exitWith(exitIncomplete, fmt.Errorf("the log begins at %s, so that less was seen than was asked for", reader.First.UTC().Format(time.RFC3339)))
+				return exitWith(exitIncomplete, fmt.Errorf("the log begins at %s; what was used before is not in it", reader.First.UTC().Format(time.RFC3339)))
 			case len(result.Changes) > 0:
 				return exitWith(exitFindings, nil)
 			}

@@ -37,7 +37,7 @@ func newQuotaCommand() *cobra.Command {
 	flags := cmd.PersistentFlags()
 	opts.place.register(cmd, flags)
 	flags.StringVar(&opts.by, "by", "", "only what is used by `WHO`: a user, team, client, server or tool")
-	flags.BoolVar(&opts.json, "json", false, "print JSON")
+	flags.BoolVar(&opts.json, "json", false, "write JSON")
 	const exits = `
 
 What a running gateway grants is seen at once. Requests at once and loops are known to the
@@ -56,11 +56,14 @@ used could not be read.`
 			},
 		},
 		&cobra.Command{
-			Use:   "show NAME",
-			Short: "Show one quota, and what is used of it",
-			Long:  "Shows what one quota bounds, what is used of it, by whom, and when it is free again." + exits,
-			Args:  cobra.ExactArgs(1),
-			RunE:  func(cmd *cobra.Command, args []string) error { return runQuota(cmd, opts, args[0]) },
+			Use:     "show NAME",
+			Short:   "Show one quota, and what is used of it",
+			Long:    "Shows what one quota bounds, what is used of it, by whom, and when it is free again." + exits,
+			Example: "  gatehouse quota show each-user --json",
+			Args:    cobra.ExactArgs(1),
+
+			ValidArgsFunction: opts.place.completeQuotas,
+			RunE:              func(cmd *cobra.Command, args []string) error { return runQuota(cmd, opts, args[0]) },
 		},
 	)
 	return cmd

@@ -23,7 +23,7 @@ func newRulesCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, args []string) error { return c.Help() },
 	}
 	var asJSON bool
-	command.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
+	command.PersistentFlags().BoolVar(&asJSON, "json", false, "write JSON")
 	command.AddCommand(
 		&cobra.Command{
 			Use:   "list",

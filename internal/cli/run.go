@@ -3,6 +3,7 @@ package cli
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,9 +14,11 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gatehouse/internal/config"
 	"gatehouse/internal/downstream"
+	"gatehouse/internal/profile"
 )
 
 type runOptions struct {
@@ -25,6 +28,9 @@ type runOptions struct {
 	lock     string
 	explicit bool
 	verbose  bool
+
+	sandbox                       string
+	read, write, execute, network []string
 }
 
 func newRunCommand() *cobra.Command {
@@ -38,9 +44,13 @@ and stdout. Put it in front of the command in a client's configuration:
   "command": "gatehouse", "args": ["run", "--", "npx", "-y", "some-mcp-server"]
 
 The server gets HOME, LOGNAME, PATH, SHELL, TERM, USER, LANG, TZ and TMPDIR from the
-environment and nothing else; name more with --pass-env.`,
+environment and nothing else; name more with --pass-env.
+
+With --sandbox it is started so that it can do only what a preset and the flags --read,
+--write, --execute and --network allow; it does not start where that cannot be enforced.`,
 		Example: `  gatehouse run -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes
-  gatehouse run --pass-env GITHUB_TOKEN -- github-mcp-server stdio`,
+  gatehouse run --pass-env GITHUB_TOKEN -- github-mcp-server stdio
+  gatehouse run --sandbox offline-files --write ~/notes -- node server.js ~/notes`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -53,8 +63,18 @@ environment and nothing else; name more with --pass-env.`,
 	f.StringVar(&o.state, "state", "", "folder for the log and pending changes (default: the user's state folder)")
 	f.StringVar(&o.lock, "lock", "", "approved definitions (default: gatehouse.lock in the state folder)")
 	f.BoolVar(&o.explicit, "explicit", false, "approve nothing at first sight; wait for gatehouse approve")
+	o.sandboxFlags(f, "")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	return cmd
+}
+
+// sandboxFlags are the flags that say what the server may do.
+func (o *runOptions) sandboxFlags(f *pflag.FlagSet, preset string) {
+	f.StringVar(&o.sandbox, "sandbox", preset, "start the server in a sandbox with the preset `NAME`: "+noPreset+", "+strings.Join(profile.PresetNames(), ", "))
+	f.StringSliceVar(&o.read, "read", nil, "in a sandbox: let it read this file or folder (repeatable)")
+	f.StringSliceVar(&o.write, "write", nil, "in a sandbox: let it read and change this file or folder (repeatable)")
+	f.StringSliceVar(&o.execute, "execute", nil, "in a sandbox: let it start this program (repeatable)")
+	f.StringArrayVar(&o.network, "network", nil, "in a sandbox: let it reach `HOST:PORT` (repeatable)")
 }
 
 func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -73,6 +93,7 @@ func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdo
 	}
 	defer r.close()
 	r.watchLock(ctx)
+	r.watchSwitch(ctx)
 	front := &downstream.Stdio{Gateway: r.gateway, Mount: id, Bytes: c.Limits.RequestBytes}
 	if err := front.Serve(ctx, stdin, stdout); err != nil {
 		return exitWith(exitIncomplete, err)
@@ -115,7 +136,46 @@ func (o runOptions) configuration(args []string) (*config.Config, error) {
 		ID: id, Name: id, Command: args, Dir: dir, PassEnv: o.passEnv,
 		Approve: c.Approve, Era: config.Auto, Timeout: c.Limits.Timeout,
 	}}
-	return c, nil
+	c.Servers[0].Sandbox, err = o.profile(c, dir)
+	return c, err
+}
+
+// noPreset is the sandbox that allows nothing but what the flags say.
+const noPreset = "nothing"
+
+// profile is what the flags allow; nil without --sandbox.
+func (o runOptions) profile(c *config.Config, dir string) (*profile.Profile, error) {
+	if o.sandbox == "" {
+		if len(o.read)+len(o.write)+len(o.execute)+len(o.network) > 0 {
+			return nil, errors.New("--read, --write, --execute and --network belong to a sandbox; add --sandbox nothing")
+		}
+		return nil, nil
+	}
+	p, err := profile.FromPreset(strings.TrimPrefix(o.sandbox, noPreset))
+	if err != nil {
+		return nil, fmt.Errorf("--sandbox %s: expected nothing, %s", o.sandbox, strings.Join(profile.PresetNames(), ", "))
+	}
+	changes := profile.Profile{Environment: o.passEnv}
+	for from, to := range map[*[]string]*[]string{&o.read: &changes.Read, &o.write: &changes.Write, &o.execute: &changes.Execute} {
+		for _, path := range *from {
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(dir, path)
+			}
+			*to = append(*to, filepath.Clean(path))
+		}
+	}
+	for _, text := range o.network {
+		d, err := profile.ParseDestination(text)
+		if err != nil {
+			return nil, fmt.Errorf("--network %s: %w", text, err)
+		}
+		changes.Network = append(changes.Network, d)
+	}
+	p = p.With(changes)
+	if err := c.CheckProfile(p); err != nil {
+		return nil, fmt.Errorf("--%w", err)
+	}
+	return &p, nil
 }
 
 var (

@@ -6,10 +6,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"gatehouse/internal/egress/inside"
+	"gatehouse/internal/sandbox"
 )
 
 // TestMain lets the scripts run the program in a process of its own.
 func TestMain(m *testing.M) {
+	sandbox.Inside(inside.Setup)
 	testscript.Main(m, map[string]func(){
 		"gatehouse": func() {
 			os.Exit(Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

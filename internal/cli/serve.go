@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,10 +39,12 @@ func newServeCommand() *cobra.Command {
 server__tool, and each alone and untouched at /mcp/{server}. GET /healthz tells whether
 Gatehouse runs.
 
-With --stdio it serves the one client that started it, on stdin and stdout.
+With --stdio it serves the one client that started it, on stdin and stdout, with the
+configuration as it is then.
 
-The configuration is read again when the file changes or on SIGHUP, as a whole or not at
-all. SIGTERM and SIGINT end Gatehouse and every process it started.`,
+The configuration and the policies are read again when a file changes or on SIGHUP, as a
+whole or not at all. SIGUSR1 halts everything, as gatehouse halt all does. SIGTERM and
+SIGINT end Gatehouse and every process it started.`,
 		Example: `  gatehouse serve --config gatehouse.yaml
   gatehouse serve --mcp-config ~/.cursor/mcp.json
   gatehouse serve --stdio --config gatehouse.yaml --server files`,
@@ -120,6 +123,7 @@ func serveStdio(ctx context.Context, c *config.Config, o serveOptions, stdin io.
 	}
 	defer r.close()
 	r.watchLock(ctx)
+	r.watchSwitch(ctx)
 	front := &downstream.Stdio{Gateway: r.gateway, Mount: o.server, Bytes: c.Limits.RequestBytes}
 	if err := front.Serve(ctx, stdin, stdout); err != nil {
 		return exitWith(exitIncomplete, err)
@@ -147,6 +151,7 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 	}
 	defer r.close()
 	r.watchLock(ctx)
+	r.watchSwitch(ctx)
 	var live atomic.Pointer[config.Config]
 	live.Store(c)
 	o.watch(ctx, r, &live)
@@ -241,27 +246,40 @@ func announce(w io.Writer, c *config.Config, bound netip.AddrPort, flag string) 
 	for _, warning := range c.Warnings() {
 		fmt.Fprintf(w, "\nWarning: %s\n", warning)
 	}
+	credential := ""
+	if !c.Identity.LocalAllowed() && c.Identity.Keys != "" {
+		credential = ` --header "Authorization: Bearer $KEY"`
+	}
 	fmt.Fprintf(w, `
 Next: point a client at one of these addresses, or try
-  npx @modelcontextprotocol/inspector --cli %s/mcp --transport http --method tools/list
-See what happens:     %s log tail --dir %s/audit
+  npx @modelcontextprotocol/inspector --cli %[1]s/mcp --transport http%[6]s --method tools/list
+See what happens:     %[2]s log tail --dir %[3]s/audit
 Changed definitions:  %[2]s approve %[4]s %[5]s
-`, at, os.Args[0], c.State, flag, c.Path)
+`, at, os.Args[0], c.State, flag, c.Path, credential)
 }
 
-// watch reads the configuration again when it changes and on SIGHUP.
+// watch reads the configuration and the policies again when one of their files changes
+// and on SIGHUP.
 func (o serveOptions) watch(ctx context.Context, r *running, live *atomic.Pointer[config.Config]) {
-	changed := make(chan struct{}, 1)
-	poke := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
+	var mu sync.Mutex // one reload after the other
+	reload := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		next, err := o.load()
+		if err != nil {
+			r.gateway.ReloadRefused(err)
+		} else if err = r.gateway.Reload(next); err == nil {
+			live.Store(next)
+			r.log.Info("the configuration was read again", "servers", len(next.Servers))
+			return
 		}
+		r.log.Error("the new configuration is refused; the one from before stays in force", "error", err)
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {
-		if err := config.Watch(ctx, live.Load().Path, poke); err != nil && ctx.Err() == nil {
+		policies := func() []string { return live.Load().Policy.Files }
+		if err := config.WatchAlso(ctx, live.Load().Path, policies, reload); err != nil && ctx.Err() == nil {
 			r.log.Error("the configuration is not watched; use SIGHUP", "error", err)
 		}
 	}()
@@ -272,17 +290,8 @@ func (o serveOptions) watch(ctx context.Context, r *running, live *atomic.Pointe
 			case <-ctx.Done():
 				return
 			case <-hangup:
-			case <-changed:
+				reload()
 			}
-			next, err := o.load()
-			if err != nil {
-				r.gateway.ReloadRefused(err)
-			} else if err = r.gateway.Reload(next); err == nil {
-				live.Store(next)
-				r.log.Info("the configuration was read again", "servers", len(next.Servers))
-				continue
-			}
-			r.log.Error("the new configuration is refused; the one from before stays in force", "error", err)
 		}
 	}()
 }

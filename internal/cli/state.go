@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -9,6 +10,15 @@ import (
 )
 
 const defaultConfig = "gatehouse.yaml"
+
+// loadConfig reads a configuration, and says what to do if there is none.
+func loadConfig(path string) (*config.Config, error) {
+	c, err := config.Load(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w; name the configuration with --config", err)
+	}
+	return c, err
+}
 
 // defaultStateDir is where the state is when no flag says so: beside
 // ./gatehouse.yaml, as that file says, else in the user's state folder, where

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Values of Auth.Type.
@@ -243,16 +244,16 @@ func checkClientID(id string) string {
 }
 
 // scopeToken is RFC 6749, section 3.3.
-var scopeToken = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,256}$`)
+var scopeToken = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,256}$`) })
 
 func checkScope(scope string) string {
-	if !scopeToken.MatchString(scope) {
+	if !scopeToken().MatchString(scope) {
 		return "expected one scope, without spaces and quotes"
 	}
 	return ""
 }
 
-var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$`) })
 
 func (r *reader) unsafeAddresses(n *node, field string, a *Auth) {
 	r.texts(n, field, "address", func(entry string) string {
@@ -264,7 +265,7 @@ func (r *reader) unsafeAddresses(n *node, field string, a *Auth) {
 			a.UnsafePrefixes = append(a.UnsafePrefixes, netip.PrefixFrom(ip, ip.BitLen()))
 			return ""
 		}
-		if hostName.MatchString(entry) && strings.ContainsFunc(entry[strings.LastIndexByte(entry, '.')+1:], func(c rune) bool { return c > '9' }) {
+		if hostName().MatchString(entry) && strings.ContainsFunc(entry[strings.LastIndexByte(entry, '.')+1:], func(c rune) bool { return c > '9' }) {
 			a.UnsafeHosts = append(a.UnsafeHosts, entry)
 			return ""
 		}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/internal/profile"
 	"gatehouse/internal/rule/media"
 )
 
@@ -132,6 +133,10 @@ type Server struct {
 	Dir     string            // working folder, absolute
 	Env     map[string]Secret // variables set for it
 	PassEnv []string          // names passed on from the gateway's environment besides BaseEnv
+
+	// What the process may do; nil lets it do everything that the gateway may.
+	Sandbox     *profile.Profile
+	SecretFiles map[string]Secret // by the names in Sandbox.SecretFiles
 
 	// A Streamable HTTP endpoint.
 	URL             string

@@ -346,7 +346,7 @@ func (r *reader) checkIssuerSection(m member, field string, i Issuer) {
 	case in != nil && in.kind == mapping && i.Introspection.ClientSecret.IsZero():
 		r.refuse(in.pos, field+".introspection", "client_secret is missing; issuers do not answer strangers")
 	}
-	if i.SubjectClaim == "email" {
+	if strings.TrimPrefix(i.SubjectClaim, "/") == "email" {
 		r.warn(m.value.at("subject_claim"), field+".subject_claim", "at some issuers users choose their own e-mail address; sub never changes")
 	}
 }
@@ -425,13 +425,18 @@ func (r *reader) checkCallers(n *node, c *Config) {
 		if slices.ContainsFunc(i.Issuers, func(issuer Issuer) bool { return issuer.Name == p.Name }) {
 			r.refuse(at, field, "an issuer has this name; groups are named after both, so choose another")
 		}
-		if i.Local == Allow && slices.ContainsFunc(p.From, func(from netip.Prefix) bool { return from.Addr().IsLoopback() }) {
+		if i.Local == Allow && slices.ContainsFunc(p.From, holdsLoopback) {
 			r.refuse(n.at("local"), "identity.local", "the proxy %s connects from this machine, so everyone behind it would be the local user", p.Name)
 		}
 	}
 	if i.Local == Allow && i.Configured() {
 		r.warn(n.at("local"), "identity.local", "every program of this machine is the local user and needs no credential")
 	}
+}
+
+// holdsLoopback reports whether an address of this machine is in the range.
+func holdsLoopback(from netip.Prefix) bool {
+	return from.Overlaps(netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)) || from.Contains(netip.IPv6Loopback())
 }
 
 func (r *reader) checkTeams(n *node, c *Config) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // the machine may have no zones of its own
 )
@@ -101,7 +102,7 @@ var (
 	// decimal has as many digits as the sums are computed with.
 	decimal = regexp.MustCompile(`^[0-9]{1,18}(\.[0-9]{1,18})?$`)
 	// dotted is a name of an argument, or several that lead into objects.
-	dotted = regexp.MustCompile(`^[^.\s\x00]{1,128}(\.[^.\s\x00]{1,128}){0,7}$`)
+	dotted = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^.\s\x00]{1,128}(\.[^.\s\x00]{1,128}){0,7}$`) })
 
 	rateUnits = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
 )
@@ -175,7 +176,7 @@ func quotaKeys(q *Quota) []key {
 		size64("bytes_per_month", "Bytes of requests and answers a month.", &q.BytesPerMonth),
 		section("sum", "Bounds the sum of a number that each request carries.",
 			key{"argument", schema{"type": "string", "description": "Name of the argument; dots lead into objects."}, func(r *reader, n *node, field string) {
-				if n.kind != text || !dotted.MatchString(n.text) {
+				if n.kind != text || !dotted().MatchString(n.text) {
 					r.wrong(n, field, "the name of an argument, such as amount or order.amount")
 					return
 				}
@@ -198,7 +199,7 @@ func checkBy(dimension string) string {
 	case ByUser, ByTeam, ByClient, ByServer, ByTool:
 		return ""
 	}
-	if name, ok := strings.CutPrefix(dimension, ByArgument); ok && dotted.MatchString(name) {
+	if name, ok := strings.CutPrefix(dimension, ByArgument); ok && dotted().MatchString(name) {
 		return ""
 	}
 	return "expected user, team, client, server, tool, or arguments.NAME"

@@ -118,10 +118,10 @@ func oneOfThese(words []string) string {
 func suppressionsSchema() schema {
 	return schema{"type": "array", "maxItems": maxSuppressions, "description": "What rules find and a person has accepted, until the text changes or the day comes.", "items": schema{
 		"type": "object", "additionalProperties": false, "required": []string{"rule", "digest", "reason", "until"}, "properties": schema{
-			"rule":   schema{"type": "string", "pattern": ruleID.String()},
+			"rule":   schema{"type": "string", "pattern": ruleID.String(), "description": "Id of the rule."},
 			"server": schema{"type": "string", "description": "Id of the server; any if absent."},
 			"digest": schema{"type": "string", "pattern": textDigest.String(), "description": "Of the text, as the finding names it."},
-			"reason": schema{"type": "string", "minLength": 1, "maxLength": maxReason},
+			"reason": schema{"type": "string", "minLength": 1, "maxLength": maxReason, "description": "Why it is accepted."},
 			"until":  schema{"type": "string", "format": "date", "description": "The first day on which it no longer holds, at most a year ahead."},
 		}}}
 }

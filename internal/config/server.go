@@ -28,6 +28,7 @@ func serverKeys(s *Server) []key {
 		{"pass_env", described(texts, "Variables passed on from the gateway's environment."), func(r *reader, n *node, field string) {
 			s.PassEnv = r.texts(n, field, "variable name", checkEnvName)
 		}},
+		sandboxKey(s),
 		{"url", schema{"type": "string", "description": "Streamable HTTP endpoint, or the event stream of a server of 2024-11-05."}, func(r *reader, n *node, field string) {
 			if n.kind != text {
 				r.wrongKind(n, field, "an http or https URL")
@@ -101,8 +102,9 @@ func (r *reader) server(m member, field string, c *Config) Server {
 	case hasCommand:
 		r.foreign(n, field, "url", "headers", "auth", "unsafe_plain_http")
 		r.process(n, field, s)
+		r.checkSandbox(n, field, &s, c)
 	case hasURL:
-		r.foreign(n, field, "command", "dir", "env", "pass_env")
+		r.foreign(n, field, "command", "dir", "env", "pass_env", "sandbox")
 		r.endpoint(n, field, s)
 		r.checkAuth(n, field, s)
 	default:
@@ -364,6 +366,11 @@ func (s Server) Secrets() []string {
 	for name, secret := range s.Env {
 		value, err := secret.Resolve()
 		if err == nil && (suspiciousValue(name, value) || secret.inFile()) {
+			add(value)
+		}
+	}
+	for _, secret := range s.SecretFiles {
+		if value, err := secret.Resolve(); err == nil {
 			add(value)
 		}
 	}

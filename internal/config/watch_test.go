@@ -4,17 +4,18 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // watching starts a watch and returns a function that waits for one call.
-func watching(t *testing.T, path string) (changed func(want bool)) {
+func watching(t *testing.T, path string, patterns ...string) (changed func(want bool)) {
 	t.Helper()
 	calls := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	if err := Watch(ctx, path, func() { calls <- struct{}{} }); err != nil {
+	if err := WatchAlso(ctx, path, func() []string { return patterns }, func() { calls <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
 	return func(want bool) {
@@ -138,4 +139,85 @@ func Test_watch_needs_a_folder(t *testing.T) {
 	if err := Watch(t.Context(), filepath.Join(t.TempDir(), "none", "gatehouse.yaml"), func() {}); err == nil {
 		t.Error("no error")
 	}
+}
+
+func Test_watch_sees_other_files_come_change_and_go(t *testing.T) {
+	path := write(t, "gatehouse.yaml", "1")
+	folder := filepath.Join(filepath.Dir(path), "policies")
+	for _, sub := range []string{"x", "y"} {
+		if err := os.MkdirAll(filepath.Join(folder, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed := watching(t, path, filepath.Join(folder, "*.cedar"), filepath.Join(folder, "*", "*.cedar"))
+
+	first := filepath.Join(folder, "a.cedar")
+	overwrite(t, first, "permit")
+	changed(true)
+	overwrite(t, first, "forbid")
+	changed(true)
+	overwrite(t, filepath.Join(folder, "a.txt"), "no policy")
+	overwrite(t, first, "forbid")
+	changed(false)
+	overwrite(t, filepath.Join(folder, "y", "b.cedar"), "permit")
+	changed(true)
+	if err := os.Rename(first, filepath.Join(folder, "c.cedar")); err != nil {
+		t.Fatal(err)
+	}
+	changed(true)
+	if err := os.Remove(filepath.Join(folder, "c.cedar")); err != nil {
+		t.Fatal(err)
+	}
+	changed(true)
+	overwrite(t, path, "2")
+	changed(true)
+
+	// A folder that comes later, and a link that is turned.
+	if err := os.Mkdir(filepath.Join(folder, "z"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	changed(false)
+	overwrite(t, filepath.Join(folder, "z", "d.cedar"), "permit")
+	changed(true)
+	elsewhere := filepath.Join(t.TempDir(), "e.cedar")
+	overwrite(t, elsewhere, "permit")
+	if err := os.Symlink(elsewhere, filepath.Join(folder, "e.cedar")); err != nil {
+		t.Fatal(err)
+	}
+	changed(true)
+	overwrite(t, elsewhere, "forbid")
+	changed(true)
+}
+
+// The configuration itself says which other files there are.
+func Test_watch_follows_other_patterns(t *testing.T) {
+	path := write(t, "gatehouse.yaml", "old")
+	folder := t.TempDir()
+	overwrite(t, filepath.Join(folder, "z.cedar"), "permit")
+	var pattern atomic.Pointer[string]
+	pattern.Store(new(string))
+	calls := make(chan struct{}, 100)
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	err := WatchAlso(ctx, path, func() []string { return []string{*pattern.Load()} }, func() {
+		next := filepath.Join(folder, "*.cedar")
+		pattern.Store(&next)
+		calls <- struct{}{}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, path, "new")
+	wait := func() {
+		t.Helper()
+		select {
+		case <-calls:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the change was not noticed")
+		}
+	}
+	wait()
+	wait() // whether one of the other files changed meanwhile, nobody knows
+	overwrite(t, filepath.Join(folder, "a.cedar"), "permit")
+	wait()
 }

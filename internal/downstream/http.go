@@ -274,7 +274,9 @@ func (h *HTTP) stream(w http.ResponseWriter, r *http.Request, peer *gateway.Peer
 		h.refuse(w, r, "there is nothing to resume behind this Last-Event-ID", http.StatusBadRequest)
 		return
 	}
-	_ = out.run(r.Context()) // the client that is gone comes back, or does not
+	ctx, stop := h.Gateway.WhileKnown(r.Context(), peer)
+	defer stop()
+	_ = out.run(ctx) // the client that is gone comes back, or does not
 }
 
 func (h *HTTP) end(w http.ResponseWriter, r *http.Request, peer *gateway.Peer) {

@@ -4,6 +4,10 @@
 // moment at which it is dialled, and dials exactly the address it looked at.
 //
 // It does not guard URLs that a person wrote into the configuration as a server.
+//
+// A Broker serves the network of one sandbox by the same care: it answers names,
+// takes every connection that is made inside, and connects those that a Rule
+// allows. Package inside makes the network that leads everything to it.
 package egress
 
 import (
@@ -64,9 +68,13 @@ func (g *Guard) DialContext(ctx context.Context, network, addr string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
+	return dialFirst(ctx, network, addresses, port)
+}
+
+// dialFirst connects to the first of some addresses that answers.
+func dialFirst(ctx context.Context, network string, addresses []netip.Addr, port string) (conn net.Conn, err error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	for _, a := range addresses[:min(len(addresses), maxAddresses)] {
-		var conn net.Conn
 		if conn, err = dialer.DialContext(ctx, network, net.JoinHostPort(a.String(), port)); err == nil {
 			return conn, nil
 		}

@@ -101,7 +101,8 @@ func (s *server) look(ctx context.Context) error {
 	}
 	if a.running == nil {
 		a.running = make(chan struct{})
-		go s.firstLook(a.running)
+		over := a.running
+		s.gateway.sweeping.Go(func() { s.firstLook(over) }) // it writes into the book, and must not after Close
 	}
 	running := a.running
 	a.mu.Unlock()
@@ -134,7 +135,7 @@ func (s *server) firstLook(over chan struct{}) {
 	s.admission.done, s.admission.err, s.admission.running = err == nil, err, nil
 	s.admission.mu.Unlock()
 	if err == nil {
-		s.gateway.joiners.tell(s.capabilities())
+		s.gateway.joiners.tell(s)
 	}
 	close(over)
 }

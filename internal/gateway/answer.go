@@ -22,6 +22,11 @@ func (g *Gateway) fitAnswer(ex *exchange) error {
 		return err
 	}
 	edits = append(edits, own...)
+	if ex.modern && ex.audience != nil && result.Get("cacheScope").Exists() {
+		// "private MUST NOT be shared": whoever may not ask for it must not get it from
+		// a cache either, whatever the server says.
+		edits = append(edits, result.Set("cacheScope", []byte(`"private"`)))
+	}
 	if ex.meta.list != "" {
 		more, err := g.fitList(ex, result)
 		if err != nil {
@@ -92,8 +97,8 @@ func (g *Gateway) fitList(ex *exchange, result wire.Value) ([]wire.Edit, error) 
 	if v.left > 0 {
 		ex.detail = withheld(v.left)
 	}
-	if (!v.whole || ex.audience != nil) && ex.modern && result.Get("cacheScope").Exists() {
-		// The list is not, or need not be, what the server would show to everybody.
+	if !v.whole && ex.audience == nil && ex.modern && result.Get("cacheScope").Exists() {
+		// The list is not what the server would show to everybody.
 		edits = append(edits, result.Set("cacheScope", []byte(`"private"`)))
 	}
 	return edits, nil

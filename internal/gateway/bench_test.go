@@ -165,7 +165,7 @@ func (x *bench) prepared(b *testing.B) *exchange {
 		func() error { return g.identify(ctx, ex) }, func() error { return g.decode(ex) }, func() error { return g.attach(ex) }, func() error { return g.resolve(ex) },
 		func() error { return g.admit(ctx, ex) }, func() error { return g.validate(ex) }, func() error { return g.authorize(ex) },
 		func() error { return g.inspectRequest(ex) }, func() error { return g.recordDecision(ex) },
-		func() error { return g.forward(ctx, ex) }, func() error { return g.inspectAnswer(ex) },
+		func() error { return g.forward(ctx, ex) }, func() error { return g.inspectAnswer(ctx, ex) },
 	} {
 		if err := step(); err != nil {
 			b.Fatal(err)
@@ -215,7 +215,7 @@ var steps = []struct {
 		defer ex.clock.stop()
 		return x.gateway.forward(ctx, ex)
 	}},
-	{"inspect_answer", true, func(x *bench, _ context.Context, ex *exchange) error { return x.gateway.inspectAnswer(ex) }},
+	{"inspect_answer", true, func(x *bench, ctx context.Context, ex *exchange) error { return x.gateway.inspectAnswer(ctx, ex) }},
 	{"record_end_and_reply", true, func(x *bench, _ context.Context, ex *exchange) error {
 		x.gateway.reply(ex)
 		if ex.refusal != nil {

@@ -215,6 +215,7 @@ type schemaOnce struct {
 	once   sync.Once
 	schema *schema.Schema
 	err    error
+	input  wire.Value // as the definition has it
 }
 
 // withoutNulls is the arguments without the optional ones that are null. Many
@@ -258,6 +259,7 @@ func (i *item) inputSchema() (*schema.Schema, error) {
 			return
 		}
 		input := doc.Root.Get("inputSchema")
+		i.schema.input = input
 		raw := input.Raw()
 		if !input.Exists() {
 			raw = []byte(`{"type":"object"}`)

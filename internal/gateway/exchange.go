@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/decision"
 	"gatehouse/internal/finding"
+	"gatehouse/internal/halt"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/limit"
@@ -123,16 +125,19 @@ type exchange struct {
 	listIn *wire.Message
 	status int
 
-	policies []string // that decided
-	would    []string // that only report, and would have refused
+	policies []string     // that decided
+	would    []string     // that only report, and would have refused
+	asked    *audit.Asked // what the policies were told
 	findings []finding.Finding
 	refusal  *decision.Refusal
-	grant    limit.Grant // what the quotas granted
+	grants   []limit.Grant // what the quotas granted
 	// retryAfter is when a quota leaves room again, in seconds; 0: waiting is no use.
 	retryAfter int
 	decided    bool
 	entered    bool
 	detail     string // for the record
+
+	flight *halt.Call // what a halt is compared with; set before it is forwarded
 
 	// Touched by the goroutines that bring messages of this exchange.
 	events atomic.Int64

@@ -255,6 +255,11 @@ func (g *Gateway) admitQuestion(ex *exchange) error {
 			if err := properQuestion(q.Get("method").Text(), q.Get("params")); err != nil {
 				return err
 			}
+			if who := ex.asker(); who != nil {
+				if err := g.audienceOf(ex, who).mayBeAsked(ex.server, q.Get("method").Text()); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	}

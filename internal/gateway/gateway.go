@@ -64,7 +64,9 @@ type Gateway struct {
 	flights  flights
 	inFlight atomic.Int64
 	halts    *halt.Switch
-	counters counters // Reload and New only
+	// counters is opened when a configuration first has quotas, and stays open: what was
+	// used is not forgotten because the quotas are away for a while. Reload and New only.
+	counters *limit.Embedded
 	// processes of servers that run now.
 	processes atomic.Int64
 	ownCalls  atomic.Int64
@@ -88,6 +90,7 @@ type live struct {
 
 	cleanTexts memo // texts in which the redactor found nothing
 	clients    memo // names of clients, by what they say of themselves
+	counted    memo // questions of tasks that wait, which a quota has counted
 	joined     listCache
 
 	tokens     *oauth.Store // nil if there is none
@@ -170,7 +173,7 @@ func (g *Gateway) build(c *config.Config, old *live) (*live, error) {
 	if next.identifier, err = g.identifierOf(c, old); err != nil {
 		return nil, err
 	}
-	if err = g.count(c); err != nil {
+	if next.limiter, err = g.limiterOf(c); err != nil {
 		return nil, err
 	}
 	next.inspector = inspect.New(g.rules, policies, suppressed...).Bounded(media.Limits{
@@ -222,11 +225,6 @@ func (g *Gateway) Reload(c *config.Config) error {
 		g.note(&audit.Record{Kind: audit.ReloadRefused, Detail: err.Error()})
 		return err
 	}
-	if g.counters.limiter != nil {
-		if err := g.counters.limiter.Reload(c); err != nil {
-			return err
-		}
-	}
 	if err := g.audit.Append(&audit.Record{Kind: audit.Reload, Detail: next.policyDigest()}); err != nil {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
@@ -245,9 +243,6 @@ func (g *Gateway) Reload(c *config.Config) error {
 
 // put puts a configuration in force.
 func (g *Gateway) put(next *live) {
-	if len(next.config.Quotas) > 0 {
-		next.limiter = g.counters.limiter
-	}
 	if next.policies != nil {
 		for _, warning := range next.policies.Warnings() {
 			g.log.Warn(warning)
@@ -284,7 +279,7 @@ func (g *Gateway) refreshBook() {
 		g.log.Error("the lock file was not taken over; the approvals from before stay", "error", err)
 	}
 	if g.book.Generation() != before {
-		g.joiners.tellAll()
+		g.joiners.tellOf(g)
 	}
 }
 

@@ -74,7 +74,7 @@ func (g *Gateway) handle(ctx context.Context, ex *exchange) (reply Reply) {
 	if err := g.forward(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
-	if err := g.inspectAnswer(ex); err != nil {
+	if err := g.inspectAnswer(ctx, ex); err != nil {
 		return g.refuse(ex, err)
 	}
 	return g.reply(ex)
@@ -237,7 +237,7 @@ func (g *Gateway) resolve(ex *exchange) error {
 func (g *Gateway) resolveMounted(ex *exchange) error {
 	if ex.server = g.live.Load().servers[ex.peer.Mount]; ex.server == nil || !ex.audience.reaches(ex.server) {
 		ex.server = nil
-		return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
+		return ex.noServer()
 	}
 	if ex.msg.Method == wire.MethodPing {
 		ex.route = local
@@ -264,9 +264,17 @@ func (g *Gateway) resolveJoined(ex *exchange) error {
 		ex.route, ex.server, ex.target = 0, nil, ""
 	}
 	if ex.route == 0 {
-		return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
+		return ex.noServer()
 	}
 	return nil
+}
+
+// noServer is the answer to what names a server that is not there for its sender.
+func (ex *exchange) noServer() error {
+	if ex.peer.Mount == "" {
+		return decision.Refuse(decision.NotFound, "the name or URI begins with no server of this gateway")
+	}
+	return &statusError{http.StatusNotFound, decision.Refuse(decision.NotFound, "there is no such server")}
 }
 
 // admit lets through only what was approved: the server as a whole, and the tool
@@ -279,7 +287,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 		return nil
 	}
 	if err := ex.server.admitted(ctx); err != nil {
-		return ex.hideFromOthers(err)
+		return ex.hideFromOthers(err, ex.noServer())
 	}
 	if err := g.connect(ex); err != nil {
 		return err
@@ -294,7 +302,7 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 	kind, name := ex.definition()
 	if kind == "" || name == "" {
 		if !permitted || !ex.audience.seesTarget(ex, policy.Claims{}) {
-			return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
+			return ex.notThere()
 		}
 		return nil
 	}
@@ -311,10 +319,11 @@ func (g *Gateway) admit(ctx context.Context, ex *exchange) error {
 		return nil // the URI of a resource, which is no definition
 	}
 	if !permitted || found == nil {
-		return decision.Refuse(decision.NotFound, "%s", printable(ex.target))
+		g.refreshBook() // as approved does, so that what is in quarantine takes no longer
+		return ex.notThere()
 	}
 	if err := ex.server.approved(found); err != nil {
-		return ex.hideFromOthers(err)
+		return ex.hideFromOthers(err, ex.notThere())
 	}
 	ex.item = found
 	return nil
@@ -390,6 +399,9 @@ func (g *Gateway) validate(ex *exchange) error {
 	if err := input.Check(arguments); err != nil && input.Check(ex.item.withoutNulls(arguments)) != nil {
 		return decision.Refuse(decision.InvalidArguments, "%s", printable(err.Error()))
 	}
+	if name, found := lookalikeArgument(ex.item.schema.input, arguments); found {
+		return decision.Refuse(decision.InvalidArguments, "%s differs from an argument of the tool only in upper and lower case", printable(name))
+	}
 	if ex.wrapped {
 		ex.mirrorInner(arguments)
 		return nil
@@ -436,7 +448,11 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 	if ex.server != nil {
 		timeout = ex.server.config.Timeout
 	}
-	if ex.msg.Method != wire.MethodListen { // the one request that may last for ever
+	if ex.msg.Method == wire.MethodListen { // the one request that may last for ever
+		var stop context.CancelFunc
+		ctx, stop = g.WhileKnown(ctx, ex.peer)
+		defer stop()
+	} else {
 		ex.clock.start(timeout, g.live.Load().config.Limits.MaxTimeout, func(after time.Duration) {
 			ex.cancel(decision.Refuse(decision.UpstreamTimeout, "no answer within %s", after))
 		})
@@ -465,13 +481,18 @@ func (g *Gateway) forward(ctx context.Context, ex *exchange) error {
 
 // inspectAnswer takes out what was not approved, shows every string of the rest
 // to the rules and leaves what they let pass.
-func (g *Gateway) inspectAnswer(ex *exchange) error {
+func (g *Gateway) inspectAnswer(ctx context.Context, ex *exchange) error {
 	if ex.answer == nil {
 		return nil
 	}
 	if ex.answer.Error.Exists() {
 		if err := checkPages(ex.answer.Error); err != nil {
 			return err
+		}
+		if asksForPages(ex.answer.Error) && ex.route == toServer {
+			if err := ex.audience.mayBeAsked(ex.server, wire.MethodElicit); err != nil {
+				return err
+			}
 		}
 		surface := rule.ErrorText
 		if ex.fromServer() {
@@ -482,6 +503,9 @@ func (g *Gateway) inspectAnswer(ex *exchange) error {
 	if ex.route == toServer {
 		if ex.modern {
 			if err := checkInputRequests(ex); err != nil {
+				return err
+			}
+			if err := g.mayPutQuestions(ctx, ex); err != nil {
 				return err
 			}
 		}

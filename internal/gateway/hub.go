@@ -163,7 +163,7 @@ func (h *hub) publish(s *subscription, raw []byte) error {
 // watchShared follows a process through the one subscription of its hub.
 func (s *server) watchShared(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func(error)) error {
 	h := &s.linkOf(ex.principal).hub
-	f := &follower{wanted: wanted, emit: func(m *wire.Message) error { return emit(s.joinedNotification(ex.peer.Mount, m)) }}
+	f := &follower{wanted: wanted, emit: emit}
 	ended, err := h.join(ctx, f)
 	defer h.leave(f)
 	if err != nil {

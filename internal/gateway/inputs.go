@@ -148,6 +148,20 @@ func checkInputRequests(ex *exchange) error {
 	return nil
 }
 
+// mayPutQuestions asks policies and quotas about what a modern server asks of a modern
+// client. What one of the revisions before asks is a request of its own, and they were
+// asked about that.
+func (g *Gateway) mayPutQuestions(ctx context.Context, ex *exchange) error {
+	questions := ex.answer.Result.Get("inputRequests")
+	if !questions.Exists() || ex.crosses() {
+		return nil
+	}
+	if err := ex.authorizeQuestions(questions); err != nil {
+		return err
+	}
+	return g.limitQuestions(ctx, ex, questions)
+}
+
 func missingCapability(name, server string) error {
 	data := object(wire.Change{Key: "requiredCapabilities", Raw: object(wire.Change{Key: name, Raw: []byte(`{}`)})})
 	return &protocolError{code: wire.CodeMissingCapability, status: http.StatusBadRequest, data: data,

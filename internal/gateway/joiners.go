@@ -33,15 +33,26 @@ func (j *joiners) add(s *Session) {
 	})
 }
 
-// tell announces other lists of the kinds that a server has.
-func (j *joiners) tell(capabilities wire.Value) {
-	j.announce(func(capability string) bool { return capabilities.Get(capability).Exists() })
+// tell announces other lists of the kinds that a server has, to those who see any of
+// it.
+func (j *joiners) tell(s *server) {
+	has := s.capabilities()
+	j.announce(func(session *Session, method, capability string) bool {
+		return has.Get(capability).Exists() && s.gateway.audienceOfSession(session).hears(s, method)
+	})
 }
 
-// tellAll announces that any list may have changed.
-func (j *joiners) tellAll() { j.announce(func(string) bool { return true }) }
+// tellOf announces that lists may have changed, to those who see any list of that
+// kind.
+func (j *joiners) tellOf(g *Gateway) {
+	j.announce(func(session *Session, method, _ string) bool { return g.audienceOfSession(session).hears(nil, method) })
+}
 
-func (j *joiners) announce(concerns func(capability string) bool) {
+// tellAll announces that any list may have changed: another configuration may also
+// take away the last that somebody saw.
+func (j *joiners) tellAll() { j.announce(func(*Session, string, string) bool { return true }) }
+
+func (j *joiners) announce(concerns func(s *Session, method, capability string) bool) {
 	j.mu.Lock()
 	all := make([]*Session, 0, len(j.sessions))
 	for s := range j.sessions {
@@ -50,7 +61,7 @@ func (j *joiners) announce(concerns func(capability string) bool) {
 	j.mu.Unlock()
 	for _, s := range all {
 		for _, list := range interests {
-			if concerns(list.capability) {
+			if concerns(s, list.method, list.capability) {
 				_ = s.push(wire.NewNotification(list.method, nil)) // a client that reads no stream asks by itself
 			}
 		}

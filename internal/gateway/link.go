@@ -29,6 +29,8 @@ const definitionAge = time.Second
 type link struct {
 	server  *server
 	session *Session // nil: for requests that have none
+	// principal is whose link without a session it is; "" if it is everybody's.
+	principal string
 
 	questions  atomic.Int64   // of the server, that wait for the client
 	holds      atomic.Int32   // calls and subscriptions that need the connection
@@ -120,6 +122,10 @@ func (l *link) connect() (upstream.Conn, error) {
 	}
 	conn, err := l.server.open(l)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.server.mayConnect(); err != nil { // halted while this connection was made
+		conn.Close()
 		return nil, err
 	}
 	l.mu.Lock()

@@ -41,12 +41,13 @@ type entry struct {
 type view struct {
 	basis
 	page  *page
-	see   []bool   // for each entry
-	left  int      // entries that are not approved as they stand
-	whole bool     // the list may be shown as it was sent
-	shown [][]byte // entries as they may be shown, nil for those that may not
-	of    *view    // what an audience sees is a part of this
-	list  []byte   // the list as it may be shown on the server's own mount, if not whole
+	see   []bool         // for each entry
+	left  int            // entries that are not approved as they stand
+	whole bool           // the list may be shown as it was sent
+	shown [][]byte       // entries as they may be shown, nil for those that may not
+	of    *view          // what an audience sees is a part of this
+	by    *policy.Engine // that says which
+	list  []byte         // the list as it may be shown on the server's own mount, if not whole
 }
 
 // basis is what decides what may be seen of a page, besides its server.
@@ -303,7 +304,8 @@ func (v *view) write() {
 const maxAudiences = 256
 
 // viewFor is what one audience may see of a page. It depends on nothing that changes
-// as long as what everybody may see is the same.
+// as long as what everybody may see is the same, and the policies are: a request that
+// began before a reload must not leave its view to those that come after it.
 func (s *server) viewFor(a *audience, p *page) (*view, error) {
 	all, err := s.viewOf(p)
 	if err != nil || a == nil {
@@ -311,10 +313,10 @@ func (s *server) viewFor(a *audience, p *page) (*view, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if last := p.views[a.key]; last != nil && last.of == all {
+	if last := p.views[a.key]; last != nil && last.of == all && last.by == a.engine {
 		return last, nil
 	}
-	v := &view{basis: all.basis, page: p, of: all, see: make([]bool, len(all.see)), shown: make([][]byte, len(all.see)), left: all.left, whole: all.whole}
+	v := &view{basis: all.basis, page: p, of: all, by: a.engine, see: make([]bool, len(all.see)), shown: make([][]byte, len(all.see)), left: all.left, whole: all.whole}
 	for i, e := range p.entries {
 		switch {
 		case !all.see[i]:

@@ -231,16 +231,22 @@ func emitTagged(ex *exchange, m *wire.Message) error {
 // what it announces. begun is called each time the server has taken the
 // subscription, or has not, with the reason.
 func (s *server) watch(ctx context.Context, ex *exchange, wanted interest, emit func(*wire.Message) error, begun func(error)) {
+	tell := func(m *wire.Message) error {
+		if !s.gateway.mayHear(ex, s, m) {
+			return nil
+		}
+		return emit(s.joinedNotification(ex.peer.Mount, m))
+	}
 	for wait := firstBackOff; ctx.Err() == nil; wait = min(2*wait, lastBackOff) {
 		since := time.Now()
 		var err error
 		switch modern, _ := s.eras(); {
 		case modern && s.config.URL == "":
-			err = s.watchShared(ctx, ex, wanted, emit, begun)
+			err = s.watchShared(ctx, ex, wanted, tell, begun)
 		case modern:
-			err = s.watchModern(ctx, ex, wanted, emit, begun)
+			err = s.watchModern(ctx, ex, wanted, tell, begun)
 		default:
-			err = s.watchLegacy(ctx, ex, wanted, emit, begun)
+			err = s.watchLegacy(ctx, ex, wanted, tell, begun)
 		}
 		if ctx.Err() != nil {
 			return
@@ -278,7 +284,7 @@ func (s *server) watchModern(ctx context.Context, ex *exchange, wanted interest,
 		case !wanted.wants(m):
 			return nil
 		}
-		return emit(s.joinedNotification(ex.peer.Mount, m))
+		return emit(m)
 	}})
 	tag.msg, tag.modern, tag.session = m, ex.modern, ex.session
 	answer, err := s.linkOf(ex.principal).call(ctx, m, header, tag)
@@ -301,7 +307,7 @@ func (s *server) watchLegacy(ctx context.Context, ex *exchange, wanted interest,
 	if err != nil {
 		return err
 	}
-	f := &follower{wanted: wanted, emit: func(m *wire.Message) error { return emit(s.joinedNotification(ex.peer.Mount, m)) }}
+	f := &follower{wanted: wanted, emit: emit}
 	p.follow(f)
 	defer p.unfollow(f)
 	for _, uri := range wanted.uris {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/internal/decision"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/wire"
 )
@@ -42,6 +43,9 @@ type pooled struct {
 const (
 	// maxPooled bounds the sessions of one pool; each may be a process.
 	maxPooled = 64
+	// maxOwnPooled bounds those of one principal, who chooses what its clients say of
+	// themselves and so how many there are: half is left to all others.
+	maxOwnPooled = maxPooled / 2
 	// maxAlone bounds those of one client that are made because calls run at the
 	// same time.
 	maxAlone = 4
@@ -66,10 +70,14 @@ func (p *pool) lease(ex *exchange) (*pooled, func(), error) {
 	for i, s := range slices.Backward(list) {
 		if !alone || s.free() || i == 0 && len(list) >= maxAlone {
 			p.sessions[key] = append(slices.Delete(slices.Clone(list), i, i+1), s)
+			s.session.who.Store(ex.who) // teams and scopes may be others by now
 			return s, s.enter(alone), nil
 		}
 	}
-	if !p.room() {
+	if !p.room(maxOwnPooled, func(k poolKey) bool { return k.principal == key.principal }) {
+		return nil, nil, decision.Refuse(decision.Overloaded, "%d sessions of this caller with %s are in use", maxOwnPooled, p.server.id)
+	}
+	if !p.room(maxPooled, func(poolKey) bool { return true }) {
 		return nil, nil, decision.Refuse(decision.Overloaded, "%d sessions with %s are in use", maxPooled, p.server.id)
 	}
 	s, err := p.open(ex, key, params)
@@ -112,13 +120,16 @@ func (p *pool) open(ex *exchange, key poolKey, params []byte) (*pooled, error) {
 	return s, nil
 }
 
-// room makes room for one more session by ending the one that was idle longest;
-// the caller holds mu.
-func (p *pool) room() bool {
+// room makes room for one more of the sessions that match, of which there may be
+// most, by ending the one that was idle longest; the caller holds mu.
+func (p *pool) room(most int, match func(poolKey) bool) bool {
 	total := 0
 	var oldest *pooled
 	var of poolKey
 	for key, list := range p.sessions {
+		if !match(key) {
+			continue
+		}
 		total += len(list)
 		for _, s := range list {
 			if s.idle() && (oldest == nil || s.lastUsed().Before(oldest.lastUsed())) {
@@ -126,7 +137,7 @@ func (p *pool) room() bool {
 			}
 		}
 	}
-	if total < maxPooled {
+	if total < most {
 		return true
 	}
 	if oldest == nil {
@@ -218,6 +229,15 @@ func (s *pooled) asker(tag *exchange, pipe bool) *errand {
 		return tag.errand
 	}
 	return s.latest()
+}
+
+// asker is the principal as the request has it by which its client waits for the
+// call, or by which it began it.
+func (e *errand) asker() *identity.Principal {
+	if ex := e.waiting(); ex != nil {
+		return ex.who
+	}
+	return e.first.who
 }
 
 // latest is the errand to which a question belongs that names none.

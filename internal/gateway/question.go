@@ -37,7 +37,7 @@ func properQuestion(method string, params wire.Value) error {
 // checkPages is properQuestion for the error by which a server of 2025-11-25 asks
 // for pages to be opened.
 func checkPages(e wire.Value) error {
-	if code, _ := e.Get("code").Int(); code != wire.CodeURLElicitation {
+	if !asksForPages(e) {
 		return nil
 	}
 	for page := range e.At("data", "elicitations").Items() {
@@ -46,6 +46,11 @@ func checkPages(e wire.Value) error {
 		}
 	}
 	return nil
+}
+
+func asksForPages(e wire.Value) bool {
+	code, _ := e.Get("code").Int()
+	return code == wire.CodeURLElicitation
 }
 
 // properPage reports whether an address may be opened in a browser: over https, or

@@ -34,7 +34,7 @@ func (g *Gateway) recordDecision(ex *exchange) error {
 		return decision.Wrap(decision.AuditUnavailable, err)
 	}
 	ex.decided = true
-	ex.findings = nil // the closing record has those of the answer
+	ex.findings, ex.policies, ex.would = nil, nil, nil // the closing record has those of the answer
 	return nil
 }
 
@@ -64,9 +64,7 @@ func (g *Gateway) recordEnd(ex *exchange, body []byte) error {
 		r.BytesOut = len(body)
 		g.storeResult(ex, r, body)
 	}
-	if !ex.decided {
-		r.Policies, r.Would = ex.policies, ex.would
-	}
+	r.Policies, r.Would = ex.policies, ex.would
 	if !ex.decided && ex.msg != nil {
 		if err := g.storeArguments(ex, r); err != nil {
 			return err
@@ -116,7 +114,7 @@ func (g *Gateway) record(ex *exchange, kind audit.Kind) *audit.Record {
 	r := records.Get().(*audit.Record)
 	*r = audit.Record{
 		Kind: kind, Exchange: ex.id, Principal: ex.principal, Direction: audit.ClientToServer,
-		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target,
+		Mount: "/mcp", BytesIn: len(ex.raw), Target: ex.target, Asked: ex.asked,
 	}
 	if ex.who != nil {
 		r.Teams = ex.who.Teams

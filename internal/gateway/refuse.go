@@ -37,6 +37,10 @@ func (g *Gateway) refuse(ex *exchange, err error) Reply {
 	if errors.As(err, &challenged) {
 		return challengeReply(ex, challenged)
 	}
+	var lacking *lackingScope
+	if errors.As(err, &lacking) {
+		return challengeReply(ex, lacking.challenge)
+	}
 	// A status of its own is for the client: after 404 it "MUST start a new session".
 	// So is one with a code of its own.
 	var withStatus *statusError

@@ -127,7 +127,7 @@ func (s *server) open(l *link) (upstream.Conn, error) {
 
 func (s *server) describe(conn upstream.Conn) string {
 	if p, ok := conn.(*upstream.Process); ok {
-		return "process " + strconv.Itoa(p.Pid())
+		return "process " + strconv.Itoa(p.Pid()) + confinement(p)
 	}
 	return "HTTP connection"
 }
@@ -227,10 +227,11 @@ func (l *live) unchanged(c config.Server) *server {
 	}
 	s := l.servers[c.ID]
 	a, b := s.config, c
-	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) || !a.Auth.Equal(b.Auth) {
+	if !maps.EqualFunc(a.Env, b.Env, config.Secret.Equal) || !maps.EqualFunc(a.SecretFiles, b.SecretFiles, config.Secret.Equal) || !maps.EqualFunc(a.Headers, b.Headers, config.Secret.Equal) || !a.Auth.Equal(b.Auth) {
 		return nil
 	}
-	a.Env, a.Headers, a.Auth, b.Env, b.Headers, b.Auth = nil, nil, nil, nil, nil, nil // DeepEqual cannot compare secrets
+	a.Env, a.SecretFiles, a.Headers, a.Auth = nil, nil, nil, nil
+	b.Env, b.SecretFiles, b.Headers, b.Auth = nil, nil, nil, nil // DeepEqual cannot compare secrets
 	if !reflect.DeepEqual(a, b) {
 		return nil
 	}
@@ -272,7 +273,11 @@ func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	return upstream.Start(upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}, limits, s.log, inbound)
+	command := upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}
+	if s.config.Sandbox == nil {
+		return upstream.Start(command, limits, s.log, inbound)
+	}
+	return s.startConfined(command, limits, inbound)
 }
 
 // live is the configuration in force, whichever made the server.

@@ -235,6 +235,19 @@ func (s *Session) declares(question *wire.Message) bool {
 	return s.params != nil && declared(s.params.Params.Get("capabilities"), question.Method, question.Params)
 }
 
+// asker is whom a question or a notification of a server concerns: the principal as
+// its call had it, where it belongs to one, else as the last request of the session
+// had it.
+func (s *Session) asker(ex *exchange) *identity.Principal {
+	if s.pooled == nil {
+		return s.who.Load()
+	}
+	if e := s.pooled.asker(ex.peer.tag, ex.peer.link.server.config.URL == ""); e != nil {
+		return e.asker()
+	}
+	return s.who.Load()
+}
+
 // close ends the session and its connections. It returns when they are gone.
 func (s *Session) close() {
 	s.end()
@@ -246,10 +259,32 @@ func (s *Session) close() {
 	all.Wait()
 }
 
+// Bounds on what one principal may take of all sessions, so that a client that opens
+// them without end keeps nobody else from connecting.
+const (
+	// principalShare of limits.sessions is for one principal: a quarter.
+	principalShare = 4
+	// mountShare of that is for one mount: half. Clients are configured for a mount, and
+	// one of them that is broken leaves room for the others of its user.
+	mountShare = 2
+	// freeSessions is what a principal may have on a mount in any case, within
+	// limits.sessions: a person has no more clients than that open.
+	freeSessions = 16
+)
+
 // sessions are the sessions reachable by id.
 type sessions struct {
-	mu  sync.Mutex
+	mu  sync.Mutex // guards what follows
 	all map[string]*Session
+	// open is how many there are of each owner, and of each principal under its owner
+	// without a mount.
+	open map[sessionOwner]int
+}
+
+// sessionOwner is a principal on one mount, or on all of them.
+type sessionOwner struct {
+	principal, mount string
+	everywhere       bool
 }
 
 func (t *sessions) add(s *Session, limit int) error {
@@ -258,8 +293,39 @@ func (t *sessions) add(s *Session, limit int) error {
 	if len(t.all) >= limit {
 		return decision.Refuse(decision.Overloaded, "%d sessions are open", limit)
 	}
+	own := share(limit, principalShare)
+	if t.open[s.owner(true)] >= own {
+		return decision.Refuse(decision.Overloaded, "%d sessions are open for this caller", own)
+	}
+	if here := share(own, mountShare); t.open[s.owner(false)] >= here {
+		return decision.Refuse(decision.Overloaded, "%d sessions are open here for this caller", here)
+	}
 	t.all[s.id] = s
+	t.count(s, +1)
 	return nil
+}
+
+// share is a part of what there is, but not less than somebody needs.
+func share(limit, parts int) int { return max(limit/parts, min(limit, freeSessions)) }
+
+func (s *Session) owner(everywhere bool) sessionOwner {
+	if everywhere {
+		return sessionOwner{principal: s.principal, everywhere: true}
+	}
+	return sessionOwner{principal: s.principal, mount: s.mount}
+}
+
+// count keeps open; the caller holds mu.
+func (t *sessions) count(s *Session, change int) {
+	if t.open == nil {
+		t.open = map[sessionOwner]int{}
+	}
+	for _, everywhere := range []bool{true, false} {
+		o := s.owner(everywhere)
+		if t.open[o] += change; t.open[o] == 0 {
+			delete(t.open, o)
+		}
+	}
 }
 
 // find is the session with this id if it is the principal's own and on this
@@ -282,6 +348,7 @@ func (t *sessions) remove(match func(*Session) bool) []*Session {
 	for id, s := range t.all {
 		if match(s) {
 			delete(t.all, id)
+			t.count(s, -1)
 			gone = append(gone, s)
 		}
 	}

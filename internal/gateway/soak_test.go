@@ -14,6 +14,8 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/egress/inside"
+	"gatehouse/internal/sandbox"
 	"gatehouse/internal/wire"
 )
 
@@ -23,6 +25,7 @@ var cycles = flag.Int("cycles", 20, "sessions that the soak test opens and ends;
 const serveVariable = "GATEHOUSE_TEST_SERVE"
 
 func TestMain(m *testing.M) {
+	sandbox.Inside(inside.Setup)
 	if os.Getenv(serveVariable) != "" {
 		serveStub()
 		return

@@ -137,6 +137,7 @@ func (s *server) linkOf(principal string) *link {
 	l := s.links[principal]
 	if l == nil {
 		l = newLink(s, nil)
+		l.principal = principal
 		s.links[principal] = l
 	}
 	return l

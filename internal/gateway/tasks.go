@@ -13,11 +13,14 @@ const maxOwnedTasks = 10_000
 // authorization context". Its zero value is ready; the mutex of the server guards
 // it.
 type owners struct {
-	of    map[string]string // principal by task id
-	order []string          // ids, oldest first
+	of    map[string]owner // by task id
+	order []string         // ids, oldest first
 }
 
-func (o *owners) add(id, principal string) {
+// owner is who began a task, and with which tool.
+type owner struct{ principal, tool string }
+
+func (o *owners) add(id string, by owner) {
 	if _, known := o.of[id]; known || id == "" {
 		return // whoever was first keeps it: an id that a server gives out twice is not shared
 	}
@@ -26,9 +29,9 @@ func (o *owners) add(id, principal string) {
 		o.order = o.order[1:]
 	}
 	if o.of == nil {
-		o.of = map[string]string{}
+		o.of = map[string]owner{}
 	}
-	o.of[id] = principal
+	o.of[id] = by
 	o.order = append(o.order, id)
 }
 
@@ -46,7 +49,7 @@ func (ex *exchange) ownTask(result wire.Value) {
 	}
 	ex.server.mu.Lock()
 	defer ex.server.mu.Unlock()
-	ex.server.tasks.add(id.Text(), ex.principal)
+	ex.server.tasks.add(id.Text(), owner{ex.principal, ex.target})
 }
 
 // ownsTask reports whether the task is the principal's own. Where nobody but the
@@ -57,7 +60,14 @@ func (a *audience) ownsTask(s *server, id string) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tasks.of[id] == a.who.ID
+	return s.tasks.of[id].principal == a.who.ID
+}
+
+// toolOfTask is the tool that a task runs, "" if it is not known.
+func (s *server) toolOfTask(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tasks.of[id].tool
 }
 
 // ownTasks takes the tasks of others out of a list.

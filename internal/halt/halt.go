@@ -7,6 +7,7 @@ package halt
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -170,8 +171,8 @@ func (h Halt) Sentence() string {
 }
 
 // beginsWith compares URIs so that one written in another way is not missed: what
-// is percent-encoded is decoded, and upper and lower case are the same. It may halt
-// a resource too many, never one too few.
+// is percent-encoded is decoded, upper and lower case are the same, and so are paths
+// that lead to the same file. It may halt a resource too many, never one too few.
 func beginsWith(uri, prefix string) bool {
 	return strings.HasPrefix(uri, prefix) || strings.HasPrefix(plain(uri), plain(prefix))
 }
@@ -187,7 +188,28 @@ func plain(uri string) string {
 		}
 		uri = next
 	}
-	return strings.ToLower(strings.ReplaceAll(uri, `\`, "/"))
+	return plainPath(strings.ToLower(strings.ReplaceAll(uri, `\`, "/")))
+}
+
+// thisMachine may stand before the path of a file, and says nothing (RFC 8089,
+// section 2).
+var thisMachine = []string{"localhost", "127.0.0.1"}
+
+// plainPath drops what changes nothing: slashes in a row, segments of one dot, and
+// in a file URI the name of this machine. The last segment may be the beginning of
+// one and stays.
+func plainPath(uri string) string {
+	scheme, rest, isURI := strings.Cut(uri, ":")
+	if !isURI {
+		return uri
+	}
+	segments := strings.Split(rest, "/")
+	last := segments[len(segments)-1]
+	segments = slices.DeleteFunc(segments[:len(segments)-1], func(s string) bool { return s == "" || s == "." })
+	if scheme == "file" && len(segments) > 0 && slices.Contains(thisMachine, segments[0]) {
+		segments = segments[1:]
+	}
+	return scheme + ":/" + strings.Join(append(segments, last), "/")
 }
 
 // decodePercent leaves alone what is no encoding.

@@ -11,6 +11,9 @@ import (
 	"gatehouse/internal/statefile"
 )
 
+// Unreadable is who halts everything while the file cannot be read.
+const Unreadable = "gatehouse"
+
 // pollEvery is how often the file is looked at: a look costs some microseconds,
 // and who pulls the switch waits no longer than this.
 const pollEvery = 250 * time.Millisecond
@@ -79,7 +82,7 @@ func (s *Switch) read() {
 	list, err := read(s.path)
 	if err != nil {
 		list = []Halt{{
-			Target: Target{What: All}, By: "gatehouse", Since: s.now(),
+			Target: Target{What: All}, By: Unreadable, Since: s.now(),
 			Reason: "the halts cannot be read; a person must mend or remove the file, see `gatehouse halt list`",
 		}}
 	}

@@ -65,6 +65,9 @@ const (
 	ByProxy       Means = "proxy"
 )
 
+// AllMeans are the values of Means.
+var AllMeans = []Means{ByLocal, ByJWT, ByOpaque, ByKey, ByCertificate, ByProxy}
+
 // Request is what a request says about its sender.
 type Request struct {
 	Header http.Header // with canonical names; nil on stdio
@@ -196,7 +199,7 @@ func (i *Identifier) identify(ctx context.Context, r *Request) (*Principal, erro
 // local takes a caller of this machine for the local user, if that is allowed.
 func (i *Identifier) local(r *Request) (*Principal, error) {
 	switch {
-	case i.localUser != nil && r.Local && !(i.conf.Configured() && wasForwarded(r.Header)):
+	case i.localUser != nil && r.Local && !wasForwarded(r.Header):
 		return i.localUser, nil
 	case !i.conf.Configured():
 		return nil, &Challenge{Status: http.StatusForbidden, Detail: "only this machine may connect while there is no identity section"}
@@ -206,10 +209,15 @@ func (i *Identifier) local(r *Request) (*Principal, error) {
 	return nil, noCredential("the request has no credential")
 }
 
+// proxied are headers by which a proxy or a tunnel shows itself.
+var proxied = []string{
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via", "Cf-Connecting-Ip", "True-Client-Ip",
+}
+
 // wasForwarded reports whether a proxy of this machine sent the request on for
 // somebody who may be anywhere.
 func wasForwarded(h http.Header) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host", "Via"} {
+	for _, name := range proxied {
 		if len(h[name]) > 0 {
 			return true
 		}

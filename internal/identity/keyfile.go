@@ -10,12 +10,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"time"
 
+	"gatehouse/internal/statefile"
 	"gatehouse/internal/wire"
 )
 
@@ -267,7 +267,7 @@ func forge(keys []Key, k Key) (secret string, made Key, err error) {
 // changeKeys replaces the file by what change makes of its keys. No other process
 // changes it in between.
 func changeKeys(path string, change func([]Key) ([]Key, error)) error {
-	unlock, err := lock(filepath.Dir(path))
+	unlock, err := statefile.LockWait(path + ".lock")
 	if err != nil {
 		return fmt.Errorf("writing API keys: %w", err)
 	}
@@ -285,28 +285,10 @@ func changeKeys(path string, change func([]Key) ([]Key, error)) error {
 	}
 	raw, err := json.MarshalIndent(map[string]any{"version": keysVersion, "keys": stored}, "", " ")
 	if err == nil {
-		err = replaceFile(path, append(raw, '\n'))
+		err = statefile.Replace(path, append(raw, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing API keys: %w", err)
 	}
 	return nil
-}
-
-// replaceFile writes a file anew, readable by its owner only: a reader has the old
-// content or the new one and never a part.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -296,7 +296,7 @@ func (s *issuer) principal(claims wire.Value) (*Principal, error) {
 	if !isName(name) {
 		return nil, fmt.Errorf("the claim %s is missing, too long or not printable", s.SubjectClaim)
 	}
-	if verified := claims.Get("email_verified"); s.SubjectClaim == "email" && verified.Exists() && !verified.IsTrue() && verified.Text() != "true" {
+	if verified := claims.Get("email_verified"); strings.TrimPrefix(s.SubjectClaim, "/") == "email" && verified.Exists() && !verified.IsTrue() && verified.Text() != "true" {
 		return nil, errors.New("the e-mail address is not verified")
 	}
 	p.ID = string(p.Kind) + ":" + s.Name + "/" + name

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,7 +207,17 @@ func (s *Embedded) Take(_ context.Context, now Instant, takes []Take) (granted b
 // Settle implements Store.
 func (s *Embedded) Settle(_ context.Context, now Instant, takes []Take) error {
 	_, err := s.change(now, takes, (*Embedded).settle)
+	if err != nil {
+		// What is in use now stands in no journal. If it were not given back either, a
+		// disk that was full for a moment would keep it taken until the next start.
+		_, again := s.locked(now, inUse(takes), (*Embedded).settle)
+		err = errors.Join(err, again)
+	}
 	return err
+}
+
+func inUse(takes []Take) []Take {
+	return slices.DeleteFunc(slices.Clone(takes), func(t Take) bool { return t.Kind != Concurrent })
 }
 
 // change does something with the counters of takes while nobody else does, and

@@ -212,6 +212,9 @@ func (j *journal) append(takes []Take) error {
 			needed += frameSize + stateSize + len(takes[i].Key)
 		}
 	}
+	if needed == 0 {
+		return nil
+	}
 	if j.broken || needed > j.size-j.end {
 		return errFull
 	}

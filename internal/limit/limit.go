@@ -36,7 +36,8 @@ type Subject struct {
 	// Arguments are the member arguments of the parameters of a tool or prompt, and
 	// the parameters of all other methods.
 	Arguments wire.Value
-	Bytes     int // of the request
+	Answers   wire.Value // that a request brings to what was asked of its client
+	Bytes     int        // of the request
 }
 
 // Limiter counts what is used. Its methods may be called from any goroutine.
@@ -235,6 +236,9 @@ func (t *taken) askFor(q *quota, s *Subject, team string, sum Amount, now Instan
 func (t *taken) argumentsDigest(s *Subject) []byte {
 	if !t.digested {
 		t.digest, t.digested = digestArguments(s.Arguments), true
+		if s.Answers.Exists() {
+			t.digest = sha256.Sum256(append(t.digest[:], wire.Canonical(s.Answers.Raw())...))
+		}
 	}
 	return t.digest[:16]
 }

@@ -13,6 +13,10 @@ import (
 // resource takes about a kilobyte; when there are more, all are made anew.
 const maxCached = 4096
 
+// maxCachedName bounds the names of resources that are remembered, in bytes: callers
+// choose URIs, which may be as long as a message.
+const maxCachedName = 512
+
 // cache remembers values that cost more to make than to keep.
 type cache[K comparable, V any] struct {
 	mu     sync.RWMutex

@@ -79,12 +79,20 @@ func (c *checker) find(r *rule, kind, format string, args ...any) {
 	c.findings = append(c.findings, f)
 }
 
-// unknown finds servers, tools and arguments that a policy names and that are not
+// unknown finds principals, servers, tools and arguments that a policy names and that are not
 // there: most likely they are mistyped.
 func (c *checker) unknown(r *rule) bool {
+	if p := r.principal.entity; (p.Type == typeUser || p.Type == typeAgent) && !strings.Contains(string(p.ID), ":") {
+		c.find(r, Unknown, "%s is nobody; ids of principals begin with user:, local:, key: and the like, as in the audit log", p)
+		return true
+	}
 	entity := r.resource.entity
 	server, isOne := serverOf(entity)
-	if !isOne || server == "" {
+	if !isOne {
+		c.find(r, Unknown, "%s is nothing; write SERVER/NAME, with the name as the server has it", entity)
+		return true
+	}
+	if server == "" {
 		return false
 	}
 	if c.servers[server] == nil {

@@ -37,6 +37,8 @@ func Test_check(t *testing.T) {
 		{"never, for what is there", all + `forbid (principal, action == Action::"tools/call", resource in Server::"files") when { resource.name == "write" };`, []string{"test.cedar:2: never: it applies to nothing that is approved now"}},
 		{"perhaps, for resources", all + `forbid (principal, action, resource in Server::"files") when { resource.name == "write" };`, nil},
 		{"server", all + `forbid (principal, action, resource in Server::"fiels");`, []string{`test.cedar:2: unknown: there is no server "fiels" in the configuration`}},
+		{"tool without a server", all + `forbid (principal, action, resource == Tool::"files__read");`, []string{`test.cedar:2: unknown: Tool::"files__read" is nothing; write SERVER/NAME, with the name as the server has it`}},
+		{"principal without a kind", all + `forbid (principal == User::"ann", action, resource);`, []string{`test.cedar:2: unknown: User::"ann" is nobody; ids of principals begin with user:, local:, key: and the like, as in the audit log`}},
 		{"tool", all + `forbid (principal, action, resource == Tool::"files/raed");`, []string{`test.cedar:2: unknown: Tool::"files/raed" is not among what is approved of the server`}},
 		{"resources are not listed", all + `forbid (principal, action, resource == Resource::"files/file:///a");`, nil},
 		{"argument", all + `forbid (principal, action, resource == Tool::"db/get_rows") when { context.arguments.hasTag("tabel") || context.arguments.numbers.hasTag("table.x") };`, []string{`test.cedar:2: unknown: the tool has no argument "tabel"; it has table`}},

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -60,11 +61,14 @@ func (e *Engine) Decide(r *Request) Decision {
 	}
 	v := w.evaluate(w.candidates())
 	if len(v.permits) == 0 && w.action.bit&words().implied != 0 {
-		if by := e.index.reaches(w.subject, w.thing); by != nil {
+		if by := w.reachedBy(); by != nil {
 			v.permits = append(v.permits, by)
 		}
 	}
 	d := v.decision()
+	if !d.Allow && d.Err == nil && len(v.forbids) == 0 {
+		d.Scopes = w.stepUp()
+	}
 	if e.report {
 		return d.reported(v)
 	}
@@ -116,6 +120,9 @@ func (e *Engine) thing(r *Request) (*thing, error) {
 		return nil, fmt.Errorf("there is no server %q", r.Server)
 	}
 	k := thingKey{r.Kind, r.Server, r.Name, r.Claims}
+	if len(k.name) > maxCachedName {
+		return newThing(k, s, e.index), nil
+	}
 	return e.things.get(k, func() (*thing, error) { return newThing(k, s, e.index), nil })
 }
 
@@ -254,7 +261,9 @@ func (e *Engine) Lists(r *Request) bool {
 	if e.report {
 		return true
 	}
-	return w.couldAllow(w.candidates(), noArguments|noTime|noState)
+	const without = noArguments | noTime | noState
+	candidates := w.candidates()
+	return w.couldAllow(candidates, without) || w.couldStepUp(candidates, without)
 }
 
 // couldAllow reports whether the policies may allow a request of which something is
@@ -262,6 +271,66 @@ func (e *Engine) Lists(r *Request) bool {
 func (w *world) couldAllow(candidates []*rule, without unknown) bool {
 	may, _ := w.possible(candidates, without)
 	return may
+}
+
+// stepUp are the scopes with which a permit that asks for some would apply: "the
+// scopes required for the current operation" (2026-07-28, Authorization). The caller
+// has made sure that nothing forbids it.
+func (w *world) stepUp() []string {
+	if !w.hasToken() {
+		return nil
+	}
+	for _, r := range w.candidates() {
+		if len(r.scopes) == 0 {
+			continue
+		}
+		more, err := w.withScopes(r.scopes)
+		if err != nil {
+			return nil
+		}
+		if holds, err := r.condition.holds(more); err == nil && holds {
+			return r.scopes
+		}
+	}
+	return nil
+}
+
+// couldStepUp reports whether the policies may allow the request to a token with the
+// scopes that one of them asks for.
+func (w *world) couldStepUp(candidates []*rule, without unknown) bool {
+	if !w.hasToken() {
+		return false
+	}
+	for _, r := range candidates {
+		if len(r.scopes) == 0 {
+			continue
+		}
+		if more, err := w.withScopes(r.scopes); err == nil && more.couldAllow(candidates, without) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasToken reports whether there is a token that could be exchanged for one with more
+// scopes. Keys and certificates are what they are.
+func (w *world) hasToken() bool {
+	means := w.request.Principal.Means
+	return means == identity.ByJWT || means == identity.ByOpaque
+}
+
+// withScopes is the world in which the token has these scopes too.
+func (w *world) withScopes(scopes []string) (*world, error) {
+	p := *w.subject.principal
+	p.Scopes = slices.Concat(p.Scopes, scopes)
+	s := &subject{principal: &p, entity: w.subject.entity, keys: w.subject.keys}
+	context, err := s.contextOf(w.request)
+	if err != nil {
+		return nil, err
+	}
+	more := &world{engine: w.engine, request: w.request, subject: s, thing: w.thing, action: w.action, question: w.question}
+	more.question.Context = context
+	return more, nil
 }
 
 // possible says whether the policies may allow, and may deny, a request of which
@@ -280,7 +349,7 @@ func (w *world) possible(candidates []*rule, without unknown) (allow, deny bool)
 		permitted = permitted || r.permit && of&canHold != 0
 		surely = surely || r.permit && of == canHold
 	}
-	if !permitted && w.action.bit&words().implied != 0 && w.engine.index.reaches(w.subject, w.thing) != nil {
+	if !permitted && w.action.bit&words().implied != 0 && w.reachedBy() != nil {
 		permitted, surely = true, true
 	}
 	return permitted, refused || !surely

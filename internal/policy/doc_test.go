@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+
 	"gatehouse/internal/config"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/wire"
@@ -30,11 +32,11 @@ func blocks(t *testing.T, page, language string) []string {
 // The examples of the page work, together: configuration, policies and cases.
 func Test_the_examples_of_the_documentation_work(t *testing.T) {
 	policies, yaml := blocks(t, "policy.md", "cedar"), blocks(t, "policy.md", "yaml")
-	if len(policies) != 2 || len(yaml) != 2 {
+	if len(policies) != 3 || len(yaml) != 2 {
 		t.Fatalf("%d examples in Cedar and %d in YAML", len(policies), len(yaml))
 	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{"gatehouse.yaml": yaml[0], "cases.yaml": yaml[1], "policies/a.cedar": policies[0], "policies/b.cedar": policies[1]} {
+	for name, text := range map[string]string{"gatehouse.yaml": yaml[0], "cases.yaml": yaml[1], "policies/a.cedar": policies[0], "policies/b.cedar": policies[1] + policies[2]} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -80,6 +82,47 @@ func Test_the_examples_of_the_documentation_work(t *testing.T) {
 	for arguments, want := range map[string]bool{`{"to":["help@example.com"]}`: true, `{"to":["help@example.com","x@evil.example"]}`: false, `{"to":"help@example.com"}`: false} {
 		if d := e.Decide(withArguments(t, call(support, "mail/send"), arguments)); d.Allow != want {
 			t.Errorf("%s: got %+v", arguments, d)
+		}
+	}
+}
+
+// Every action, attribute and annotation that policies may use stands in the page.
+func Test_the_schema_is_documented(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	s := words().schema
+	for uid := range s.Actions {
+		if name := string(uid.ID); !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("the page does not name the action %s", name)
+		}
+	}
+	attributes := map[string]resolved.RecordType{"": {}}
+	for name, e := range s.Entities {
+		attributes[string(name)] = e.Shape
+	}
+	for name, shape := range attributes {
+		for attribute := range shape {
+			if !strings.Contains(page, "."+string(attribute)+"`") && !strings.Contains(page, "`"+string(attribute)+"`") {
+				t.Errorf("the page does not name %s.%s", name, attribute)
+			}
+		}
+	}
+	for part := range contextParts {
+		if !strings.Contains(page, "`context."+string(part)) {
+			t.Errorf("the page does not name context.%s", part)
+		}
+	}
+	for _, claim := range []string{"readOnly", "destructive", "idempotent", "openWorld"} {
+		if !strings.Contains(page, "`"+claim+"`") {
+			t.Errorf("the page does not name the claim %s", claim)
+		}
+	}
+	for _, annotation := range annotations {
+		if !strings.Contains(page, "`@"+annotation+"(") {
+			t.Errorf("the page does not name @%s", annotation)
 		}
 	}
 }

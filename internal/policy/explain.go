@@ -59,7 +59,7 @@ func (e *Engine) Explain(r *Request) Explanation {
 		x.Policies = append(x.Policies, w.considered(rule))
 	}
 	if w.action.bit&words().implied != 0 {
-		if by := e.index.reaches(w.subject, w.thing); by != nil {
+		if by := w.reachedBy(); by != nil {
 			c := by.considered()
 			c.Result = Follows
 			x.Policies = append(x.Policies, c)

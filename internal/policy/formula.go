@@ -31,7 +31,9 @@ const (
 	noClientName
 	noCredential // means, issuer, scopes
 	noPrincipal  // attributes and teams
+	noName       // of the principal, which an id does not give away
 	noResource   // attributes
+	noUse        // which thing of a server, and by which method; what all of them may have is known
 
 	ofContext = noArguments | noTime | noState | noAddress | noClientName | noCredential
 	nothing   = ^unknown(0)
@@ -41,6 +43,10 @@ var contextParts = map[types.String]unknown{
 	"arguments": noArguments, "time": noTime, "score": noState, "conversation": noState,
 	"address": noAddress, "clientName": noClientName, "means": noCredential, "issuer": noCredential, "scopes": noCredential,
 }
+
+// configured are the attributes of a resource that the configuration says, and not its
+// server.
+var configured = map[types.String]bool{"server": true, "labels": true, "teams": true, "environment": true}
 
 // formula is a Boolean expression under partial knowledge.
 type formula interface {
@@ -87,6 +93,14 @@ func needs(node ast.IsNode) (all unknown) {
 				all |= contextParts[n.Value]
 				return false
 			}
+			if isVariable(n.Arg, "resource") && configured[n.Value] {
+				all |= noResource
+				return false
+			}
+			if isVariable(n.Arg, "principal") && n.Value == "name" {
+				all |= noPrincipal | noName
+				return false
+			}
 		case ast.NodeTypeHas:
 			if isVariable(n.Arg, "context") {
 				if n.Value == "address" {
@@ -101,7 +115,9 @@ func needs(node ast.IsNode) (all unknown) {
 			case "principal":
 				all |= noPrincipal
 			case "resource":
-				all |= noResource
+				all |= noResource | noUse
+			case "action":
+				all |= noUse
 			}
 		}
 		return true

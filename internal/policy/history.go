@@ -2,7 +2,10 @@ package policy
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -61,8 +64,14 @@ func (d *Reader) Read(r *audit.Record) (Past, bool) {
 		Principal: p, ClientName: r.Client, Method: r.Method, Server: r.Server, Kind: kind, Name: name, Time: r.Time,
 		Claims: d.claims[thingKey{kind: kind, server: r.Server, name: name}],
 	}}
-	if p.Kind != identity.Local {
-		past.without |= noCredential
+	switch {
+	case r.Asked != nil:
+		past.Request.Principal = d.asked(p, r.Asked)
+		if past.recall(r.Asked) {
+			past.without = 0
+		}
+	case p.Kind != identity.Local:
+		past.without |= noCredential | noName
 	}
 	if !past.readArguments(r) {
 		past.without |= noArguments
@@ -82,11 +91,45 @@ func (p *Past) readArguments(r *audit.Record) bool {
 		return true // params, not arguments
 	}
 	doc, err := wire.Scan(r.Arguments, wire.DefaultLimits)
-	if err != nil {
-		return false
+	if err != nil || digestOf(r.Arguments) != r.ArgumentsDigest {
+		return false // a secret in them was replaced
+	}
+	if doc.Root.Get("name").Text() == r.Target {
+		return false // these are the params of a call without arguments, or arguments that look like that
 	}
 	p.Request.Arguments = doc.Root
 	return true
+}
+
+// digestOf is the digest that the log has of arguments.
+func digestOf(arguments []byte) string {
+	sum := sha256.Sum256(wire.Canonical(arguments))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// recall puts into the request what policies were told then. It reports whether all of
+// it could be read.
+func (p *Past) recall(a *audit.Asked) bool {
+	p.Request.Score, p.Request.Conversation = a.Score, a.Conversation
+	if a.Address == "" {
+		return true
+	}
+	address, err := netip.ParseAddr(a.Address)
+	p.Request.Address = address
+	return err == nil
+}
+
+// asked is a principal with what policies were told of it, made once.
+func (d *Reader) asked(p *identity.Principal, a *audit.Asked) *identity.Principal {
+	key := fmt.Sprintf("%q", []any{p.ID, p.Teams, a.Name, a.Means, a.Issuer, a.TokenClient, a.Scopes})
+	known := d.people[key]
+	if known == nil {
+		whole := *p
+		whole.Name, whole.Means, whole.Issuer, whole.Client, whole.Scopes = a.Name, identity.Means(a.Means), a.Issuer, a.TokenClient, a.Scopes
+		known = &whole
+		d.people[key] = known
+	}
+	return known
 }
 
 // Beginnings of the ids of principals.
@@ -95,7 +138,7 @@ var kindsOfIDs = []struct {
 	kind          identity.Kind
 }{
 	{"local:", "local", identity.Local}, {"key:", "key", identity.Agent}, {"cert:", "certificate", identity.Agent},
-	{"user:", "", identity.User}, {"proxy:", "proxy", identity.User},
+	{"user:", "", identity.User}, {"agent:", "", identity.Agent}, {"proxy:", "proxy", identity.User},
 }
 
 // PrincipalOf makes a principal of its id, as the log has it; nil if it is none.

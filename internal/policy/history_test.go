@@ -29,8 +29,8 @@ func Test_what_a_record_says(t *testing.T) {
 		ok      bool
 	}{
 		{"a call", decided("local:root", "tools/call", "db", "drop"), &Request{Method: "tools/call", Server: "db", Kind: KindTool, Name: "drop", Claims: Claims{Destructive: Yes}}, noAddress | noState, true},
-		{"a token", decided("user:corp/ann", "prompts/get", "db", "p"), &Request{Method: "prompts/get", Server: "db", Kind: KindPrompt, Name: "p"}, noAddress | noState | noCredential, true},
-		{"a resource", decided("key:ci", "resources/read", "db", "file:///a"), &Request{Method: "resources/read", Server: "db", Kind: KindResource, Name: "file:///a"}, noAddress | noState | noCredential, true},
+		{"a token", decided("user:corp/ann", "prompts/get", "db", "p"), &Request{Method: "prompts/get", Server: "db", Kind: KindPrompt, Name: "p"}, noAddress | noState | noCredential | noName, true},
+		{"a resource", decided("key:ci", "resources/read", "db", "file:///a"), &Request{Method: "resources/read", Server: "db", Kind: KindResource, Name: "file:///a"}, noAddress | noState | noCredential | noName, true},
 		{"a list", decided("local:root", "tools/list", "db", ""), &Request{Method: "tools/list", Server: "db", Kind: KindServer}, noAddress | noState, true},
 		{"a joined list", decided("local:root", "tools/list", "", ""), &Request{Method: "tools/list", Kind: KindGateway}, noAddress | noState, true},
 		{"arguments that are not kept", changed(decided("local:root", "tools/call", "db", "x"), func(r *audit.Record) { r.ArgumentsDigest = digest }), &Request{Method: "tools/call", Server: "db", Kind: KindTool, Name: "x"}, noAddress | noState | noArguments, true},
@@ -68,6 +68,53 @@ func Test_what_a_record_says(t *testing.T) {
 	}
 }
 
+// What the log says of the principal and where it was is asked again; arguments are
+// only what they were if nothing in them was replaced.
+func Test_replay_asks_what_was_asked(t *testing.T) {
+	const policies = `permit (principal, action == Action::"tools/call", resource == Tool::"db/drop") when {
+  context.scopes.contains("db:write") && principal.name == "Ann" && context has address && context.address.isInRange(ip("10.0.0.0/8"))
+  && context.arguments.hasTag("table") && context.arguments.getTag("table") == "old" };`
+	arguments := []byte(`{"table":"old"}`)
+	whole := func() *audit.Record {
+		r := decided("user:corp/ann", "tools/call", "db", "drop")
+		r.Asked = &audit.Asked{Name: "Ann", Means: "jwt", Issuer: "corp", Scopes: []string{"db:write"}, Address: "10.1.2.3"}
+		r.Arguments, r.ArgumentsDigest = arguments, digestOf(arguments)
+		return r
+	}
+	for name, test := range map[string]struct {
+		change func(*audit.Record)
+		want   string // now; "" is the same
+	}{
+		"everything is known":      {func(*audit.Record) {}, ""},
+		"another scope":            {func(r *audit.Record) { r.Asked.Scopes = []string{"db:read"} }, audit.Deny},
+		"another address":          {func(r *audit.Record) { r.Asked.Address = "192.0.2.1" }, audit.Deny},
+		"over stdio":               {func(r *audit.Record) { r.Asked.Address = "" }, audit.Deny},
+		"an address like no other": {func(r *audit.Record) { r.Asked.Address = "here" }, Unclear},
+		"a record of before":       {func(r *audit.Record) { r.Asked = nil }, Unclear},
+		"arguments with a secret":  {func(r *audit.Record) { r.Arguments = []byte(`{"table":"[redacted]"}`) }, Unclear},
+		"arguments that are params": {func(r *audit.Record) {
+			r.Arguments = []byte(`{"name":"drop"}`)
+			r.ArgumentsDigest = digestOf(r.Arguments)
+		}, Unclear},
+	} {
+		r := whole()
+		test.change(r)
+		past, ok := NewReader(stock).Read(r)
+		if !ok {
+			t.Fatalf("%s: not read", name)
+		}
+		replay := Replay{Engine: engine(t, office(), policies)}
+		replay.Add(past)
+		got := ""
+		for _, d := range replay.Differences() {
+			got = d.Now
+		}
+		if got != test.want {
+			t.Errorf("%s: now %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func Test_a_question_is_the_principals_of_its_session(t *testing.T) {
 	d := NewReader(nil)
 	d.Read(decided("user:corp/ann", "tools/call", "db", "x"))
@@ -88,6 +135,7 @@ func Test_principals_of_ids(t *testing.T) {
 		{"user:corp/ann", &identity.Principal{ID: "user:corp/ann", Kind: identity.User, Name: "ann"}},
 		{"key:ci", &identity.Principal{ID: "key:ci", Kind: identity.Agent, Name: "ci", Means: "key"}},
 		{"cert:a", &identity.Principal{ID: "cert:a", Kind: identity.Agent, Name: "a", Means: "certificate"}},
+		{"agent:corp/bot", &identity.Principal{ID: "agent:corp/bot", Kind: identity.Agent, Name: "bot"}},
 		{"proxy:p/u", &identity.Principal{ID: "proxy:p/u", Kind: identity.User, Name: "u", Means: "proxy"}},
 		{"server:db", nil}, {"", nil}, {"local:", nil},
 	}

@@ -13,8 +13,9 @@ import (
 type index struct {
 	principals, resources interned
 	buckets               map[[2]int32][]*rule
-	// reach holds the policies by which a principal may use something of a server:
-	// under "" those for whichever server, under everywhere all of them.
+	// reach holds the policies by which a principal may use something of a server, if
+	// their conditions hold: under "" those for whichever server, under everywhere all
+	// of them.
 	reach map[reachKey][]*rule
 }
 
@@ -115,6 +116,18 @@ func cutServer(id string) (server string, ok bool) {
 // compared the entity itself.
 func (s scope) fits(bit uint16) bool { return s.types == 0 || s.types&bit != 0 }
 
+// mayBe reports whether something of these types can be in the scope.
+func (s scope) mayBe(kinds uint16) bool {
+	if s.types != 0 && s.types&(kinds|typeBits[typeServer]) == 0 {
+		return false
+	}
+	switch s.entity.Type {
+	case "", typeServer, typeGateway:
+		return true
+	}
+	return typeBits[s.entity.Type]&kinds != 0
+}
+
 // candidates appends the policies whose scopes fit, in the order of the files.
 func (ix *index) candidates(to []*rule, s *subject, t *thing, a *action) []*rule {
 	principal := typeBits[s.entity.UID.Type]
@@ -131,24 +144,4 @@ func (ix *index) candidates(to []*rule, s *subject, t *thing, a *action) []*rule
 		slices.SortFunc(to, func(a, b *rule) int { return a.number - b.number })
 	}
 	return to
-}
-
-// reaches finds a policy by which the principal may use something of a server, or,
-// for the gateway, of any server.
-func (ix *index) reaches(s *subject, t *thing) *rule {
-	principal := typeBits[s.entity.UID.Type]
-	servers := [2]string{"", t.server}
-	if t.server == "" {
-		servers[0] = everywhere
-	}
-	for _, p := range s.keys {
-		for _, server := range servers {
-			for _, r := range ix.reach[reachKey{p, server}] {
-				if r.principal.fits(principal) {
-					return r
-				}
-			}
-		}
-	}
-	return nil
 }

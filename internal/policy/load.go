@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"gatehouse/internal/config"
@@ -274,7 +275,7 @@ func syntaxProblem(err error) (line int, message string) {
 }
 
 // annotations are those that mean something.
-var annotations = []string{"id", "reason", "mode", "description"}
+var annotations = []string{"id", "reason", "mode", "scope", "description"}
 
 var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/@-]{0,127}$`)
 
@@ -322,6 +323,8 @@ func (l *loader) annotate(r *rule, list []ast.AnnotationType) {
 			r.reason = value
 		case "mode":
 			l.mode(r, value)
+		case "scope":
+			l.scope(r, value)
 		case "description":
 		default:
 			l.refuse(r.file, r.line, "@%s means nothing here; known are @%s", a.Key, strings.Join(annotations, ", @"))
@@ -338,6 +341,40 @@ func (l *loader) mode(r *rule, value string) {
 	case value != config.Enforce:
 		l.refuse(r.file, r.line, "@mode(%q): expected report or enforce", value)
 	}
+}
+
+// scopeForm is a scope as RFC 6749, section 3.3, has it.
+var scopeForm = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`)
+
+// scope reads the scopes that a token may be asked to have. They say nothing by
+// themselves: the conditions have to ask for them, so that a reader of Cedar alone
+// sees a policy that permits no more than this one does.
+func (l *loader) scope(r *rule, value string) {
+	scopes := strings.Fields(value)
+	if !r.permit || len(scopes) == 0 {
+		l.refuse(r.file, r.line, `@scope(%q): expected scopes that the conditions of this permit ask for, such as @scope("db:write") permit … when { context.scopes.contains("db:write") }`, value)
+		return
+	}
+	asked := map[string]bool{}
+	for _, c := range r.ast.Conditions {
+		if needs(c.Body)&noCredential == 0 {
+			continue
+		}
+		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
+			if v, ok := n.(ast.NodeValue); ok {
+				if text, ok := v.Value.(types.String); ok {
+					asked[string(text)] = true
+				}
+			}
+			return true
+		})
+	}
+	for _, scope := range scopes {
+		if !scopeForm.MatchString(scope) || !asked[scope] {
+			l.refuse(r.file, r.line, `@scope: no condition asks for %q; write when { context.scopes.contains(%q) }`, scope, scope)
+		}
+	}
+	r.scopes = scopes
 }
 
 // messages are the problems that the validator joined, each once, in one order.

@@ -64,6 +64,9 @@ type Decision struct {
 	// Would are the ids of policies in report mode that would have refused. In it is
 	// NoPermit if the whole section is in report mode and no policy permits.
 	Would []string
+	// Scopes are what the token lacks, and what it has of what is needed, where a
+	// permit with @scope would allow the request if it had them; nil otherwise.
+	Scopes []string
 	// Err is why a policy, which it names, could not be evaluated; then Allow is false.
 	Err error
 }

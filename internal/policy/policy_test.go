@@ -307,7 +307,12 @@ forbid (principal is Agent, action == Action::"prompts/list", resource);
 		{ask(ann, "initialize", "files"), true},
 		{ask(ann, "tools/list", "files"), true},
 		{ask(ann, "tasks/get", "files"), true},
-		{ask(ann, "notifications/tools/list_changed", "db"), true},
+		{ask(ann, "notifications/prompts/list_changed", "db"), true},
+		{ask(ann, "notifications/tools/list_changed", "db"), false}, // who may use no tool hears nothing of tools
+		{ask(ann, "notifications/tools/list_changed", ""), true},    // of some server
+		{ask(ci, "notifications/tools/list_changed", "files"), true},
+		{ask(ci, "notifications/resources/updated", "files"), false},
+		{ask(ann, "notifications/message", "db"), true},
 		{ask(ann, "initialize", ""), true},
 		{ask(ann, "initialize", "mail"), false},
 		{ask(bob, "initialize", "files"), false},

@@ -20,7 +20,8 @@ type rule struct {
 	ready  bool
 	reason string
 	permit bool
-	report bool // refuses nothing, is only reported
+	report bool     // refuses nothing, is only reported
+	scopes []string // that a token may be asked to have, so that the policy applies
 
 	principal, resource scope
 	actions             uint64

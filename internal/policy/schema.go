@@ -80,6 +80,17 @@ type action struct {
 	uid       types.EntityUID
 	bit       uint64
 	resources uint16 // types it applies to
+	follows   uint64 // what must be permitted for this to follow, if it is implied
+	kinds     uint16 // of what that is used
+}
+
+// announces are the notifications that are about one kind of thing, and how things of
+// that kind are used: who may use no tool hears nothing of tools.
+var announces = map[string][]string{
+	"notifications/tools/list_changed":     {"tools/call"},
+	"notifications/prompts/list_changed":   {"prompts/get", "completion/complete"},
+	"notifications/resources/list_changed": {"resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete"},
+	"notifications/resources/updated":      {"resources/read", "resources/subscribe", "resources/unsubscribe"},
 }
 
 // words reads the schema, once and only if there are policies.
@@ -117,6 +128,16 @@ var words = sync.OnceValue(func() *vocabulary {
 	for _, a := range v.actions {
 		if a.bit&group("use") != 0 {
 			v.useKinds |= a.resources
+		}
+	}
+	for method, a := range v.actions {
+		a.follows, a.kinds = v.use, v.useKinds
+		if uses, ok := announces[method]; ok {
+			a.follows, a.kinds = 0, 0
+			for _, use := range uses {
+				a.follows |= v.actions[use].bit
+				a.kinds |= v.actions[use].resources
+			}
 		}
 	}
 	return v

@@ -62,6 +62,7 @@ type subject struct {
 	entity    types.Entity
 	keys      []int32 // of the index
 	context   atomicContext
+	reached   cache[use, *rule] // a policy that permits some of the use, or nil
 }
 
 func newSubject(p *identity.Principal, ix *index) (*subject, error) {

@@ -19,7 +19,28 @@ type Command struct {
 	Args []string
 	Dir  string
 	Env  []string // NAME=value
+	// Confine starts the process in a sandbox; nil starts it as it is.
+	Confine Confinement
 }
+
+// Confinement is a way to start a process with fewer rights. Its methods are
+// called in this order, Ended in any case.
+type Confinement interface {
+	// Configure changes the command before it is started.
+	Configure(*exec.Cmd) error
+	// Started returns when the server itself begins. After an error the process is
+	// killed.
+	Started(pid int) error
+	// Ended is called when the process is gone, or was never started.
+	Ended()
+}
+
+// unconfined starts a process as it is.
+type unconfined struct{}
+
+func (unconfined) Configure(*exec.Cmd) error { return nil }
+func (unconfined) Started(int) error         { return nil }
+func (unconfined) Ended()                    {}
 
 const (
 	// maxStrayLines bounds lines that are no messages between two messages. Real
@@ -38,6 +59,7 @@ const (
 type Process struct {
 	calls
 	cmd     *exec.Cmd
+	confine Confinement
 	stdin   *os.File
 	inbound Inbound
 	log     *slog.Logger
@@ -86,15 +108,28 @@ func Start(c Command, limits Limits, log *slog.Logger, inbound Inbound) (*Proces
 	// Descendants may keep stderr open after the server is gone.
 	p.cmd.WaitDelay = termGrace
 	ownGroup(p.cmd)
-	err = p.cmd.Start()
+	if p.confine = c.Confine; p.confine == nil {
+		p.confine = unconfined{}
+	}
+	if err = p.confine.Configure(p.cmd); err == nil {
+		err = p.cmd.Start()
+	}
 	inRead.Close()
 	outWrite.Close()
 	if err != nil {
 		inWrite.Close()
 		outRead.Close()
+		p.confine.Ended()
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	ours.Store(p.cmd.Process.Pid, true)
+	if err := p.confine.Started(p.cmd.Process.Pid); err != nil {
+		_ = p.cmd.Process.Kill()
+		p.wait(outRead)
+		inWrite.Close()
+		outRead.Close()
+		return nil, p.Explain(fmt.Errorf("%w: %w", ErrUnavailable, err))
+	}
 	go p.wait(outRead)
 	go p.read(outRead)
 	return p, nil
@@ -110,6 +145,10 @@ func isOurs(pid int) bool {
 
 // Pid is the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Confinement is what Command.Confine was; something that confines nothing if it
+// was nil.
+func (p *Process) Confinement() Confinement { return p.confine }
 
 // Done is closed when the process is gone.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -153,6 +192,7 @@ func (p *Process) write(raw []byte) error {
 func (p *Process) wait(stdout *os.File) {
 	err := p.cmd.Wait()
 	ours.Delete(p.cmd.Process.Pid)
+	p.confine.Ended()
 	p.mu.Lock()
 	p.exit = err
 	p.mu.Unlock()

@@ -2,10 +2,13 @@ package upstream
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -207,5 +210,46 @@ func Test_what_escaped_is_ended_with_the_program(t *testing.T) {
 	EndAdopted()
 	if escaped.alive() {
 		t.Error("it is left")
+	}
+}
+
+// box is a confinement that notes what happens to it, and can fail.
+type box struct {
+	steps             []string
+	configure, starts error
+}
+
+func (b *box) Configure(*exec.Cmd) error { b.steps = append(b.steps, "configure"); return b.configure }
+func (b *box) Started(int) error         { b.steps = append(b.steps, "started"); return b.starts }
+func (b *box) Ended()                    { b.steps = append(b.steps, "ended") }
+
+func Test_a_confinement_that_fails_leaves_nothing_running(t *testing.T) {
+	wrong := errors.New("it does not hold")
+	for name, test := range map[string]struct {
+		box  box
+		want []string
+	}{
+		"it holds":         {box{}, []string{"configure", "started", "ended"}},
+		"before the start": {box{configure: wrong}, []string{"configure", "ended"}},
+		"after the start":  {box{starts: wrong}, []string{"configure", "started", "ended"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mark := filepath.Join(t.TempDir(), "mark")
+			p, err := Start(Command{Args: []string{"/bin/sh", "-c", "read line; echo > " + mark}, Confine: &test.box}, Limits{MessageBytes: 1 << 10, WriteTimeout: time.Second}, slog.New(slog.DiscardHandler), nil)
+			if fails := test.box.configure != nil || test.box.starts != nil; fails != (err != nil) || fails && !errors.Is(err, ErrUnavailable) {
+				t.Fatalf("got %v", err)
+			}
+			if err == nil {
+				if p.Confinement() != &test.box {
+					t.Error("it is not known how the process is confined")
+				}
+				p.Close()
+			} else if _, there := os.Stat(mark); there == nil {
+				t.Error("the server ran")
+			}
+			if !slices.Equal(test.box.steps, test.want) {
+				t.Errorf("steps %v, want %v", test.box.steps, test.want)
+			}
+		})
 	}
 }

@@ -19,6 +19,7 @@ type target struct {
 	address string // host:port
 	path    string
 	prefix  string // of tool names
+	key     string // an API key; "" where nobody has to show one
 	process *child // what stands in between; nil for the direct way
 }
 
@@ -81,6 +82,9 @@ func method(tool string) string {
 func (s *session) setHead(method string) {
 	b := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n",
 		s.target.path, s.target.address)
+	if s.target.key != "" {
+		b = fmt.Appendf(b, "Authorization: Bearer %s\r\n", s.target.key)
+	}
 	switch {
 	case s.work.era == modern:
 		b = fmt.Appendf(b, "Mcp-Protocol-Version: %s\r\nMcp-Method: %s\r\n", wire.ModernVersion, method)

@@ -24,13 +24,8 @@ type field struct {
 // prepare builds the gateway and starts the stub, the proxies and the gateway.
 func prepare(ctx context.Context, dir string, o options) (*field, error) {
 	f := &field{dir: dir, binary: o.binary, proxies: map[string]*target{}}
-	if f.binary == "" {
-		f.binary = filepath.Join(dir, "gatehouse")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", f.binary, "./cmd/gatehouse")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return f, fmt.Errorf("building the gateway: %w\n%s", err, out)
-		}
+	if err := f.build(ctx); err != nil {
+		return f, err
 	}
 	stub, address, err := helper(ctx, "stub")
 	if err != nil {
@@ -46,6 +41,20 @@ func prepare(ctx context.Context, dir string, o options) (*field, error) {
 		f.proxies[path] = &target{name: proxy, address: proxyAddress, path: path, process: p}
 	}
 	return f, nil
+}
+
+// build builds the gateway, unless there is one to be measured.
+func (f *field) build(ctx context.Context) error {
+	if f.binary != "" {
+		return nil
+	}
+	f.binary = filepath.Join(f.dir, "gatehouse")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", f.binary, "gatehouse/cmd/gatehouse")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the gateway: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // startGateway starts a gateway with its state in a folder of its own, in front of

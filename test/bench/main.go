@@ -27,6 +27,7 @@ type options struct {
 	only     *regexp.Regexp
 	binary   string
 	soak     time.Duration // instead of measuring; 0 is no soak
+	quotas   time.Duration // instead of measuring; 0 is no such run
 }
 
 // warm is how long calls run before they are counted.
@@ -88,9 +89,10 @@ func readOptions(args []string) (options, error) {
 	f.DurationVar(&o.duration, "duration", 250*time.Millisecond, "`TIME` of one measurement; there is one for each target in each round")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
 	f.BoolVar(&o.json, "json", false, "print all samples as JSON")
-	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, steps")
+	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, steps, decisions")
 	f.StringVar(&o.binary, "binary", "", "measure this `FILE` instead of building the gateway")
 	f.DurationVar(&o.soak, "soak", 0, "instead of measuring, let 64 sessions call for this `TIME` and watch errors and memory")
+	f.DurationVar(&o.quotas, "quotas", 0, "instead of measuring, let 100 users call 50 tools for this `TIME` and count what quotas let through")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -107,15 +109,17 @@ func readOptions(args []string) (options, error) {
 
 // report is everything that was measured.
 type report struct {
-	Date     time.Time     `json:"date"`
-	Go       string        `json:"go"`
-	CPUs     int           `json:"cpus"`
-	Outcomes []outcome     `json:"scenarios"`
-	Cold     *coldStart    `json:"cold_start,omitempty"`
-	Memory   *memory       `json:"memory,omitempty"`
-	Steps    []step        `json:"steps,omitempty"`
-	Took     time.Duration `json:"took_ns"`
-	Others   time.Duration `json:"others_cpu_ns"` // processor time of other programs meanwhile
+	Date     time.Time  `json:"date"`
+	Go       string     `json:"go"`
+	CPUs     int        `json:"cpus"`
+	Outcomes []outcome  `json:"scenarios"`
+	Cold     *coldStart `json:"cold_start,omitempty"`
+	Memory   *memory    `json:"memory,omitempty"`
+	Steps    []step     `json:"steps,omitempty"`
+	// Decisions are in the order of decisions.
+	Decisions []step        `json:"decisions,omitempty"`
+	Took      time.Duration `json:"took_ns"`
+	Others    time.Duration `json:"others_cpu_ns"` // processor time of other programs meanwhile
 }
 
 func (o options) measure(ctx context.Context, out io.Writer) error {
@@ -124,6 +128,9 @@ func (o options) measure(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if o.quotas > 0 {
+		return o.quotasFor(ctx, dir, out)
+	}
 	if o.soak > 0 {
 		f, err := prepare(ctx, dir, o)
 		defer f.close()
@@ -169,7 +176,12 @@ func (o options) fill(ctx context.Context, dir string, r *report) error {
 		return err
 	}
 	if o.wants("steps") {
-		r.Steps, err = measureSteps(ctx)
+		if r.Steps, err = measureSteps(ctx); err != nil {
+			return err
+		}
+	}
+	if o.wants("decisions") {
+		r.Decisions, err = measureDecisions(ctx)
 	}
 	return err
 }

@@ -33,6 +33,7 @@ func (r report) print(out io.Writer) error {
 			mebi(m.Idle), mebi(m.Busy), float64(m.Session)/(1<<10))
 	}
 	r.printSteps(w)
+	r.printDecisions(w)
 	r.printGoals(w)
 	return w.Flush()
 }
@@ -140,7 +141,7 @@ func (r report) goals() []goal {
 			goal{"memory, 64 sessions × 100 KB", float64(m.Busy) / (1 << 20), false, 60, "MiB"},
 			goal{"memory, each idle session", float64(m.Session) / (1 << 10), false, 40, "KiB"})
 	}
-	return list
+	return append(list, r.decisionGoals()...)
 }
 
 // leastRates are the calls per second to reach, as a share of the proxy's.

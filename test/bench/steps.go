@@ -30,18 +30,23 @@ const repeats = "3"
 func measureSteps(ctx context.Context) ([]step, error) {
 	var out []step
 	for _, name := range []string{"gateway", "inspect", "rules"} {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark[A-Z]", "-benchtime", "50ms", "-count", repeats, "-benchmem", "./internal/"+name)
-		text, err := cmd.CombinedOutput()
-		if err != nil {
-			return out, fmt.Errorf("running the benchmarks of %s: %w\n%s", name, err, bytes.TrimSpace(text))
-		}
-		found, err := readSteps(name, text)
+		found, err := benchmarks(ctx, name, "^Benchmark[A-Z]")
 		if err != nil {
 			return out, err
 		}
 		out = append(out, found...)
 	}
 	return out, nil
+}
+
+// benchmarks runs those of a package whose names match.
+func benchmarks(ctx context.Context, pkg, pattern string) ([]step, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "50ms", "-count", repeats, "-benchmem", "./internal/"+pkg)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("running the benchmarks of %s: %w\n%s", pkg, err, bytes.TrimSpace(text))
+	}
+	return readSteps(pkg, text)
 }
 
 // readSteps finds the fastest run of each benchmark, in their order.

@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"gatehouse/internal/wire"
@@ -19,6 +21,9 @@ import (
 // in every figure, so it costs little.
 type stub struct {
 	tools []byte // JSON array
+	// called hears of each call before it is answered, and what it returns is called
+	// behind that; nil if nobody wants to know. Calls may be at once.
+	called func(tool, text string) (answered func())
 
 	mu       sync.RWMutex // guards what follows
 	sessions map[string]bool
@@ -90,8 +95,12 @@ func (s *stub) answer(b []byte, m *wire.Message) []byte {
 }
 
 func (s *stub) call(b []byte, m *wire.Message, e era) []byte {
-	arguments := m.Params.Get("arguments")
-	switch m.Params.Get("name").Text() {
+	arguments, name := m.Params.Get("arguments"), m.Params.Get("name").Text()
+	if s.called != nil {
+		defer s.called(name, arguments.Get("text").Text())()
+	}
+	name, _, _ = strings.Cut(name, "_") // there may be many of a kind
+	switch name {
 	case "echo":
 		text := arguments.Get("text").Raw()
 		if len(text) < 2 {
@@ -165,7 +174,9 @@ func serve(ctx context.Context, listener net.Listener, mounts map[string]*stub) 
 		}
 		go func() {
 			defer conn.Close()
-			if err := serveConn(conn, mounts); err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+			err := serveConn(conn, mounts)
+			gone := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) // a killed client resets
+			if err != nil && !gone && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "stub:", err)
 			}
 		}()

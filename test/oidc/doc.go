@@ -1,3 +1,4 @@
-// Package oidc tests that Gatehouse recognises the tokens of a real OpenID Connect
-// provider, the one from npm, which the tests start on this machine.
+// Package oidc starts a real OpenID Connect provider, the one from npm, on this machine.
+// Its tests see that Gatehouse recognises the provider's tokens, and that people sign in
+// there from MCP Inspector in a browser.
 package oidc

@@ -3,8 +3,9 @@
 //
 //   rotate  signs with a new key from now on, and does not show the old one any more
 //
-// Anybody can log in under any name. The resource that ends in /files gets opaque
-// tokens, every other one JWTs. It ends with standard input.
+// Anybody can log in under any name, and any client can register. Who is called guest
+// is in no group, everybody else in data-eng. The resource that ends in /files gets
+// opaque tokens, every other one JWTs. It ends with standard input.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -38,13 +39,14 @@ const newProvider = issuer => {
       },
       { client_id: 'gatehouse', client_secret: 'a secret of: the gateway', grant_types: [], response_types: [], redirect_uris: [] },
     ],
-    scopes: ['openid', 'mcp', 'read'],
+    scopes: ['openid', 'offline_access', 'mcp', 'read'],
     pkce: { required: () => true },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    extraTokenClaims: (_, token) => token.accountId && { groups: ['data-eng'], email: `${token.accountId}@example.com` },
+    extraTokenClaims: (_, token) => token.accountId && { groups: token.accountId === 'guest' ? [] : ['data-eng'], email: `${token.accountId}@example.com` },
     features: {
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
+      registration: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_, client) => client.clientId === 'gatehouse' },
       resourceIndicators: {
@@ -57,6 +59,9 @@ const newProvider = issuer => {
       },
     },
   });
+  for (const event of ['registration_create', 'authorization', 'grant']) {
+    provider.on(`${event}.error`, (_, error) => console.error(`${event}: ${error.error_description ?? error}`));
+  }
   return provider.callback();
 };
 

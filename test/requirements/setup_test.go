@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -60,7 +61,7 @@ type sharing struct {
 // open is the shared gateway, started by the first test that needs it.
 func open(t *testing.T) *gateway {
 	t.Helper()
-	shared.once.Do(func() { shared.gateway, shared.err = begin() })
+	shared.once.Do(func() { shared.gateway, shared.err = begin("", nil) })
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
@@ -83,12 +84,17 @@ var built = sync.OnceValues(func() (string, error) {
 	return program.Build(dir)
 })
 
-func begin() (*gateway, error) {
+// begin starts a gateway in a folder, that of the program if none is named; more are
+// further keys of its configuration.
+func begin(dir string, more object) (*gateway, error) {
 	path, err := built()
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: filepath.Dir(path), web: newServer(), printed: &program.Output{}}
+	if dir == "" {
+		dir = filepath.Dir(path)
+	}
+	g := &gateway{dir: dir, web: newServer(), printed: &program.Output{}}
 	g.site = httptest.NewServer(g.web)
 	g.web.page = g.site.URL + pagePath + "?code=4711&next=%2Fa%20b&to=https://xn--80ak6aa92e.example/#top"
 	config := object{
@@ -98,6 +104,14 @@ func begin() (*gateway, error) {
 			"newest": object{"url": g.site.URL + "/newest", "era": "modern"},
 			"files":  object{"command": []string{os.Args[0]}, "env": object{serverOnStdio: "1"}},
 		},
+	}
+	maps.Copy(config, more)
+	if config["identity"] != nil { // it says the address that clients know, not where it listens
+		if config["listen"], err = program.FreeAddress(); err != nil {
+			return nil, err
+		}
+		g.url = fmt.Sprint("http://", config["listen"])
+		config["servers"].(object)["old"] = object{"url": g.site.URL + "/old", "era": "legacy"}
 	}
 	raw, err := json.Marshal(config)
 	if err != nil {
@@ -118,6 +132,9 @@ func (g *gateway) start() (err error) {
 	g.command.Args = append(g.command.Args, "serve", "--config", filepath.Join(g.dir, "gatehouse.yaml"))
 	if err := program.Start(g.command, g.printed); err != nil {
 		return err
+	}
+	if g.url != "" {
+		return program.AwaitHealth(g.url, patience)
 	}
 	g.url, err = g.printed.AwaitURL(patience)
 	return err

@@ -33,20 +33,15 @@ const (
 // them.
 const (
 	noAuthorizationServer = "no authorization server"
-	identity              = "identities"
 	oneClick              = "installing servers"
-	sandbox               = "sandbox"
 )
 
 // Reasons says each of them in full.
 var Reasons = []struct{ Name, Text string }{
 	{noAuthorizationServer, "Gatehouse has no authorize, token or registration endpoint, shows no consent page and starts nobody's login at a third " +
 		"party. `Test_no_authorization_server_is_offered` looks for one."},
-	{identity, "Clients present no tokens yet. Whoever reaches the loopback address is the one local user, and whatever a client sends as a " +
-		"credential is ignored. Who may call what is not built yet."},
 	{oneClick, "Gatehouse executes what a person wrote into the configuration and offers no command to install a server with. The audit before " +
 		"installation is not built yet."},
-	{sandbox, "A server runs with the rights of Gatehouse, in a process group and with an environment of its own. The sandbox is not built yet."},
 }
 
 // Folders with tests.
@@ -60,6 +55,8 @@ const (
 	wireTests        = "internal/wire"
 	integrationTests = "test/integration"
 	egressTests      = "internal/egress"
+	sandboxTests     = "internal/sandbox"
+	escapeTests      = "test/sandbox"
 	oauthTests       = "internal/oauth"
 	conformanceTests = "test/conformance"
 )
@@ -94,14 +91,13 @@ var Table = []Requirement{
 	{Number: 22, Level: Must, From: confused, Text: "A state is good once and for minutes.", Why: noAuthorizationServer},
 	{Number: 23, Level: Must, From: confused, Text: "Clients that registered by themselves are consented to one by one, too.", Why: noAuthorizationServer},
 
-	{Number: 24, Level: Must, From: passthrough, Text: "Only tokens that were issued for the gateway are accepted.", Why: identity},
+	{Number: 24, Level: Must, From: passthrough, Text: "Only tokens that were issued for the gateway are accepted."},
 	{Number: 25, Level: Must, From: passthrough, Text: "No credential of a client is ever passed on to a server."},
-	{Number: 26, Level: Must, From: authz, Text: "A token's signature, issuer and times are checked before anything is done.", Why: identity},
-	{Number: 27, Level: Must, From: authz, Text: "Bad tokens are answered 401, missing rights 403, malformed requests 400.", Why: identity},
+	{Number: 26, Level: Must, From: authz, Text: "A token's signature, issuer and times are checked before anything is done."},
+	{Number: 27, Level: Must, From: authz, Text: "Bad tokens are answered 401, missing rights 403, malformed requests 400."},
 	{Number: 28, Level: Must, From: authz, Text: "Tokens travel in the Authorization header, never in a URL: one in a URL is not used and not passed on."},
 	{Number: 29, Level: Must, From: authz, Text: "Nothing reaches whoever is not entitled to it, not by a cache, a stream or an error.",
-		Elsewhere: in(gatewayTests, "TestHandle_strangers_are_refused", "TestPool_sessions_are_never_shared_between_principals", "TestFitList_a_filtered_list_is_private"),
-		Part:      "There is one principal until there are identities."},
+		Elsewhere: in(gatewayTests, "TestHandle_strangers_are_refused", "TestPool_sessions_are_never_shared_between_principals", "TestFitList_a_filtered_list_is_private", "TestMatrix_a_server_that_is_denied_is_not_there", "TestMatrix_a_thing_that_is_denied_is_not_there")},
 	{Number: 30, Level: Must, From: authz, Text: "Tokens are stored where others cannot read them and appear in no log.",
 		Elsewhere: slices.Concat(in(configTests, "Test_secrets_are_never_printed", "Test_errors_and_warnings_show_no_secret"),
 			in(oauthTests, "TestStore_shows_no_secret", "TestStore_refuses_what_was_tampered_with"))},
@@ -109,10 +105,10 @@ var Table = []Requirement{
 		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestTransport_sends_the_token_to_its_server_only", "TestTransport_does_not_follow_redirects", "TestTransport_takes_nothing_to_another_authorization_server"), in(gatewayTests, "TestTokens_of_another_principal_or_URL_are_not_used"), in(egressTests, "TestSameOrigin"))},
 	{Number: 32, Level: Must, From: authz, Text: "Refresh tokens are kept secret, asked for, and not taken for granted.",
 		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestStore_shows_no_secret", "TestTransport_renews_a_token_once_for_all", "TestTransport_asks_for_a_login_when_renewing_does_not_help"))},
-	{Number: 33, Level: Should, From: authz, Text: "`offline_access` is not among the scopes that the gateway asks of its clients.", Why: identity},
-	{Number: 34, Level: Must, From: authz, Text: "The gateway publishes protected resource metadata with an authorization server.", Why: identity},
-	{Number: 35, Level: Must, From: authz, Text: "A 401 leads to that metadata, or it is at its well-known place.", Why: identity},
-	{Number: 36, Level: Should, From: authz, Text: "A 401 names the scopes that are needed.", Why: identity},
+	{Number: 33, Level: Should, From: authz, Text: "`offline_access` is not among the scopes that the gateway asks of its clients."},
+	{Number: 34, Level: Must, From: authz, Text: "The gateway publishes protected resource metadata with an authorization server."},
+	{Number: 35, Level: Must, From: authz, Text: "A 401 leads to that metadata, or it is at its well-known place."},
+	{Number: 36, Level: Should, From: authz, Text: "A 401 names the scopes that are needed."},
 	{Number: 37, Level: Must, From: authz, Text: "A server's metadata is looked for by header, then below the path, then at the root.",
 		Elsewhere: authSuite},
 	{Number: 38, Level: Must, From: authz, Text: "An authorization server's metadata is looked for at each place that the specification names, in its order.",
@@ -155,7 +151,7 @@ var Table = []Requirement{
 		Part:      "A client reads which command a person should run; that nothing of a fetch goes back to the server has no test of its own."},
 
 	{Number: 60, Level: Must, From: hijacking, Text: "Every request is checked, not only the first of a session.",
-		Elsewhere: in(gatewayTests, "TestHandle_strangers_are_refused"), Part: "What is checked is that the request comes from this machine, until there are identities."},
+		Elsewhere: in(gatewayTests, "TestHandle_strangers_are_refused")},
 	{Number: 61, Level: Must, From: hijacking, Text: "A session or handle authenticates nobody.",
 		Elsewhere: slices.Concat(in(gatewayTests, "TestHandle_strangers_are_refused", "TestErrand_a_state_is_for_one_principal_and_one_request"), in(integrationTests, "TestPipeline_a_session_is_of_one_mount"))},
 	{Number: 62, Level: Must, From: hijacking, Text: "Session ids are unguessable and visible ASCII."},
@@ -181,15 +177,23 @@ var Table = []Requirement{
 	{Number: 75, Level: Should, From: localServer, Text: "Access to a home folder, keys and system folders is pointed out.", Why: oneClick},
 	{Number: 76, Level: Should, From: localServer, Text: "It is said that a server has the rights of whoever starts it.", Why: oneClick},
 	{Number: 77, Level: Should, From: localServer, Text: "Servers run with the least privilege.",
-		Elsewhere: in(upstreamTests, "Test_the_environment_is_what_is_listed", "Test_an_empty_environment_is_not_ours", "Test_the_folder_is_the_configured_one"),
-		Part:      "A server gets only the environment that is listed for it; files and network come with the sandbox."},
-	{Number: 78, Level: Should, From: localServer, Text: "A server's files and network are restricted.", Why: sandbox},
-	{Number: 79, Level: Should, From: localServer, Text: "More can be granted explicitly.", Why: sandbox},
-	{Number: 80, Level: Should, From: localServer, Text: "The restriction is that of the platform.", Why: sandbox},
+		Elsewhere: slices.Concat(in(upstreamTests, "Test_the_environment_is_what_is_listed", "Test_an_empty_environment_is_not_ours", "Test_the_folder_is_the_configured_one"),
+			in(escapeTests, "Test_escapes", "Test_escapes_of_an_ordinary_user")),
+		Part: "A server gets only the environment that is listed for it. With a `sandbox` section it gets nothing else that is not listed either."},
+	{Number: 78, Level: Should, From: localServer, Text: "A server's files and network are restricted.",
+		Elsewhere: slices.Concat(in(escapeTests, "Test_escapes", "Test_escapes_of_an_ordinary_user"), in(sandboxTests, "Test_what_a_program_finds_inside")),
+		Part:      "Where it has a `sandbox` section, on Linux."},
+	{Number: 79, Level: Should, From: localServer, Text: "More can be granted explicitly.",
+		Elsewhere: slices.Concat(in(sandboxTests, "Test_granted_folders_are_shared_with_the_machine", "Test_only_listed_programs_start"), in(escapeTests, "Test_real_servers_work_inside"))},
+	{Number: 80, Level: Should, From: localServer, Text: "The restriction is that of the platform.",
+		Elsewhere: in(sandboxTests, "Test_a_program_runs_inside", "Test_less_than_was_asked_does_not_start"), Part: "On Linux; elsewhere a server with a `sandbox` section does not start."},
 	{Number: 81, Level: Should, From: localServer, Text: "On one machine stdio is used, or HTTP asks for a token.",
-		Elsewhere: in(integrationTests, "TestPipeline_run_wraps_one_server"), Part: "`run` and `serve --stdio` open no port; HTTP on the loopback address asks for no token until there are identities."},
-	{Number: 82, Level: Should, From: proxied, Text: "Processes that a proxy starts are contained.", Why: sandbox},
-	{Number: 83, Level: Should, From: proxied, Text: "They see only the files they need.", Why: sandbox},
+		Elsewhere: in(integrationTests, "TestPipeline_run_wraps_one_server"), Part: "`run` and `serve --stdio` open no port. HTTP asks for a token where there is a section `identity`; without it, every program of this machine is the local user."},
+	{Number: 82, Level: Should, From: proxied, Text: "Processes that a proxy starts are contained.",
+		Elsewhere: slices.Concat(in(gatewayTests, "Test_a_server_with_a_sandbox_runs_in_it_and_the_log_says_so", "Test_a_server_whose_sandbox_is_not_whole_does_not_start"), in(escapeTests, "Test_escapes", "Test_everything_ends_when_the_gateway_is_killed")),
+		Part:      "Where they have a `sandbox` section, on Linux."},
+	{Number: 83, Level: Should, From: proxied, Text: "They see only the files they need.",
+		Elsewhere: in(sandboxTests, "Test_what_a_program_finds_inside", "Test_what_is_granted_is_mounted_once_and_in_order"), Part: "Where they have a `sandbox` section, on Linux."},
 	{Number: 84, Level: Should, From: proxied, Text: "Every start of a process and every message to it is in the log."},
 	{Number: 85, Level: Should, From: proxied, Text: "Dangerous commands need an approval of their own.",
 		Elsewhere: in(integrationTests, "TestAdmission_explicit_waits_for_a_person", "TestAdmission_another_command_is_not_started"),
@@ -213,7 +217,7 @@ var Table = []Requirement{
 
 	{Number: 95, Level: Should, From: scopes, Text: "The first login asks for little.",
 		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_chooses_scopes"))},
-	{Number: 96, Level: Should, From: scopes, Text: "What more is needed is said precisely when it is needed.", Why: identity},
+	{Number: 96, Level: Should, From: scopes, Text: "What more is needed is said precisely when it is needed."},
 	{Number: 97, Level: Must, From: scopes, Text: "Narrower tokens than asked for work, and scopes that imply others are understood.",
 		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_chooses_scopes"))},
 	{Number: 98, Level: Should, From: scopes, Text: "Every elevation is in the log.",
@@ -222,14 +226,14 @@ var Table = []Requirement{
 		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestLogin_chooses_scopes"))},
 	{Number: 100, Level: Should, From: scopes, Text: "A further login asks for old and new scopes together, a bounded number of times.",
 		Elsewhere: slices.Concat(authSuite, in(oauthTests, "TestTransport_steps_up_with_a_person", "TestTransport_does_not_renew_again_and_again"))},
-	{Number: 101, Level: Should, From: scopes, Text: "There are no scopes for everything, and a scope alone allows nothing.", Why: identity},
+	{Number: 101, Level: Should, From: scopes, Text: "There are no scopes for everything, and a scope alone allows nothing."},
 
 	{Number: 102, Level: Must, From: transports, Text: "Origin and Host are checked on every connection; a foreign one gets 403.",
 		Elsewhere: slices.Concat(in(integrationTests, "TestPipeline_foreign_hosts_and_origins"), in(downstreamTests, "Test_only_names_of_this_machine_may_stand_in_host", "Test_only_known_origins_may_speak"))},
 	{Number: 103, Level: Should, From: transports, Text: "On one machine only the loopback address is listened on."},
 	{Number: 104, Level: Should, From: transports, Text: "Every connection is authenticated.",
 		Elsewhere: slices.Concat(in(gatewayTests, "TestHandle_strangers_are_refused"), in(downstreamTests, "Test_only_this_machine_is_local")),
-		Part:      "A connection must come from this machine; who on it speaks is not asked until there are identities."},
+		Part:      "Without a section `identity` a connection must come from this machine, and who on it speaks is not asked."},
 	{Number: 105, Level: Must, From: headers, Text: "Headers that are missing or differ from the body are answered 400 and -32020.",
 		Elsewhere: slices.Concat(in(integrationTests, "TestSmuggling_headers_that_disagree_with_the_body"), in(gatewayTests, "TestMatchParamHeaders"))},
 	{Number: 106, Level: Must, From: headers, Text: "Unknown Mcp-Param headers are passed on, and looked at in decoded form first."},
@@ -268,7 +272,7 @@ var Table = []Requirement{
 	{Number: 125, Level: Should, From: protocol, Text: "The names that clients and servers give themselves decide nothing."},
 	{Number: 126, Level: Must, From: tools, Text: "Tool arguments are validated and results cleaned.",
 		Elsewhere: in(integrationTests, "TestRemoved_arguments_that_do_not_fit_the_schema", "TestResults_injected_orders_reach_no_client", "TestResults_secrets_reach_neither_client_nor_log", "TestPipeline_bounds_on_sessions_and_exchanges"),
-		Part:      "Access control and limits for each caller come with identities."},
+		Part:      "Limits for each caller are opt-in: a section `quotas` sets them."},
 	{Number: 127, Level: Should, From: tools, Text: "Sensitive calls are confirmed; results are validated, calls end in time and are in the log.",
 		Elsewhere: slices.Concat(in(gatewayTests, "TestForward_timeouts", "TestHandle_what_cannot_be_recorded_does_not_leave"), in(integrationTests, "TestResults_what_the_log_keeps")),
 		Part:      "Confirmation by a person comes with holds."},
@@ -277,7 +281,7 @@ var Table = []Requirement{
 		Elsewhere: in(integrationTests, "TestResults_injected_orders_reach_no_client", "TestReview_a_drifted_prompt_completes_nothing")},
 	{Number: 130, Level: Must, From: prompts, Text: "Completions are validated and disclose nothing.",
 		Elsewhere: in(integrationTests, "TestReview_a_drifted_prompt_completes_nothing", "TestResults_secrets_reach_neither_client_nor_log"),
-		Part:      "Limits for each caller come with identities."},
+		Part:      "Limits for each caller are opt-in: a section `quotas` sets them."},
 	{Number: 131, Level: Must, From: logging, Text: "Log messages carry no secrets.",
 		Elsewhere: slices.Concat(in(integrationTests, "TestResults_secrets_reach_neither_client_nor_log", "TestReview_text_outside_of_what_is_inspected_reaches_no_client"), in(upstreamTests, "Test_too_many_events_in_one_call"))},
 	{Number: 132, Level: Must, From: fromClient, Text: "Only proper file addresses are told to a server as roots."},
@@ -291,8 +295,7 @@ var Table = []Requirement{
 	{Number: 138, Level: Must, From: elicitation, Text: "Whoever finishes a flow in the browser is who began it.", Why: "This is for the server whose page it is: Gatehouse sends nobody to a page of its own."},
 	{Number: 139, Level: Must, From: elicitation, Text: "Opening an address does not log users in to the gateway itself.", Why: "Gatehouse asks clients nothing of its own; it passes on what servers ask."},
 	{Number: 140, Level: Must, From: tasks, Text: "Tasks belong to who began them, and requests about them name them in a header.",
-		Elsewhere: in(gatewayTests, "TestTasks_legacy", "TestTasks_extension"),
-		Part:      "There is one principal until there are identities."},
+		Elsewhere: in(gatewayTests, "TestTasks_legacy", "TestTasks_extension")},
 	{Number: 141, Level: Should, From: naming, Text: "Equal names of different servers are told apart by the configured id.",
 		Elsewhere: slices.Concat(in(integrationTests, "TestPipeline_names_and_uris_where_servers_are_joined", "TestReview_joined_names_carry_their_server", "TestAdmission_two_definitions_of_one_name"),
 			in(gatewayTests, "TestJoinedName", "TestJoinByName_a_hashed_name_finds_exactly_its_tool"))},

@@ -48,6 +48,7 @@ var literals, finders = func() (*rule.Literals, []finder) {
 	add(findBasic, "basic ")
 	add(findSignedURL, "sig=")
 	add(findTerraform, ".atlasv1.")
+	add(findOwnKey, ownKeyPrefix)
 	add(findPuTTY, "PuTTY-User-Key-File-")
 	add(findExtendedKey, "xprv")
 	add(findWalletKey, "private key", "wallet key", "eth_key")

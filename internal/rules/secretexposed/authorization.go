@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"unicode/utf8"
+
+	"gatehouse/internal/rule"
 )
 
 // findBasic recognises a name and a password as HTTP sends them (RFC 7617): "Basic "
@@ -67,4 +69,33 @@ func findPuTTY(text string, start, end int) (secret, bool) {
 		return secret{}, false
 	}
 	return secret{start: start, end: stop, kind: "private key"}, true
+}
+
+// Gatehouse's own API keys: gh_, eight characters that may be seen, an underscore, and
+// 43 characters and a checksum of everything before.
+const (
+	ownKeyPrefix = "gh_"
+	ownKeyShown  = 8
+	ownKeySecret = 43 + 6
+)
+
+// findOwnKey recognises an API key of Gatehouse. It names no vendor: no server has to
+// know one.
+func findOwnKey(text string, start, end int) (secret, bool) {
+	middle := run(text, end, base62, ownKeyShown)
+	if start > 0 && within(base62+"_", text[start-1]) || middle-end != ownKeyShown || middle == len(text) || text[middle] != '_' {
+		return secret{}, false
+	}
+	stop := run(text, middle+1, base62, ownKeySecret+1)
+	if stop-middle-1 != ownKeySecret || entropy(text[middle+1:stop]) < 2.8 {
+		return secret{}, false
+	}
+	found := secret{start: start, end: stop, kind: "Gatehouse key"}
+	if !checksum(text[start:stop]) {
+		if placeholder(text[start:stop]) {
+			return secret{}, false
+		}
+		found.severity = rule.Medium // the form is right, but Gatehouse never made it
+	}
+	return found, true
 }

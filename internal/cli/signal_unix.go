@@ -1,0 +1,11 @@
+//go:build unix
+
+package cli
+
+import (
+	"os"
+	"syscall"
+)
+
+// haltSignals halt everything.
+var haltSignals = []os.Signal{syscall.SIGUSR1}

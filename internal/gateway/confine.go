@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/egress"
+	"gatehouse/internal/sandbox"
+	"gatehouse/internal/upstream"
+)
+
+// startConfined starts a server in its sandbox. What the profile asks for and
+// cannot be held keeps it from starting; there is no other way to start it.
+func (s *server) startConfined(command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
+	secrets := map[string]string{}
+	for name, secret := range s.config.SecretFiles {
+		value, err := secret.Resolve()
+		if err != nil {
+			return nil, err
+		}
+		secrets[name] = value
+	}
+	network, err := s.network()
+	if err != nil {
+		s.notStarted(err)
+		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
+	}
+	c := s.live().config
+	box, err := sandbox.New(*s.config.Sandbox, sandbox.Command{
+		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network,
+		Hidden: []string{c.State, c.Lock, filepath.Join(c.State, "audit")},
+	})
+	if err != nil {
+		s.notStarted(err)
+		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
+	}
+	command.Confine = box
+	process, err := upstream.Start(command, limits, s.log, inbound)
+	if err != nil {
+		s.notStarted(err)
+		return nil, err
+	}
+	if missing := box.Report().Missing(); len(missing) > 0 {
+		s.log.Warn("the server runs although its sandbox is not whole, because unsafe_missing allows it", "missing", missing)
+	}
+	return process, nil
+}
+
+// network serves what the profile lets the server reach, and nothing else; nil if that
+// is nothing.
+func (s *server) network() (func(context.Context, *net.UnixConn) error, error) {
+	if len(s.config.Sandbox.Network) == 0 {
+		return nil, nil
+	}
+	var rules []egress.Rule
+	for _, d := range s.config.Sandbox.Network {
+		r := egress.Rule{Host: d.Host}
+		if _, err := netip.ParseAddr(d.Host); err != nil && d.Host != "*" && d.Host != "localhost" {
+			r.UnsafePrefixes = s.config.Sandbox.UnsafeAddresses
+		}
+		for _, port := range d.Ports {
+			r.Ports = append(r.Ports, uint16(port))
+		}
+		rules = append(rules, r)
+	}
+	broker, err := egress.NewBroker(rules, s.reached, egress.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return broker.Serve, nil
+}
+
+// reached records what a server reached for. What cannot be recorded is not reached.
+func (s *server) reached(e egress.Event) error {
+	place := net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port)))
+	detail := fmt.Sprintf("%s %s", e.Kind, place)
+	switch e.Kind {
+	case egress.NameRefused:
+		detail = fmt.Sprintf("%s %s", e.Kind, e.Name)
+	case egress.Closed:
+		detail += fmt.Sprintf(", %d bytes sent, %d received", e.Up, e.Down)
+	}
+	if e.Address.IsValid() {
+		detail += ", at " + e.Address.Addr().String()
+	}
+	if e.Reason != "" {
+		detail += ": " + string(e.Reason)
+	}
+	if e.Detail != "" {
+		detail += " (" + e.Detail + ")"
+	}
+	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(detail)})
+}
+
+// notStarted records why a server is not there.
+func (s *server) notStarted(err error) {
+	s.gateway.note(&audit.Record{Kind: audit.ServerEnded, Server: s.id, Detail: "it was not started, because its sandbox is not whole: " + s.live().clean(err.Error())})
+}
+
+// confinement says what holds a process, for the log.
+func confinement(p *upstream.Process) string {
+	if box, ok := p.Confinement().(*sandbox.Sandbox); ok {
+		return ", in a sandbox; " + box.Report().String()
+	}
+	return ""
+}

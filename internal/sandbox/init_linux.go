@@ -1,0 +1,285 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/profile"
+)
+
+// Inside runs the part of a sandbox that this process was started as, and does not
+// return from it. In every other process it does nothing. The program calls it
+// first of all, with what makes the network of sandboxes that have one.
+func Inside(network Setup) {
+	if len(os.Args) == 0 {
+		return
+	}
+	switch filepath.Base(os.Args[0]) {
+	case initName:
+		os.Exit(runInit(network))
+	case launchName:
+		os.Exit(runLaunch())
+	}
+}
+
+// Exit statuses of the first process that no server gives it.
+const (
+	exitNotStarted = 125
+	exitBySignal   = 128 // and the number of the signal
+)
+
+// runInit is the first process of a sandbox: it makes the world in which the server
+// lives, starts it, and ends everything when the gateway or the server is gone. When
+// it ends, the kernel kills every process in its namespace.
+func runInit(network Setup) int {
+	// Nothing inside may look into this process, whatever user it runs as
+	// (ptrace(2), "dumpable").
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return exitNotStarted
+	}
+	// Whatever the gateway itself had inherited goes no further.
+	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return exitNotStarted
+	}
+	gateway := os.NewFile(controlFD, "gateway")
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals) // all of them: none may end this process
+	var s spec
+	if err := readFrame(gateway, &s); err != nil {
+		return exitNotStarted
+	}
+	broker, err := s.setUpNetwork(network)
+	if err == nil {
+		err = enter(&s)
+	}
+	if err != nil {
+		_ = writeFrame(gateway, outcome{Error: err.Error()})
+		return exitNotStarted
+	}
+	var seen *observer
+	if s.Observe {
+		seen = &observer{uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
+		if err := seen.answerNames(); err != nil {
+			_ = writeFrame(gateway, outcome{Error: err.Error()})
+			return exitNotStarted
+		}
+	}
+	server, told, err := startLauncher(&s, seen)
+	if err != nil {
+		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
+		return exitNotStarted
+	}
+	if err := writeFrame(gateway, told); err != nil || told.Error != "" || s.Trial {
+		return exitNotStarted
+	}
+	go func() { // the gateway says nothing more; what comes is the end of it
+		_, _ = io.Copy(io.Discard, gateway)
+		os.Exit(exitBySignal + int(syscall.SIGKILL))
+	}()
+	letGoOfStreams()
+	go forward(signals, server)
+	s.bound()
+	s = spec{Life: s.Life, Watch: s.Watch} // what is secret is the server's now
+	debug.SetGCPercent(collectAt)
+	debug.FreeOSMemory()
+	defer runtime.KeepAlive(broker) // as long as it is open, the other end serves
+	code := reap(server)
+	if seen != nil {
+		_ = writeFrame(gateway, seen.all())
+	}
+	return code
+}
+
+// setUpNetwork makes the network that the profile asks for, while this process may.
+func (s *spec) setUpNetwork(network Setup) (*net.UnixConn, error) {
+	if len(s.Network) == 0 {
+		return nil, loopbackUp()
+	}
+	if network == nil {
+		return nil, errors.New("this program has no network for sandboxes")
+	}
+	f := os.NewFile(brokerFD, "broker")
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("making the network: %w", err)
+	}
+	broker := conn.(*net.UnixConn)
+	if err := network(broker); err != nil {
+		return nil, fmt.Errorf("making the network: %w", err)
+	}
+	return broker, nil
+}
+
+// ownEnvironment is that of our processes in a sandbox. They live for milliseconds or
+// do next to nothing, so that collecting garbage while they start is a waste.
+var ownEnvironment = []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "GOGC=off"}
+
+// collectAt keeps the memory of the first process small for as long as it lives.
+const collectAt = 20
+
+// letGoOfStreams leaves the streams to the server, so that the gateway sees when it
+// closes them. Stderr stays, for a last word.
+func letGoOfStreams() {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_ = unix.Dup3(null, 0, 0)
+	_ = unix.Dup3(null, 1, 0)
+}
+
+// forward passes on what the gateway sends to end a server.
+func forward(signals <-chan os.Signal, server int) {
+	for s := range signals {
+		switch s {
+		case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT:
+			_ = unix.Kill(server, s.(syscall.Signal))
+		}
+	}
+}
+
+// reap waits for the server and buries whatever else dies.
+func reap(server int) int {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return exitNotStarted
+		case pid != server:
+		case status.Signaled():
+			return exitBySignal + int(status.Signal())
+		case status.Exited():
+			return status.ExitStatus()
+		}
+	}
+}
+
+// watchEvery is how often the memory is looked at where the kernel does not bound
+// it for all processes together.
+const watchEvery = 100 * time.Millisecond
+
+// bound ends the sandbox when its time is over or its memory is used up.
+func (s *spec) bound() {
+	if s.Life > 0 {
+		time.AfterFunc(s.Life, func() { giveUp("its time of %v is over", s.Life) })
+	}
+	if s.Watch > 0 {
+		go func() {
+			for range time.Tick(watchEvery) {
+				if used := memoryInUse(); used > s.Watch {
+					giveUp("it uses %d MiB of memory, more than %d MiB", used>>20, s.Watch>>20)
+				}
+			}
+		}()
+	}
+}
+
+func giveUp(why string, args ...any) {
+	fmt.Fprintf(os.Stderr, "gatehouse: the server is ended: "+why+"\n", args...)
+	os.Exit(exitBySignal + int(syscall.SIGKILL))
+}
+
+// memoryInUse adds up what the processes of the sandbox hold, in bytes, except this
+// one: memory of their own and memory that they share (proc_pid_status(5), RssAnon
+// and RssShmem). What several share counts for each.
+func memoryInUse() int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return math.MaxInt // could not tell
+	}
+	sum := 0
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
+			continue
+		}
+		text, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		if err != nil {
+			continue // it has ended since
+		}
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(line, ":")
+			if name == "RssAnon" || name == "RssShmem" {
+				size, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
+				sum += size << 10
+			}
+		}
+	}
+	return sum
+}
+
+// startLauncher starts our program once more, as the one that gives everything up,
+// tries what must be refused, and becomes the server.
+func startLauncher(s *spec, seen *observer) (pid int, told outcome, err error) {
+	var orders, answers [2]int
+	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
+		return 0, told, err
+	}
+	if err := unix.Pipe2(answers[:], unix.O_CLOEXEC); err != nil {
+		return 0, told, err
+	}
+	attr := &syscall.ProcAttr{
+		Dir: "/", Env: ownEnvironment,
+		Files: []uintptr{0, 1, 2, uintptr(orders[0]), uintptr(answers[1])},
+		// A session of its own: no signal to a group reaches the first process, and
+		// there is no terminal to type into.
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	}
+	var sockets [2]int
+	if seen != nil {
+		if sockets, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return 0, told, err
+		}
+		attr.Files = append(attr.Files, uintptr(sockets[1]))
+	}
+	pid, err = syscall.ForkExec("/proc/self/exe", []string{launchName}, attr)
+	unix.Close(orders[0])
+	unix.Close(answers[1])
+	if seen != nil {
+		unix.Close(sockets[1])
+		go seen.receive(sockets[0])
+	}
+	if err != nil {
+		return 0, told, err
+	}
+	to, from := os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")
+	defer from.Close()
+	err = writeFrame(to, s)
+	to.Close()
+	if err != nil {
+		return 0, told, err
+	}
+	// The pipe is closed by the exec that makes the launcher the server.
+	text, err := io.ReadAll(io.LimitReader(from, 2*maxFrame))
+	if err != nil {
+		return 0, told, err
+	}
+	in := bytes.NewReader(text)
+	if err := readFrame(in, &told); err != nil {
+		return 0, told, fmt.Errorf("it ended before it was ready: %w", err)
+	}
+	if in.Len() > 0 {
+		err = readFrame(in, &told)
+	}
+	return pid, told, err
+}
