@@ -31,10 +31,12 @@ var layers = [][]string{
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
 	{"internal/client", "internal/evaluate", "internal/identity", "internal/oauth"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
-	{"internal/clients"},
+	{"internal/clients", "internal/check"},
+	{"internal/check/*", "internal/checks/*"},
+	{"internal/checks"},
 	{"internal/gateway"},
 	{"internal/downstream", "internal/demo"},
-	{"internal/cli", "internal/clients/gen", "internal/rules/gen"},
+	{"internal/cli", "internal/checks/gen", "internal/clients/gen", "internal/rules/gen"},
 	{"cmd/*"},
 }
 
@@ -105,10 +107,10 @@ func (f goFile) imports() []string {
 
 // group is the name under which the tables above speak of a folder.
 func group(folder string) string {
-	if folder == "internal/rules/gen" || folder == "internal/clients/gen" {
+	if slices.Contains([]string{"internal/rules/gen", "internal/clients/gen", "internal/checks/gen"}, folder) {
 		return folder // writes the list of the rooms; not a room
 	}
-	for _, parent := range []string{"internal/rules", "internal/rule", "internal/clients", "internal/client", "cmd"} {
+	for _, parent := range []string{"internal/rules", "internal/rule", "internal/clients", "internal/client", "internal/checks", "internal/check", "cmd"} {
 		if strings.HasPrefix(folder, parent+"/") {
 			return parent + "/*"
 		}
@@ -325,25 +327,31 @@ func isRuleType(expression ast.Expr) bool {
 	return ok && name.Name == "rule" && selector.Sel.Name == "Rule"
 }
 
-func TestClients_are_listed(t *testing.T) {
+func TestClients_are_listed(t *testing.T) { listed(t, "internal/clients") }
+
+func TestChecks_are_listed(t *testing.T) { listed(t, "internal/checks") }
+
+// listed checks that the folders below a package are all imported by it.
+func listed(t *testing.T, parent string) {
+	t.Helper()
 	folders, listed := map[string]bool{}, map[string]bool{}
 	for _, file := range goFiles(t) {
 		switch {
 		case file.isTest():
-		case file.group == "internal/clients/*":
+		case file.group == parent+"/*":
 			folders[path.Dir(file.path)] = true
-		case file.group == "internal/clients":
+		case file.group == parent:
 			for _, imported := range file.imports() {
 				listed[strings.TrimPrefix(imported, module)] = true
 			}
 		}
 	}
 	if len(folders) == 0 {
-		t.Fatal("found no clients")
+		t.Fatalf("found nothing below %s", parent)
 	}
 	for folder := range folders {
 		if !listed[folder] {
-			t.Errorf("the client in %s is not in clients.All; go generate ./internal/clients lists it", folder)
+			t.Errorf("%s is not in the list of %s; go generate ./%s lists it", folder, parent, parent)
 		}
 	}
 }

@@ -6,6 +6,8 @@ package inventory
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -72,6 +74,9 @@ type Mount struct {
 
 // Server is one server and who names it.
 type Server struct {
+	// ID tells servers apart from one scan to the next. It is made of what is shown of
+	// them, without secrets and versions.
+	ID   string `json:"id"`
 	Name string `json:"name"` // the most used of its names
 	Source
 	Transport client.Transport `json:"transport"`
@@ -93,7 +98,7 @@ func Servers(entries []client.Entry) []Server {
 		key := identity(e, source)
 		s := byKey[key]
 		if s == nil {
-			s = &Server{Name: e.Name, Source: source, Transport: e.Transport, Disabled: true}
+			s = &Server{ID: shownID(e, source), Name: e.Name, Source: source, Transport: e.Transport, Disabled: true}
 			byKey[key], order = s, append(order, key)
 		}
 		s.add(e, source)
@@ -120,6 +125,16 @@ func identity(e client.Entry, s Source) string {
 		return "shell\x00" + strings.Join(e.Words, "\x00")
 	}
 	return strings.Join(append([]string{string(s.Kind), s.Package}, argsOf(e)...), "\x00")
+}
+
+// shownID is the ID of a server. Servers that differ in secrets only have the same one.
+func shownID(e client.Entry, s Source) string {
+	words := append([]string{string(s.Kind), s.Package}, s.Args...)
+	if s.Kind == BuiltIn {
+		words = append([]string{string(s.Kind), e.Name}, e.Clients...)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return hex.EncodeToString(sum[:8])
 }
 
 func (s *Server) add(e client.Entry, source Source) {

@@ -1,0 +1,169 @@
+// Package check is the vocabulary of judging a machine's servers: a Check looks at the
+// clients' files and the inventory and answers with findings and with what it could not
+// check. Checks run nothing and open no connection; what they need to know from elsewhere
+// stands in Facts, filled before by whoever was allowed to ask. Judging is not deciding:
+// reports, baselines and protect say what follows.
+package check
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/internal/client"
+	"gatehouse/internal/inventory"
+	"gatehouse/internal/rule"
+)
+
+// Check is one thing that is looked for.
+type Check struct {
+	ID         string // the name of its folder; never renamed: it stands in baselines and reports
+	Title      string // what is wrong when it fires, as a sentence without a full stop
+	Severity   rule.Severity
+	References []string // CWE, OWASP MCP Top 10, a page of the specification
+	Doc        string   // doc.md of its folder: what, why, how to fix, what it cannot see
+	// Run judges. It must not keep or change the scene.
+	Run func(*Scene) Result
+}
+
+// Judge runs the check and signs what it says: findings bear its ID, and its severity where
+// they say none.
+func (c Check) Judge(scene *Scene) Result {
+	r := c.Run(scene)
+	for i := range r.Findings {
+		r.Findings[i].Check = c.ID
+		if r.Findings[i].Severity == rule.Unrated {
+			r.Findings[i].Severity = c.Severity
+		}
+	}
+	for i := range r.Unchecked {
+		r.Unchecked[i].Check = c.ID
+	}
+	return r
+}
+
+// Scene is everything that checks may look at.
+type Scene struct {
+	Now     time.Time
+	Home    string // of whoever asks, for roots that are too broad
+	Files   []client.File
+	Servers []inventory.Server
+	Facts   Facts
+}
+
+// Facts come from outside the files. A nil function means that nobody was asked: a check
+// that needs it answers with Unchecked, never with silence.
+type Facts struct {
+	// Package says what its registry or this machine knows about a package.
+	Package func(inventory.Source) (Package, error)
+	// Advisories lists the known faults of a package in the version that would run.
+	Advisories func(inventory.Source) ([]Advisory, error)
+	// Definitions are the tools of a server, by Server.ID.
+	Definitions func(id string) ([]Tool, error)
+	// Used is when a server was last seen in use, by Server.ID.
+	Used func(id string) Use
+}
+
+// Package is what is known about a package and the version that would run.
+type Package struct {
+	Exists         bool
+	Version        string // that would run now
+	Published      time.Time
+	First          time.Time // the first version of the package
+	Latest         string
+	LatestAt       time.Time
+	Deprecated     string // what the registry says about it
+	InstallScripts []string
+	Repository     string
+	Source         string // where this is known from, for the report
+}
+
+// Advisory is a known fault of a package.
+type Advisory struct {
+	ID       string   // as published, such as CVE-2025-6514 or MAL-2025-1
+	Aliases  []string //
+	Summary  string
+	Severity rule.Severity
+	Fixed    string // the first version without it; empty if there is none
+	Malware  bool
+}
+
+// Tool is what a server says about one of its tools.
+type Tool struct {
+	Name, Title, Description string
+	ReadOnly, Destructive    *bool  // claims of the server; nil if it says nothing
+	OpenWorld                *bool  //
+	Definition               []byte // JSON, as received
+}
+
+// Use is evidence of use. No evidence is not "unused": Known is false then.
+type Use struct {
+	Known bool // something was read that would show it
+	Last  time.Time
+	Calls int
+	From  string    // where the evidence is from
+	Since time.Time // how far back the evidence reaches
+}
+
+// Result is what a check answers.
+type Result struct {
+	Findings  []Finding
+	Unchecked []Unchecked
+}
+
+// Finding is one thing that is wrong, with what proves it.
+type Finding struct {
+	Check    string        `json:"check"`
+	Severity rule.Severity `json:"severity"`
+	Server   string        `json:"server,omitempty"`  // inventory.Server.ID; empty if it is about a file
+	Name     string        `json:"name,omitempty"`    // of the server, for people
+	Clients  []string      `json:"clients,omitempty"` //
+	File     string        `json:"file,omitempty"`    //
+	Line     int           `json:"line,omitempty"`    //
+	Path     []string      `json:"path,omitempty"`    // the keys that lead to it
+	Why      string        `json:"why"`               // one sentence with the facts, no secrets
+	Fix      string        `json:"fix"`               // one sentence that says what to do
+	Evidence string        `json:"evidence"`          // what a suppression is bound to: Bind of the facts
+	Protect  bool          `json:"protect,omitempty"` // gatehouse protect mends it
+	Refers   []string      `json:"refers,omitempty"`  // advisories and pages about this one
+}
+
+// Unchecked says what could not be judged. It is never counted as clean.
+type Unchecked struct {
+	Check  string `json:"check"`
+	Server string `json:"server,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Why    string `json:"why"` // and how it could be
+}
+
+// Bind is the evidence of a finding: when any of the facts changes, so does it, and a
+// suppression made for the old facts no longer holds.
+func Bind(facts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(facts, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// About is a finding about one entry of a server, without what is wrong with it.
+func About(s inventory.Server, e client.Entry) Finding {
+	return Finding{Server: s.ID, Name: e.Name, Clients: e.Clients, File: e.File, Line: e.Line, Path: e.Path}
+}
+
+// ParseTool reads the definition of a tool as a server sent it.
+func ParseTool(definition []byte) (Tool, error) {
+	var d struct {
+		Name, Title, Description string
+		Annotations              struct {
+			ReadOnlyHint, DestructiveHint, OpenWorldHint *bool
+		}
+	}
+	if err := json.Unmarshal(definition, &d); err != nil {
+		return Tool{}, fmt.Errorf("reading the definition of a tool: %w", err)
+	}
+	return Tool{
+		Name: d.Name, Title: d.Title, Description: d.Description, Definition: definition,
+		ReadOnly: d.Annotations.ReadOnlyHint, Destructive: d.Annotations.DestructiveHint, OpenWorld: d.Annotations.OpenWorldHint,
+	}, nil
+}

@@ -1,0 +1,228 @@
+// Package checktest checks a check the way every check must hold: complete metadata, a
+// case that fires and one that stays quiet, an answer to facts that nobody gathered, and
+// no secret in what it says.
+//
+// Cases stand in testdata/*.txtar of the check's folder, named fires_… or quiet_….
+// Their sections are the files of a machine below home/ and project/, as in clienttest;
+// facts.json, without which nobody was asked; and want: a line for each finding. With
+// -update the want sections are written anew, for review as a diff.
+package checktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"gatehouse/internal/check"
+	"gatehouse/internal/client"
+	"gatehouse/internal/clients"
+	"gatehouse/internal/inventory"
+)
+
+var update = flag.Bool("update", false, "write the want sections of the cases anew")
+
+// Facts are what a case says is known. Packages and advisories stand under kind:package,
+// definitions and uses under the name of a server.
+type Facts struct {
+	Now         time.Time
+	Packages    map[string]check.Package
+	Advisories  map[string][]check.Advisory
+	Definitions map[string][]json.RawMessage
+	Used        map[string]check.Use
+}
+
+// Run checks the check of the folder in which the test runs.
+func Run(t *testing.T, c check.Check) {
+	t.Helper()
+	t.Run("metadata", func(t *testing.T) { metadata(t, c) })
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	for _, name := range names {
+		kind, _, _ := strings.Cut(filepath.Base(name), "_")
+		kinds[kind] = true
+		t.Run(filepath.Base(name), func(t *testing.T) { run(t, c, name, kind) })
+	}
+	for _, kind := range []string{"fires", "quiet"} {
+		if !kinds[kind] {
+			t.Errorf("no case %s_….txtar", kind)
+		}
+	}
+}
+
+var identifier = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+func metadata(t *testing.T, c check.Check) {
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !identifier.MatchString(c.ID) {
+		t.Errorf("ID %q is not kebab-case", c.ID)
+	}
+	if got := filepath.Base(folder); got != strings.ReplaceAll(c.ID, "-", "") {
+		t.Errorf("check %s stands in folder %s", c.ID, got)
+	}
+	if c.Title == "" || strings.HasSuffix(c.Title, ".") || c.Severity == 0 || len(c.References) == 0 {
+		t.Error("title, severity or references are missing, or the title ends with a full stop")
+	}
+	if !strings.HasPrefix(c.Doc, "# "+c.Title+"\n") {
+		t.Errorf("doc.md does not begin with the title %q", c.Title)
+	}
+	for _, want := range []string{"## How to fix it", "## What it cannot see"} {
+		if !strings.Contains(c.Doc, want) {
+			t.Errorf("doc.md has no section %q", want)
+		}
+	}
+}
+
+func run(t *testing.T, c check.Check, name, kind string) {
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	scene, want := sceneOf(t, root, archive)
+	result := c.Judge(scene)
+	if (kind == "fires") != (len(result.Findings) > 0) {
+		t.Errorf("%d findings in a case that is called %s", len(result.Findings), kind)
+	}
+	for _, f := range result.Findings {
+		if f.Why == "" || f.Fix == "" || f.Evidence == "" || f.Check != c.ID {
+			t.Errorf("a finding says not enough: %+v", f)
+		}
+	}
+	got := describe(root, result)
+	if *update {
+		section := txtar.File{Name: "want", Data: []byte(got)}
+		if want < 0 {
+			archive.Files = append(archive.Files, section)
+		} else {
+			archive.Files[want] = section
+		}
+		write(t, name, txtar.Format(archive))
+	} else if want < 0 {
+		t.Error("no section want")
+	} else if diff := cmp.Diff(string(archive.Files[want].Data), got); diff != "" {
+		t.Errorf("want and have differ:\n%s", diff)
+	}
+}
+
+// sceneOf makes the scene of a case, and says which section is want.
+func sceneOf(t *testing.T, root string, archive *txtar.Archive) (*check.Scene, int) {
+	t.Helper()
+	want := -1
+	var facts *Facts
+	for i, file := range archive.Files {
+		switch file.Name {
+		case "want":
+			want = i
+		case "facts.json":
+			decoder := json.NewDecoder(bytes.NewReader(file.Data))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&facts); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			write(t, filepath.Join(root, filepath.FromSlash(file.Name)), file.Data)
+		}
+	}
+	home := filepath.Join(root, "home")
+	found := clients.Discover(client.Machine{
+		Root: root, System: client.Linux, Projects: []string{filepath.Join(root, "project")},
+		Homes:  []client.Home{{Dir: home, System: client.Linux, Own: true}},
+		Getenv: func(string) string { return "" },
+	}, client.NewFingerprints([]byte("of a test")))
+	scene := &check.Scene{Now: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), Home: home, Files: found.Files, Servers: inventory.Servers(found.Entries())}
+	if facts != nil {
+		facts.fill(t, scene)
+	}
+	return scene, want
+}
+
+// errUnknown is the answer where a case says nothing: not known is not clean.
+var errUnknown = errors.New("the case says nothing about it")
+
+func (f *Facts) fill(t *testing.T, scene *check.Scene) {
+	t.Helper()
+	if !f.Now.IsZero() {
+		scene.Now = f.Now
+	}
+	name := map[string]string{}
+	for _, s := range scene.Servers {
+		name[s.ID] = s.Name
+	}
+	key := func(s inventory.Source) string { return string(s.Kind) + ":" + s.Package }
+	if f.Packages != nil {
+		scene.Facts.Package = func(s inventory.Source) (check.Package, error) { return known(f.Packages, key(s)) }
+	}
+	if f.Advisories != nil {
+		scene.Facts.Advisories = func(s inventory.Source) ([]check.Advisory, error) { return known(f.Advisories, key(s)) }
+	}
+	if f.Definitions != nil {
+		scene.Facts.Definitions = func(id string) ([]check.Tool, error) {
+			raw, err := known(f.Definitions, name[id])
+			if err != nil {
+				return nil, err
+			}
+			var tools []check.Tool
+			for _, definition := range raw {
+				tool, err := check.ParseTool(definition)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tools = append(tools, tool)
+			}
+			return tools, nil
+		}
+	}
+	if f.Used != nil {
+		scene.Facts.Used = func(id string) check.Use { return f.Used[name[id]] }
+	}
+}
+
+func known[T any](all map[string]T, key string) (T, error) {
+	v, ok := all[key]
+	if !ok {
+		return v, errUnknown
+	}
+	return v, nil
+}
+
+func describe(root string, r check.Result) string {
+	var out strings.Builder
+	for _, f := range r.Findings {
+		at := strings.TrimPrefix(f.File, root+string(filepath.Separator))
+		if f.Line > 0 {
+			at = fmt.Sprintf("%s:%d", at, f.Line)
+		}
+		fmt.Fprintf(&out, "%s %s %s\n  %s\n  fix: %s\n", f.Severity, f.Name, at, strings.ReplaceAll(f.Why, root, ""), strings.ReplaceAll(f.Fix, root, ""))
+	}
+	for _, u := range r.Unchecked {
+		fmt.Fprintf(&out, "unchecked %s\n  %s\n", u.Name, u.Why)
+	}
+	return out.String()
+}
+
+func write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
