@@ -259,6 +259,43 @@ func (g *groups) remove() {
 	g.folders = nil
 }
 
+// refusals are what the kernel says of the limits that were reached. It is read before
+// the groups are removed.
+func (g *groups) refusals(l profile.Limits) []Refusal {
+	if g == nil {
+		return nil
+	}
+	var out []Refusal
+	for _, folder := range g.folders {
+		for _, c := range []struct{ control, file, counter, what string }{
+			{Memory, "memory.events", "oom_kill", "more memory than " + profile.Size(l.Memory)},
+			{Memory, "memory.oom_control", "oom_kill", "more memory than " + profile.Size(l.Memory)},
+			{Processes, "pids.events", "max", fmt.Sprintf("more than %d processes and threads", l.Processes)},
+			{CPU, "cpu.stat", "nr_throttled", fmt.Sprintf("more than %v processors' worth of time", l.CPU)},
+		} {
+			if n := counterOf(filepath.Join(folder, c.file), c.counter); n > 0 {
+				out = append(out, Refusal{c.control, c.what, n})
+			}
+		}
+	}
+	return out
+}
+
+// counterOf reads one line of a file of lines with a name and a number.
+func counterOf(file, name string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0 // the group has no such controller
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, name+" "); found {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
+}
+
 // controls reports what is held from outside. What is not is left to the rest of
 // the sandbox.
 func (h held) controls(l profile.Limits) []Control {

@@ -17,7 +17,7 @@ import (
 // Descriptors of the launcher.
 const (
 	ordersFD  = 3
-	answersFD = 4
+	answersFD = 4 // listenerFD follows
 )
 
 // runLaunch gives up everything that the server must not have, proves it, and
@@ -27,6 +27,7 @@ func runLaunch() int {
 	runtime.LockOSThread()
 	unix.CloseOnExec(ordersFD)
 	unix.CloseOnExec(answersFD)
+	unix.CloseOnExec(listenerFD)
 	orders, answers := os.NewFile(ordersFD, "orders"), os.NewFile(answersFD, "answers")
 	var s spec
 	err := readFrame(orders, &s)
@@ -72,14 +73,19 @@ func (s *spec) restrict() error {
 	if err := s.Limits.apply(); err != nil {
 		return err
 	}
-	listener, err := loadFilter(systemCallFilter(s.Watch > 0, s.Observe), s.Observe)
-	if err != nil || !s.Observe {
+	listener, err := loadFilter(s.filter().loaded(told(s)))
+	if err != nil {
 		return err
 	}
 	if err := handOver(listener); err != nil {
-		return fmt.Errorf("being observed: %w", err)
+		return fmt.Errorf("handing out the listener: %w", err)
 	}
 	return nil
+}
+
+// filter is that of the server.
+func (s *spec) filter() filter {
+	return filter{UID: s.UID, GID: s.GID, Watched: s.Watch > 0, NoUnix: s.NoUnix}
 }
 
 // Rights of Landlock.
@@ -169,18 +175,20 @@ func (s *spec) dropPrivileges() error {
 	return nil
 }
 
-// loadFilter puts a filter on this thread and what is started from it. With observe,
-// it returns the descriptor that is told of calls.
-func loadFilter(program []unix.SockFilter, observe bool) (listener int, err error) {
-	var flags uintptr
-	if observe {
-		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
-	}
+// loadFilter puts a filter on this thread and what is started from it, and returns
+// the descriptor that is told of calls.
+func loadFilter(program []unix.SockFilter) (listener int, err error) {
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(program)
-	if errno != 0 {
-		return 0, fmt.Errorf("filtering system calls: %w", errno)
+	defer runtime.KeepAlive(program)
+	// A signal must not make the kernel tell of one call twice; kernels before 5.19 do not know how.
+	for _, flags := range []uintptr{unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER} {
+		fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+		if errno == 0 {
+			return int(fd), nil
+		}
+		if err = errno; errno != unix.EINVAL {
+			break
+		}
 	}
-	return int(fd), nil
+	return 0, fmt.Errorf("filtering system calls: %w", err)
 }
