@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,36 +25,41 @@ type onlooker struct{ mounts []mount }
 // its path. For what is not there inside, outside is the path that must be there on
 // the machine; only the gateway can see whether it is.
 func (l *onlooker) refuses(pid int, u profile.Use) (refused bool, control, what, outside string) {
-	path, there := follow(ofProcess(pid, u.Path))
+	path := ofProcess(pid, u.Path)
 	if within(fmt.Sprintf("/proc/%d", firstProcess), path) {
 		return true, Namespaces, path, ""
 	}
+	path, there := follow(path)
 	for _, own := range []string{"/proc", "/sys"} { // what is looked for there says nothing of the server
 		if within(own, path) {
 			return false, "", "", ""
 		}
 	}
 	m := l.shows(path)
-	scratch := within("/tmp", path) || within("/dev/shm", path)
 	switch u.Kind {
 	case profile.UsedExecute:
 		if m != nil && m.Exec {
 			return false, "", "", ""
 		}
 		what, outside = "execute "+path, path
+		there = there || strings.HasPrefix(path, "/memfd:") // where links of /proc lead for memory as a file
 	case profile.UsedRead:
-		// What is not there in a place that is shown is not there on the machine either.
-		if there || m != nil || scratch {
+		// What is not there in a place that is shown is not there on the machine either,
+		// and system libraries look for files of their own.
+		if there || m != nil || slices.ContainsFunc(systemFolders, func(folder string) bool { return within(folder, path) }) {
 			return false, "", "", ""
 		}
 		return true, Files, "read " + path, path
 	default:
-		if scratch || m != nil && m.Write {
+		if m != nil && m.Write {
 			return false, "", "", ""
 		}
 		// Programs invent names of files; folders are fewer.
 		folder := filepath.Dir(path)
 		_, err := os.Lstat(folder)
+		if m == nil && err == nil && (within("/tmp", path) || within("/dev/shm", path)) {
+			return false, "", "", "" // its own
+		}
 		what, outside, there = "write in "+folder, folder, err == nil
 	}
 	if there {
@@ -61,6 +67,10 @@ func (l *onlooker) refuses(pid int, u profile.Use) (refused bool, control, what,
 	}
 	return true, Files, what, outside
 }
+
+// systemFolders hold programs and libraries, which everybody may read and which hold
+// no secrets.
+var systemFolders = []string{"/usr", "/lib", "/lib64", "/bin", "/sbin"}
 
 // shows is the mount that a path lies in; nil if it is in none.
 func (l *onlooker) shows(path string) *mount {
@@ -140,9 +150,13 @@ type packetCount struct {
 
 func (s *spec) watcher(r *recorder, refused func() map[string]uint64) *watcher {
 	w := &watcher{record: r, processes: s.Limits.Processes, descriptors: s.Limits.Descriptors, first: os.Getuid() == s.UID, reached: map[string]int{}}
-	if refused == nil {
-		w.packets = append(w.packets, packetCount{what: "an address on the network", count: packetsWithoutRoute})
-	} else {
+	w.packets = []packetCount{
+		{what: "an address on the network", count: func() uint64 { return counter("Ip:", "OutNoRoutes") + counter6("Ip6OutNoRoutes") }},
+		{what: "a local port that nobody listens on", count: func() uint64 {
+			return counter("Tcp:", "AttemptFails") + counter("Udp:", "NoPorts") + counter6("Udp6NoPorts")
+		}},
+	}
+	if refused != nil {
 		for what := range refused() {
 			w.packets = append(w.packets, packetCount{what: what, count: func() uint64 { return refused()[what] }})
 		}
@@ -163,8 +177,9 @@ func (w *watcher) run(say func()) {
 
 func (w *watcher) look() {
 	processes, descriptors := inUse(w.first)
-	w.reach(Processes, fmt.Sprintf("all %d processes and threads that it may have", w.processes), w.processes > 0 && processes >= w.processes)
-	w.reach(Descriptors, fmt.Sprintf("all %d open files that one process may have", w.descriptors), w.descriptors > 0 && descriptors >= w.descriptors)
+	// Some end again at once when they cannot go on, so that nearly all count.
+	w.reach(Processes, fmt.Sprintf("nearly all of the %d processes and threads that it may have", w.processes), w.processes > 0 && processes >= w.processes*9/10)
+	w.reach(Descriptors, fmt.Sprintf("nearly all of the %d open files that one process may have", w.descriptors), w.descriptors > 0 && descriptors >= w.descriptors*9/10)
 	var scratch unix.Statfs_t
 	if err := unix.Statfs("/tmp", &scratch); err == nil {
 		w.reach(Disk, "all bytes, or files, that /tmp may hold", scratch.Bavail == 0 || scratch.Files > 0 && scratch.Ffree == 0)
@@ -213,34 +228,41 @@ func inUse(first bool) (threads, descriptors int) {
 	return threads, descriptors
 }
 
-// packetsWithoutRoute is how often something in this namespace tried to reach an
-// address that no interface leads to (RFC 4293, ipSystemStatsOutNoRoutes).
-func packetsWithoutRoute() uint64 {
-	var sum uint64
-	if text, err := os.ReadFile("/proc/self/net/snmp"); err == nil {
-		names, values := "", ""
-		for line := range strings.Lines(string(text)) {
-			if rest, ip := strings.CutPrefix(line, "Ip: "); ip && names == "" {
-				names = rest
-			} else if ip && values == "" {
-				values = rest
-			}
-		}
-		counts := strings.Fields(values)
-		for i, name := range strings.Fields(names) {
-			if name == "OutNoRoutes" && i < len(counts) {
-				n, _ := strconv.ParseUint(counts[i], 10, 64)
-				sum += n
+// counter is one of this namespace (proc_pid_net(5), snmp): a line of names and one of
+// numbers, which begin with the same word.
+func counter(line, name string) uint64 {
+	text, err := os.ReadFile("/proc/self/net/snmp")
+	if err != nil {
+		return 0
+	}
+	var names []string
+	for l := range strings.Lines(string(text)) {
+		fields := strings.Fields(l)
+		switch {
+		case len(fields) == 0 || fields[0] != line:
+		case names == nil:
+			names = fields
+		default:
+			if i := slices.Index(names, name); i > 0 && i < len(fields) {
+				n, _ := strconv.ParseUint(fields[i], 10, 64)
+				return n
 			}
 		}
 	}
-	if text, err := os.ReadFile("/proc/self/net/snmp6"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if rest, found := strings.CutPrefix(line, "Ip6OutNoRoutes"); found {
-				n, _ := strconv.ParseUint(strings.TrimSpace(rest), 10, 64)
-				sum += n
-			}
+	return 0
+}
+
+// counter6 is one for IPv6, where each has a line.
+func counter6(name string) uint64 {
+	text, err := os.ReadFile("/proc/self/net/snmp6")
+	if err != nil {
+		return 0
+	}
+	for l := range strings.Lines(string(text)) {
+		if fields := strings.Fields(l); len(fields) == 2 && fields[0] == name {
+			n, _ := strconv.ParseUint(fields[1], 10, 64)
+			return n
 		}
 	}
-	return sum
+	return 0
 }
