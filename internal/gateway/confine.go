@@ -94,6 +94,9 @@ func (s *server) reached(e egress.Event) error {
 	if e.Detail != "" {
 		detail += " (" + e.Detail + ")"
 	}
+	if e.Times > 1 {
+		detail += fmt.Sprintf(", %d times", e.Times)
+	}
 	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(detail)})
 }
 

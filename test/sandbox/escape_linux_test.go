@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -481,8 +482,8 @@ func Test_escapes_with_a_network(t *testing.T) {
 		{name: "an address", attack: "connect", place: at("192.0.2.9"), kind: refused, reason: egress.AddressNotAllowed, goes: new(rule("192.0.2.9"))},
 		{name: "metadata", attack: "connect", place: at("169.254.169.254"), kind: refused, reason: egress.AddressNotAllowed, goes: new(rule("169.254.169.254"))},
 		{name: "metadata, IPv6", attack: "connect", place: at("fd00:ec2::254"), kind: refused, reason: egress.AddressNotAllowed, goes: new(rule("fd00:ec2::254"))},
-		{name: "NAT64", attack: "connect", place: at("64:ff9b::7f00:1"), kind: refused, reason: egress.AddressNotAllowed, goes: new(rule("64:ff9b::7f00:1"))},
-		{name: "6to4", attack: "connect", place: at("2002:7f00:1::1"), kind: refused, reason: egress.AddressNotAllowed, goes: new(rule("2002:7f00:1::1"))},
+		{name: "NAT64", attack: "connect", place: at("64:ff9b::7f00:1"), kind: refused, reason: egress.AddressNotAllowed}, // no rule can name it
+		{name: "6to4", attack: "connect", place: at("2002:7f00:1::1"), kind: refused, reason: egress.AddressNotAllowed},
 		{name: "v4-mapped", attack: "connect", place: at("::ffff:192.0.2.9"), kind: refused, reason: egress.AddressNotAllowed, goes: new(rule("192.0.2.9"))},
 		{name: "QUIC", attack: "send", place: "PLACE=192.0.2.9:443", what: "QUIC"},
 		{name: "a datagram", attack: "send", place: at("192.0.2.9"), what: "UDP"},
@@ -579,6 +580,38 @@ func Test_a_flood_of_attempts_is_few_records(t *testing.T) {
 	}
 }
 
+// What a profile asks for and this machine cannot hold keeps the server from starting,
+// unless the profile names it.
+func Test_a_limit_holds_or_the_server_does_not_start(t *testing.T) {
+	x := newTarget(t)
+	start := func(allowed ...string) (sandbox.Report, string, error) {
+		p := x.profile
+		p.Limits.CPU, p.UnsafeMissing = 0.5, allowed // a fraction can only be held by a control group
+		box, err := sandbox.New(p, sandbox.Command{Args: []string{x.program, "whoami"}, Dir: x.folder, Env: x.env})
+		must(t, err)
+		defer box.Ended()
+		var out bytes.Buffer
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Stdout = &out
+		must(t, box.Configure(cmd))
+		must(t, cmd.Start())
+		err = box.Started(cmd.Process.Pid)
+		_ = cmd.Wait()
+		return box.Report(), out.String(), err
+	}
+	report, out, err := start()
+	i := slices.IndexFunc(report.Controls, func(c sandbox.Control) bool { return c.Name == sandbox.CPU })
+	if i < 0 {
+		t.Fatalf("the report says nothing of processors: %+v", report)
+	}
+	if held := strings.HasPrefix(report.Controls[i].Mechanism, "cgroup"); held != (err == nil) || held != (out != "") || !held && !errors.Is(err, sandbox.ErrNotEnforced) {
+		t.Errorf("%+v, %v, output %q", report.Controls[i], err, out)
+	}
+	if report, out, err = start(sandbox.CPU); err != nil || out == "" || (report.Controls[i].Problem == "") != strings.HasPrefix(report.Controls[i].Mechanism, "cgroup") {
+		t.Errorf("where that is allowed: %+v, %v, output %q", report.Controls[i], err, out)
+	}
+}
+
 // Unix sockets can be had all the same, by a name that says that this is unsafe.
 func Test_unix_sockets_where_the_profile_allows_them(t *testing.T) {
 	x := newTarget(t)
@@ -619,7 +652,7 @@ func Test_escapes_of_an_ordinary_user(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(folder, name), text, 0o644))
 	}
 	setuid := copyProgram(t, attack, filepath.Join(folder, "setuid"), 0o755|os.ModeSetuid)
-	cmd := exec.Command(tests, "-test.v", "-test.run", "^Test_(escapes|escapes_with_a_network|escapes_beside_a_network|names_are_.*|a_flood_.*|unix_sockets_.*|everything_ends_.*)$")
+	cmd := exec.Command(tests, "-test.v", "-test.run", "^Test_(escapes|escapes_with_a_network|escapes_beside_a_network|names_are_.*|a_flood_.*|a_limit_.*|unix_sockets_.*|everything_ends_.*)$")
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "ATTACK="+attack, "SETUID="+setuid, "TMPDIR="+folder, "HOME="+folder)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
