@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,7 +70,7 @@ func runInit(network Setup) int {
 	r := &recorder{decides: s.filter().program(), files: s.RecordFiles, look: &onlooker{s.Mounts}, tallies: map[refusal]*tally{}}
 	// Our program takes some time to start, which it may as well do while the world is
 	// made that it will find.
-	server, err := startLauncher(r)
+	server, err := startLauncher()
 	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
 		return exitNotStarted
@@ -85,7 +86,9 @@ func runInit(network Setup) int {
 		_ = writeFrame(gateway, outcome{Error: err.Error()})
 		return exitNotStarted
 	}
-	told, err := server.run(&s)
+	w := s.watcher(r, refused)
+	r.begin = w.begin
+	told, err := server.run(&s, r)
 	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
 		return exitNotStarted
@@ -99,7 +102,6 @@ func runInit(network Setup) int {
 	}()
 	letGoOfStreams()
 	go forward(signals, server.pid)
-	w := s.watcher(r, refused)
 	s.bound(w, func() { r.say(gateway, true) })
 	go w.run(func() { r.say(gateway, false) })
 	s = spec{} // what is secret is the server's now
@@ -215,7 +217,7 @@ func (s *spec) bound(w *watcher, lastWord func()) {
 		go func() {
 			for wait := watchEvery; ; {
 				time.Sleep(wait)
-				used := memoryInUse()
+				used := memoryInUse(most)
 				if used > most {
 					giveUp(Memory, fmt.Sprintf("it uses more than %d MiB of memory", most>>20))
 				}
@@ -229,8 +231,20 @@ func (s *spec) bound(w *watcher, lastWord func()) {
 
 // memoryInUse adds up what the processes of the sandbox hold, in bytes, except this
 // one: memory of their own and memory that they share (proc_pid_status(5), RssAnon
-// and RssShmem). What several share counts for each.
-func memoryInUse() int {
+// and RssShmem). What several share counts for each, which is quick to read; what is
+// exact takes as long as the memory is large, and is read if the sum is more than most
+// (proc_pid_smaps_rollup(5), Pss_Anon and Pss_Shmem).
+func memoryInUse(most int) int {
+	sum := memoryBy("status", "RssAnon", "RssShmem")
+	if sum > most {
+		if exact := memoryBy("smaps_rollup", "Pss_Anon", "Pss_Shmem"); exact > 0 {
+			return exact
+		}
+	}
+	return sum
+}
+
+func memoryBy(file string, names ...string) int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return math.MaxInt // could not tell
@@ -240,13 +254,13 @@ func memoryInUse() int {
 		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
 			continue
 		}
-		text, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		text, err := os.ReadFile("/proc/" + e.Name() + "/" + file)
 		if err != nil {
 			continue // it has ended since
 		}
 		for line := range strings.Lines(string(text)) {
 			name, value, _ := strings.Cut(line, ":")
-			if name == "RssAnon" || name == "RssShmem" {
+			if slices.Contains(names, name) {
 				size, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 				sum += size << 10
 			}
@@ -259,10 +273,11 @@ func memoryInUse() int {
 // must be refused, and becomes the server.
 type launcher struct {
 	pid             int
+	listener        int // the socket over which the listener comes
 	orders, answers *os.File
 }
 
-func startLauncher(r *recorder) (*launcher, error) {
+func startLauncher() (*launcher, error) {
 	var orders, answers [2]int
 	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
@@ -287,12 +302,12 @@ func startLauncher(r *recorder) (*launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	go r.receive(sockets[0])
-	return &launcher{pid, os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")}, nil
+	return &launcher{pid, sockets[0], os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")}, nil
 }
 
 // run lets the launcher become the server, or say why it does not.
-func (l *launcher) run(s *spec) (told outcome, err error) {
+func (l *launcher) run(s *spec, r *recorder) (told outcome, err error) {
+	go r.receive(l.listener)
 	defer l.answers.Close()
 	err = writeFrame(l.orders, s)
 	l.orders.Close()

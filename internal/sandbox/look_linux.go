@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -136,9 +137,11 @@ type watcher struct {
 	record      *recorder
 	processes   int // how many there may be
 	descriptors int
-	first       bool           // the first process counts among them
-	packets     []packetCount  // refused packets, by kind
-	reached     map[string]int // by control, how many looks in a row it was reached
+	first       bool // the first process counts among them
+
+	mu      sync.Mutex
+	packets []packetCount  // refused packets, by kind
+	reached map[string]int // by control, how many looks in a row it was reached
 }
 
 // packetCount counts packets of a kind that were refused.
@@ -161,10 +164,16 @@ func (s *spec) watcher(r *recorder, refused func() map[string]uint64) *watcher {
 			w.packets = append(w.packets, packetCount{what: what, count: func() uint64 { return refused()[what] }})
 		}
 	}
-	for i := range w.packets { // the probe has sent some
+	return w
+}
+
+// begin takes what there is for nothing: the probe has sent packets too.
+func (w *watcher) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.packets {
 		w.packets[i].seen = w.packets[i].count()
 	}
-	return w
 }
 
 // run looks until the process ends, and says what there is to say.
@@ -176,6 +185,8 @@ func (w *watcher) run(say func()) {
 }
 
 func (w *watcher) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	processes, descriptors := inUse(w.first)
 	// Some end again at once when they cannot go on, so that nearly all count.
 	w.reach(Processes, fmt.Sprintf("nearly all of the %d processes and threads that it may have", w.processes), w.processes > 0 && processes >= w.processes*9/10)

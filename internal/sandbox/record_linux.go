@@ -31,6 +31,7 @@ type recorder struct {
 	files   bool              // files that are opened and changed are looked at
 	look    *onlooker
 	uses    *observer // nil unless the server is observed
+	begin   func()    // called when the server is about to begin
 
 	saying sync.Mutex // one message at a time
 
@@ -120,7 +121,10 @@ func (r *recorder) begins(program bool) (before bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before = !r.started
-	r.started = r.started || program
+	if before && program {
+		r.begin()
+		r.started = true
+	}
 	return before
 }
 

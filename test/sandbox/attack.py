@@ -93,7 +93,7 @@ def send(name):
 
 def datagram():
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    a.sendto(b"attack", os.environ["SOCKET"] + "-datagrams")
+    a.sendto(b"attack", os.environ["DATAGRAMS"])
 
 
 def rename_out():

@@ -298,7 +298,7 @@ func unixDatagram() error {
 	if err != nil {
 		return err
 	}
-	return unix.Sendto(pair[0], []byte("attack"), 0, &unix.SockaddrUnix{Name: os.Getenv("SOCKET") + "-datagrams"})
+	return unix.Sendto(pair[0], []byte("attack"), 0, &unix.SockaddrUnix{Name: os.Getenv("DATAGRAMS")})
 }
 
 func udp(address string) error {
