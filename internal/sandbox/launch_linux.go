@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"unsafe"
 
-	"github.com/landlock-lsm/go-landlock/landlock"
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
@@ -86,50 +84,6 @@ func (s *spec) restrict() error {
 // filter is that of the server.
 func (s *spec) filter() filter {
 	return filter{UID: s.UID, GID: s.GID, Watched: s.Watch > 0, NoUnix: s.NoUnix}
-}
-
-// Rights of Landlock.
-const (
-	readFile    landlock.AccessFSSet = ll.AccessFSReadFile
-	readFolder  landlock.AccessFSSet = ll.AccessFSReadFile | ll.AccessFSReadDir
-	writeFile   landlock.AccessFSSet = readFile | ll.AccessFSWriteFile | ll.AccessFSTruncate
-	writeFolder landlock.AccessFSSet = readFolder | writeFile | ll.AccessFSRemoveDir | ll.AccessFSRemoveFile | ll.AccessFSMakeDir | ll.AccessFSMakeReg |
-		ll.AccessFSMakeSock | ll.AccessFSMakeFifo | ll.AccessFSMakeSym | ll.AccessFSRefer
-	execute landlock.AccessFSSet = ll.AccessFSExecute
-)
-
-// lockFiles restricts this process to the mounts once more, by Landlock: what
-// holds the first lock open, a mistake in the mounts, finds the second.
-func (s *spec) lockFiles() error {
-	rules := []landlock.Rule{
-		landlock.PathAccess(readFolder, "/proc", "/etc"),
-		landlock.PathAccess(writeFolder, "/tmp", "/dev/shm"),
-		landlock.PathAccess(readFolder, "/run").IgnoreIfMissing(),
-		landlock.PathAccess(ll.AccessFSReadDir, "/dev"),
-	}
-	for _, m := range s.Mounts {
-		rights := readFile
-		switch {
-		case m.Folder && m.Write:
-			rights = writeFolder
-		case m.Folder:
-			rights = readFolder
-		case m.Write:
-			rights = writeFile
-		}
-		if m.Exec {
-			rights |= execute
-		}
-		rules = append(rules, landlock.PathAccess(rights, m.Path))
-	}
-	// What an older kernel lacks shows in the report, because the probe tries it.
-	if err := landlock.V9.BestEffort().RestrictPaths(rules...); err != nil {
-		return fmt.Errorf("restricting files by Landlock: %w", err)
-	}
-	if err := landlock.V6.BestEffort().RestrictScoped(); err != nil {
-		return fmt.Errorf("restricting signals by Landlock: %w", err)
-	}
-	return nil
 }
 
 // lastCapability is beyond any that a kernel knows; dropping an unknown one says

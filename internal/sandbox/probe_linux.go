@@ -121,15 +121,6 @@ func (s *spec) probeMount(m mount) error {
 	return nil
 }
 
-func landlockVersion() int {
-	const versionFlag = 1 // LANDLOCK_CREATE_RULESET_VERSION
-	v, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, versionFlag)
-	if errno != 0 {
-		return 0
-	}
-	return int(v)
-}
-
 // signalScope is the version of Landlock that keeps signals inside.
 const signalScope = 6
 
