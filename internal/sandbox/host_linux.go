@@ -388,6 +388,7 @@ func Available() (Report, error) {
 		return Report{}, err
 	}
 	plan.into(&s.spec)
+	s.spec.NoUnix = landlockVersion() < unixScope // as where a folder is granted
 	defer s.Ended()
 	cmd := exec.Command("/proc/self/exe")
 	if err := s.Configure(cmd); err != nil {

@@ -50,7 +50,8 @@ func (f *field) sandboxed() ([]confined, error) {
 // confined is what was measured of one server, without and with a sandbox.
 type confined struct {
 	Name   string       `json:"name"`
-	Start  [2][]float64 `json:"start_ms"` // to the first answer, of each start
+	Start  [2][]float64 `json:"start_ms"` // of the gateway, to the first answer
+	Starts int          `json:"starts"`   // of the server until then: once to see what it is, once for the session
 	Call   [2][]float64 `json:"call_us"`  // median of the calls of each start
 	Memory [2][]float64 `json:"memory_mb"`
 
@@ -98,6 +99,10 @@ func measureSandbox(ctx context.Context, f *field, o options) (*sandboxCost, err
 // measure starts the server once. The first time, its tools are approved, and nothing
 // is counted.
 func (s *confined) measure(ctx context.Context, f *field, i int, flags []string, count bool) error {
+	before, err := f.serverStarts()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	w, err := f.wrap(ctx, flags, s.args)
 	if err != nil {
@@ -108,6 +113,13 @@ func (s *confined) measure(ctx context.Context, f *field, i int, flags []string,
 		return err
 	}
 	started := time.Since(began)
+	after, err := f.serverStarts()
+	if err != nil {
+		return err
+	}
+	if after == before {
+		return errors.New("the log says nothing of a server that started")
+	}
 	var took []float64
 	for n := range warmCalls + countedCalls {
 		began := time.Now()
@@ -122,9 +134,24 @@ func (s *confined) measure(ctx context.Context, f *field, i int, flags []string,
 		return nil
 	}
 	s.Start[i] = append(s.Start[i], float64(started)/1e6)
+	s.Starts = after - before
 	s.Call[i] = append(s.Call[i], median(took))
 	s.Memory[i] = append(s.Memory[i], float64(memoryOfAll(w.cmd.Process.Pid))/1e6)
 	return nil
+}
+
+// serverStarts counts in the log how often servers were started.
+func (f *field) serverStarts() (int, error) {
+	files, _ := filepath.Glob(filepath.Join(f.dir, "sandbox", "audit", "*", "*.jsonl")) // the pattern is well-formed
+	count := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return 0, err
+		}
+		count += bytes.Count(text, []byte(`"kind":"server-started"`))
+	}
+	return count, nil
 }
 
 // wrapped is a server behind `gatehouse run`.
@@ -410,7 +437,7 @@ func (r report) printSandbox(w io.Writer) {
 		for _, m := range []struct {
 			what, format string
 			sides        [2][]float64
-		}{{"start to the first answer, ms", "%.1f", s.Start}, {"a call, µs", "%.0f", s.Call}, {"memory of all processes, MB", "%.1f", s.Memory}} {
+		}{{fmt.Sprintf("first answer, after %d starts, ms", s.Starts), "%.1f", s.Start}, {"a call, µs", "%.0f", s.Call}, {"memory of all processes, MB", "%.1f", s.Memory}} {
 			medians, least := added(m.sides)
 			row := fmt.Sprintf("%%s\t%[1]s\t%[1]s\t%[1]s\t(%[1]s)\t\n", m.format)
 			fmt.Fprintf(w, row, m.what, median(m.sides[0]), median(m.sides[1]), medians, least)
@@ -438,10 +465,11 @@ func (r report) sandboxGoals() (list []goal) {
 	}
 	for _, s := range r.Sandbox.Servers {
 		start, _ := added(s.Start)
+		start /= float64(s.Starts)
 		call, _ := added(s.Call)
 		memory, _ := added(s.Memory)
 		list = append(list,
-			goal{"sandbox, start of " + s.Name, start, false, 50, "ms"},
+			goal{"sandbox, each start of " + s.Name, start, false, 50, "ms"},
 			goal{"sandbox, call of " + s.Name, call, false, 20, "µs"},
 			goal{"sandbox, memory of " + s.Name, memory, false, 15, "MB"})
 	}

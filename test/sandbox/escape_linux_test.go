@@ -567,6 +567,26 @@ func Test_names_are_on_record_without_a_network(t *testing.T) {
 	}
 }
 
+// What is refused ends in the audit log of a real gateway, and people can read it
+// there.
+func Test_refusals_are_in_the_log(t *testing.T) {
+	gatehouse, err := program.Build(t.TempDir())
+	must(t, err)
+	x := newTarget(t)
+	state := t.TempDir()
+	cmd := exec.Command(gatehouse, "run", "--state", state, "--id", "bad", "--sandbox", "nothing", "--", x.program, "ptrace")
+	cmd.Stdin = strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}` + "\n")
+	said, _ := cmd.CombinedOutput() // it is no MCP server, and the gateway says so
+	logs, err := filepath.Glob(filepath.Join(state, "audit", "*"))
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("%v, %v\n%s", logs, err, said)
+	}
+	out, err := exec.Command(gatehouse, "log", "query", "--dir", logs[0], "--kind", "sandbox-refused", "--server", "bad").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "ptrace") {
+		t.Errorf("the log says %s (%v)", out, err)
+	}
+}
+
 // A flood of attempts is as many records as it has digits, and all are counted.
 func Test_a_flood_of_attempts_is_few_records(t *testing.T) {
 	x := newTarget(t)
