@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"gatehouse/test/program"
@@ -58,12 +59,19 @@ func Test_real_servers_work_inside(t *testing.T) {
 	var rows strings.Builder
 	for _, s := range servers(t, work) {
 		t.Run(s.name, func(t *testing.T) {
-			if s.uses(t, gatehouse, work) {
-				fmt.Fprintln(&rows, s.row(t, work))
+			outside := sync.OnceValue(func() running { return s.start(t, gatehouse, work, false) })
+			inside := s.start(t, gatehouse, work, true)
+			s.used(t, inside.client)
+			for _, x := range s.tries {
+				t.Log(x.what)
+				if x.env == nil && x.args == nil {
+					x.made(t, outside(), inside)
+				} else {
+					other := s.with(x)
+					x.made(t, other.start(t, gatehouse, work, false), other.start(t, gatehouse, work, true))
+				}
 			}
-			for _, try := range s.tries {
-				t.Run(try.what, func(t *testing.T) { s.tried(t, try, gatehouse, work) })
-			}
+			fmt.Fprintln(&rows, s.row(t, work))
 		})
 	}
 	if !t.Failed() {
@@ -195,9 +203,17 @@ func tokenThief(addresses ...string) string {
 	return "--import=data:text/javascript," + url.PathEscape(code.String())
 }
 
-// command is `gatehouse run` with the server, with its sandbox or without one.
-func (s server) command(gatehouse, work, state string, confined bool) *exec.Cmd {
-	args := []string{"run", "--state", state, "--id", "server"}
+// running is a server behind `gatehouse run`.
+type running struct {
+	*client
+	gatehouse, state string
+}
+
+// start starts `gatehouse run` with the server, with its sandbox or without one.
+func (s server) start(t *testing.T, gatehouse, work string, confined bool) running {
+	t.Helper()
+	r := running{gatehouse: gatehouse, state: t.TempDir()}
+	args := []string{"run", "--state", r.state, "--id", "server"}
 	if confined {
 		args = append(args, s.sandbox...)
 	}
@@ -206,12 +222,21 @@ func (s server) command(gatehouse, work, state string, confined bool) *exec.Cmd 
 	}
 	cmd := exec.Command(gatehouse, slices.Concat(args, []string{"--"}, s.args)...)
 	cmd.Env, cmd.Dir = append(os.Environ(), s.env...), work
-	return cmd
+	r.client = connect(t, cmd)
+	return r
 }
 
-// uses makes the calls that have to work inside.
-func (s server) uses(t *testing.T, gatehouse, work string) bool {
-	c := connect(t, s.command(gatehouse, work, t.TempDir(), true))
+// with is the server as it is started for a try.
+func (s server) with(x try) server {
+	s.env = append(slices.Clone(s.env), x.env...)
+	if x.args != nil {
+		s.args = x.args
+	}
+	return s
+}
+
+// used makes the calls that have to work inside.
+func (s server) used(t *testing.T, c *client) {
 	if list := c.call("tools/list", map[string]any{}); !strings.Contains(list, `"inputSchema"`) {
 		t.Errorf("tools: %s", list)
 	}
@@ -220,32 +245,30 @@ func (s server) uses(t *testing.T, gatehouse, work string) bool {
 			t.Errorf("%s: %s", want.tool, got)
 		}
 	}
-	return !t.Failed()
 }
 
-// tried makes a try outside, where it has to succeed, and inside, where it must not.
-func (s server) tried(t *testing.T, x try, gatehouse, work string) {
-	s.env = append(slices.Clone(s.env), x.env...)
-	if x.args != nil {
-		s.args = x.args
+// made is a try outside, where it has to succeed, and inside, where it must not.
+func (x try) made(t *testing.T, outside, inside running) {
+	if answer, done := x.one(t, outside.client); !done {
+		t.Errorf("it does not work without a sandbox either, so it proves nothing: %s", answer)
 	}
-	for _, confined := range []bool{false, true} {
-		state := t.TempDir()
-		answer := connect(t, s.command(gatehouse, work, state, confined)).tool(x.call)
-		done := !refused(answer) && strings.Contains(answer, x.call.want)
-		if x.done != nil {
-			done = x.done()
-		}
-		if done == confined {
-			t.Errorf("in a sandbox: %v; it was done: %v\n%s", confined, done, answer)
-		}
-		if strings.Contains(answer, "gatehouse/refusal") {
-			t.Errorf("the gateway refused what was for the sandbox to refuse: %s", answer)
-		}
-		if confined && x.note != "" && !strings.Contains(record(t, gatehouse, state), x.note) {
-			t.Errorf("%q is not on record:\n%s", x.note, record(t, gatehouse, state))
-		}
+	if answer, done := x.one(t, inside.client); done {
+		t.Errorf("it worked inside: %s", answer)
 	}
+	if found := inside.reached(t); !strings.Contains(found, x.note) {
+		t.Errorf("%q is not on record:\n%s", x.note, found)
+	}
+}
+
+func (x try) one(t *testing.T, c *client) (answer string, done bool) {
+	answer = c.tool(x.call)
+	if strings.Contains(answer, "gatehouse/refusal") {
+		t.Errorf("the gateway refused what was for the sandbox to refuse: %s", answer)
+	}
+	if x.done != nil {
+		return answer, x.done()
+	}
+	return answer, !refused(answer) && strings.Contains(answer, x.call.want)
 }
 
 // Test_github_is_reached_at_its_own_host_only needs no network: that the one host was
@@ -253,17 +276,21 @@ func (s server) tried(t *testing.T, x try, gatehouse, work string) {
 func Test_github_is_reached_at_its_own_host_only(t *testing.T) {
 	gatehouse, err := program.Build(t.TempDir())
 	must(t, err)
-	state := t.TempDir()
 	s := server{
 		sandbox: []string{"--sandbox", "node", "--network", "api.github.com:443"}, pass: []string{"GITHUB_PERSONAL_ACCESS_TOKEN"},
 		env:  []string{"GITHUB_PERSONAL_ACCESS_TOKEN=ghp_of_the_test"},
 		args: []string{program.Node(t), program.Package(t, "@modelcontextprotocol/server-github/dist/index.js")},
 	}
-	if answer := connect(t, s.command(gatehouse, t.TempDir(), state, true)).tool(call{"get_me", map[string]any{}, ""}); !refused(answer) {
+	inside := s.start(t, gatehouse, folder(t), true)
+	if answer := inside.tool(call{"get_issue", map[string]any{"owner": "a", "repo": "b", "issue_number": 1}, ""}); !refused(answer) {
 		t.Errorf("a token that nobody gave out is accepted: %s", answer)
 	}
-	for line := range strings.Lines(record(t, gatehouse, state)) {
-		if !strings.Contains(line, "api.github.com:443") {
+	found := inside.reached(t)
+	if !strings.Contains(found, "api.github.com:443") {
+		t.Errorf("it did not try its host: %q", found)
+	}
+	for line := range strings.Lines(found) {
+		if !strings.Contains(line, " api.github.com:443") {
 			t.Errorf("it reached for %s", line)
 		}
 	}
@@ -274,10 +301,10 @@ func refused(answer string) bool {
 	return strings.Contains(answer, `"isError":true`) || !strings.Contains(answer, `"result"`)
 }
 
-// record is what servers reached for, one line each.
-func record(t *testing.T, gatehouse, state string) string {
+// reached is what the log says that the server reached for, one line each.
+func (r running) reached(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command(gatehouse, "log", "query", "--json", "--kind", "reached", "--dir", filepath.Join(state, "audit")).Output()
+	out, err := exec.Command(r.gatehouse, "log", "query", "--json", "--kind", "reached", "--dir", filepath.Join(r.state, "audit")).Output()
 	must(t, err)
 	var lines strings.Builder
 	for line := range bytes.Lines(out) {
