@@ -209,21 +209,27 @@ type running struct {
 	gatehouse, state string
 }
 
-// start starts `gatehouse run` with the server, with its sandbox or without one.
+// start begins a session with the server behind `gatehouse run`, in its sandbox or
+// without one.
 func (s server) start(t *testing.T, gatehouse, work string, confined bool) running {
 	t.Helper()
-	r := running{gatehouse: gatehouse, state: t.TempDir()}
-	args := []string{"run", "--state", r.state, "--id", "server"}
+	cmd, state := s.command(t, gatehouse, work, confined)
+	return running{connect(t, cmd), gatehouse, state}
+}
+
+func (s server) command(t *testing.T, gatehouse, work string, confined bool) (cmd *exec.Cmd, state string) {
+	t.Helper()
+	state = t.TempDir()
+	args := []string{"run", "--state", state, "--id", "server"}
 	if confined {
 		args = append(args, s.sandbox...)
 	}
 	for _, name := range s.pass {
 		args = append(args, "--pass-env", name)
 	}
-	cmd := exec.Command(gatehouse, slices.Concat(args, []string{"--"}, s.args)...)
+	cmd = exec.Command(gatehouse, slices.Concat(args, []string{"--"}, s.args)...)
 	cmd.Env, cmd.Dir = append(os.Environ(), s.env...), work
-	r.client = connect(t, cmd)
-	return r
+	return cmd, state
 }
 
 // with is the server as it is started for a try.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,53 +23,87 @@ import (
 // client speaks to a server on its standard streams, one request after another.
 type client struct {
 	t    *testing.T
-	in   *json.Encoder
+	cmd  *exec.Cmd
+	in   io.WriteCloser
 	out  *bufio.Scanner
-	errs *strings.Builder
+	errs *strings.Builder // complete after end
 	last int
+	end  func() error // ends it, and says how it ended
 }
 
 // patience is how long a server under load may take.
 const patience = time.Minute
 
-func connect(t *testing.T, cmd *exec.Cmd) *client {
+// launch starts a server, which ends with the test.
+func launch(t *testing.T, cmd *exec.Cmd) *client {
 	t.Helper()
 	in, err := cmd.StdinPipe()
 	must(t, err)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
-	c := &client{t: t, in: json.NewEncoder(in), out: bufio.NewScanner(out), errs: &strings.Builder{}}
+	c := &client{t: t, cmd: cmd, in: in, out: bufio.NewScanner(out), errs: &strings.Builder{}}
 	c.out.Buffer(nil, 1<<20)
 	cmd.Stderr = c.errs
 	must(t, cmd.Start())
 	limit := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-	t.Cleanup(func() {
-		limit.Stop()
+	c.end = sync.OnceValue(func() error {
+		defer limit.Stop()
 		in.Close()
-		if err := cmd.Wait(); err != nil && !t.Failed() {
+		return cmd.Wait()
+	})
+	t.Cleanup(func() { _ = c.end() })
+	return c
+}
+
+// connect starts a server and begins a session, which has to end in order.
+func connect(t *testing.T, cmd *exec.Cmd) *client {
+	t.Helper()
+	c := launch(t, cmd)
+	t.Cleanup(func() {
+		if err := c.end(); err != nil && !t.Failed() {
 			t.Errorf("it ended with %v\n%s", err, c.errs)
 		}
 	})
-	c.call("initialize", map[string]any{"protocolVersion": "2025-06-18", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "test", "version": "1"}})
-	must(t, c.in.Encode(map[string]any{"jsonrpc": "2.0", "method": "notifications/initialized"}))
+	c.initialize()
+	c.send(map[string]any{"jsonrpc": "2.0", "method": "notifications/initialized"})
 	return c
+}
+
+func (c *client) initialize() string {
+	c.t.Helper()
+	return c.call("initialize", hello)
+}
+
+// hello are the parameters of initialize.
+var hello = map[string]any{"protocolVersion": "2025-06-18", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "test", "version": "1"}}
+
+func (c *client) send(message map[string]any) {
+	c.t.Helper()
+	must(c.t, json.NewEncoder(c.in).Encode(message))
 }
 
 // call sends a request and returns its whole answer.
 func (c *client) call(method string, params map[string]any) string {
 	c.t.Helper()
 	c.last++
-	must(c.t, c.in.Encode(map[string]any{"jsonrpc": "2.0", "id": c.last, "method": method, "params": params}))
+	c.send(map[string]any{"jsonrpc": "2.0", "id": c.last, "method": method, "params": params})
+	return c.answer(c.last)
+}
+
+// answer is the whole answer to the request with this id.
+func (c *client) answer(id int) string {
+	c.t.Helper()
 	for c.out.Scan() {
 		var answer struct {
 			ID     *int   `json:"id"`
 			Method string `json:"method"`
 		}
-		if err := json.Unmarshal(c.out.Bytes(), &answer); err == nil && answer.ID != nil && *answer.ID == c.last && answer.Method == "" {
+		if err := json.Unmarshal(c.out.Bytes(), &answer); err == nil && answer.ID != nil && *answer.ID == id && answer.Method == "" {
 			return c.out.Text()
 		}
 	}
-	c.t.Fatalf("no answer to %s: %v\n%s", method, c.out.Err(), c.errs)
+	_ = c.end()
+	c.t.Fatalf("no answer to request %d: %v\n%s", id, c.out.Err(), c.errs)
 	return ""
 }
 

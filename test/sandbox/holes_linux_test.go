@@ -8,6 +8,25 @@ import (
 	"gatehouse/test/program"
 )
 
+// Test_known_holes_of_real_packages_do_no_harm attacks servers in versions with known
+// holes, first where nothing confines them and the harm happens.
+func Test_known_holes_of_real_packages_do_no_harm(t *testing.T) {
+	gatehouse, err := program.Build(t.TempDir())
+	must(t, err)
+	for _, hole := range []struct {
+		name   string
+		attack func(t *testing.T, gatehouse string)
+	}{
+		{"CVE-2025-53109 and CVE-2025-53110", outOfTheFolder},
+		{"CVE-2025-6514", addressToSignIn},
+		{"mcp-remote: a stranger names where to register", addressToRegister},
+		{"CVE-2025-66404", shellInThePod},
+		{"mcp-server-kubernetes: a file of the user", fileOfTheUser},
+	} {
+		t.Run(hole.name, func(t *testing.T) { hole.attack(t, gatehouse) })
+	}
+}
+
 // holed is a file of a package in a version with a known hole.
 func holed(t *testing.T, elements ...string) string {
 	t.Helper()
@@ -16,10 +35,8 @@ func holed(t *testing.T, elements ...string) string {
 
 // attacked makes tries at one server with a hole. Outside it runs behind `gatehouse run`
 // too, so that nothing but the sandbox is different.
-func (s server) attacked(t *testing.T, work string, tries ...try) {
+func (s server) attacked(t *testing.T, gatehouse, work string, tries ...try) {
 	t.Helper()
-	gatehouse, err := program.Build(t.TempDir())
-	must(t, err)
 	outside, inside := s.start(t, gatehouse, work, false), s.start(t, gatehouse, work, true)
 	s.used(t, inside.client)
 	for _, x := range tries {

@@ -2,11 +2,11 @@ package sandbox_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -120,9 +120,9 @@ func kubernetes(t *testing.T, c *cluster, work string) server {
 	}
 }
 
-// Test_mcp_server_kubernetes_takes_no_files makes the server give its cluster a key of
+// fileOfTheUser makes the server give its cluster a key of
 // the user, by an argument for kubectl.
-func Test_mcp_server_kubernetes_takes_no_files(t *testing.T) {
+func fileOfTheUser(t *testing.T, gatehouse string) {
 	work := folder(t)
 	c := newCluster(t, work)
 	create := func(file string) map[string]any {
@@ -130,28 +130,26 @@ func Test_mcp_server_kubernetes_takes_no_files(t *testing.T) {
 	}
 	s := kubernetes(t, c, work)
 	s.works = []call{{"kubectl_generic", create(c.config), "configmap/made created"}} // a file that it was given
-	s.attacked(t, work, try{
+	s.attacked(t, gatehouse, work, try{
 		what: "a key of the user as a configmap", done: func() bool { return c.received("the secret key") },
 		call: call{"kubectl_generic", create(openFile(t, "the secret key\n", work, "home", "key")), ""},
 	})
 }
 
-// Test_CVE_2025_66404 attacks exec_in_pod, which hands a text to a shell in the pod. The
+// shellInThePod attacks exec_in_pod, which hands a text to a shell in the pod. The
 // pod is on another machine, and a sandbox around the server does not see into it: what
 // the server may ask of its cluster is for a policy to say. This one lets commands pass
 // that are lists of words, which no shell reads.
-func Test_CVE_2025_66404(t *testing.T) {
+func shellInThePod(t *testing.T, gatehouse string) {
 	work := folder(t)
 	c := newCluster(t, work)
 	s := kubernetes(t, c, work)
 	injection := call{"exec_in_pod", map[string]any{"name": "web", "command": "cat version; touch injected"}, ""}
-	gatehouse, err := program.Build(t.TempDir())
-	must(t, err)
 	if answer := s.start(t, gatehouse, work, true).tool(injection); !c.injected() {
 		t.Fatalf("without a policy the attack does not work either, so it proves nothing: %s", answer)
 	}
 	front := serveKubernetes(t, gatehouse, work, s)
-	if answer := front.tool(injection); !strings.Contains(answer, `"isError":true`) || c.injected() {
+	if answer := front.tool(injection); !strings.Contains(answer, "give the command as a list of words") || c.injected() {
 		t.Errorf("the injected command was run: %s", answer)
 	}
 	words := call{"exec_in_pod", map[string]any{"name": "web", "command": []string{"cat", "version"}}, ""}
@@ -202,7 +200,7 @@ func serveKubernetes(t *testing.T, gatehouse, work string, s server) *front {
 	url, err := printed.AwaitURL(patience)
 	must(t, err)
 	f := &front{t: t, url: url + "/mcp/cluster"}
-	f.call("initialize", map[string]any{"protocolVersion": "2025-06-18", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "test", "version": "1"}})
+	f.call("initialize", hello)
 	return f
 }
 
@@ -226,7 +224,7 @@ func (f *front) call(method string, params map[string]any) string {
 	must(f.t, err)
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	must(f.t, errors.Join(err))
-	f.session = answer.Header.Get("Mcp-Session-Id")
+	must(f.t, err)
+	f.session = cmp.Or(f.session, answer.Header.Get("Mcp-Session-Id"))
 	return string(text)
 }
