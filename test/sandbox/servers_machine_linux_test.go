@@ -64,14 +64,12 @@ func connect(t *testing.T, cmd *exec.Cmd) *client {
 			t.Errorf("it ended with %v\n%s", err, c.errs)
 		}
 	})
-	c.initialize()
+	if answer := c.call("initialize", hello); !strings.Contains(answer, `"serverInfo"`) {
+		_ = c.end()
+		t.Fatalf("there is no session: %s\n%s", answer, c.errs)
+	}
 	c.send(map[string]any{"jsonrpc": "2.0", "method": "notifications/initialized"})
 	return c
-}
-
-func (c *client) initialize() string {
-	c.t.Helper()
-	return c.call("initialize", hello)
 }
 
 // hello are the parameters of initialize.
