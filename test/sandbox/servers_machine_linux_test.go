@@ -32,7 +32,7 @@ type client struct {
 }
 
 // patience is how long a server under load may take.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // launch starts a server, which ends with the test.
 func launch(t *testing.T, cmd *exec.Cmd) *client {
@@ -167,9 +167,12 @@ func postgres(t *testing.T) string {
 	place, err := os.MkdirTemp("", "postgres") // t.TempDir lies in a folder that others cannot enter
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(place) })
-	out, err := exec.Command("../tools/postgres.sh", "start", place).Output()
+	var said strings.Builder
+	start := exec.Command("../tools/postgres.sh", "start", place)
+	start.Stderr = &said
+	out, err := start.Output()
 	if err != nil {
-		program.Missing(t, "there is no PostgreSQL: %v", err)
+		program.Missing(t, "there is no PostgreSQL: %v\n%s", err, &said)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("../tools/postgres.sh", "stop", place).CombinedOutput(); err != nil {
