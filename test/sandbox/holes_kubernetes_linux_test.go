@@ -145,8 +145,10 @@ func shellInThePod(t *testing.T, gatehouse string) {
 	c := newCluster(t, work)
 	s := kubernetes(t, c, work)
 	injection := call{"exec_in_pod", map[string]any{"name": "web", "command": "cat version; touch injected"}, ""}
-	if answer := s.start(t, gatehouse, work, true).tool(injection); !c.injected() {
-		t.Fatalf("without a policy the attack does not work either, so it proves nothing: %s", answer)
+	for _, confined := range []bool{false, true} {
+		if answer := s.start(t, gatehouse, work, confined).tool(injection); !c.injected() {
+			t.Fatalf("in a sandbox: %v; without a policy the attack does not work either, so it proves nothing: %s", confined, answer)
+		}
 	}
 	front := serveKubernetes(t, gatehouse, work, s)
 	if answer := front.tool(injection); !strings.Contains(answer, "give the command as a list of words") || c.injected() {
