@@ -53,10 +53,23 @@ func suspiciousArgument(words []string, i int) bool {
 	if name, value, found := strings.Cut(words[i], "="); found && suspiciousValue(strings.TrimLeft(name, "-"), value) {
 		return true
 	}
+	if name, value, found := headerWord(words[i]); found && suspiciousValue(name, value) {
+		return true
+	}
 	if i > 0 && strings.HasPrefix(words[i-1], "-") && !strings.HasPrefix(words[i], "-") && !strings.Contains(words[i-1], "=") {
 		return suspiciousValue(strings.TrimLeft(words[i-1], "-"), words[i])
 	}
 	return looksSecret(words[i])
+}
+
+// headerLike is "Name: value", as programs are given headers in one word.
+var headerLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):\s*([^/\\\s].*)$`)
+
+func headerWord(word string) (name, value string, found bool) {
+	if m := headerLike.FindStringSubmatch(word); m != nil && !strings.HasPrefix(m[2], "$") {
+		return m[1], m[2], true
+	}
+	return "", "", false
 }
 
 func suspiciousQuery(u *url.URL) bool {
@@ -95,6 +108,8 @@ func RedactWords(words []string) []string {
 			out[i] = name + "=" + redacted
 		} else if strings.Contains(word, "://") {
 			out[i] = RedactURL(word)
+		} else if name, _, found := headerWord(word); found && secretName.MatchString(name) {
+			out[i] = name + ": " + redacted
 		}
 	}
 	return out
