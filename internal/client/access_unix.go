@@ -17,12 +17,14 @@ func access(found Found) Access {
 		return Access{}
 	}
 	a := upwards(path, found.Root)
-	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
-		b := upwards(target, found.Root)
-		a.Read, a.Write = a.Read && b.Read, a.Write && b.Write
-		if a.Folder == "" {
-			a.Folder = b.Folder
-		}
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil || target == path {
+		return a
+	}
+	b := upwards(target, found.Root)
+	a.Read, a.Write = a.Read.and(b.Read), a.Write.and(b.Write)
+	if a.Replace == Nobody {
+		a.Replace, a.Folder = b.Replace, b.Folder
 	}
 	return a
 }
@@ -37,29 +39,33 @@ func upwards(path, root string) Access {
 	a := Access{Read: others(info, 4), Write: others(info, 2)}
 	for path != root && path != filepath.Dir(path) {
 		path = filepath.Dir(path)
-		info, err := os.Stat(path)
-		if err != nil {
+		if info, err = os.Stat(path); err != nil {
 			return Access{}
 		}
-		if !others(info, 1) {
-			return Access{}
-		}
+		pass := others(info, 1)
+		a.Read, a.Write, a.Replace = a.Read.and(pass), a.Write.and(pass), a.Replace.and(pass)
 		// In a sticky folder, such as /tmp, everybody moves only what is theirs.
-		if a.Folder == "" && others(info, 2) && info.Mode()&fs.ModeSticky == 0 {
-			a.Folder = path
+		if may := others(info, 2).and(pass); a.Replace == Nobody && may != Nobody && info.Mode()&fs.ModeSticky == 0 {
+			a.Replace, a.Folder = may, path
 		}
+	}
+	if a.Replace == Nobody {
+		a.Folder = ""
 	}
 	return a
 }
 
-// others reports whether somebody else than the owner has a permission: 4 to read, 2 to
-// write, 1 to run or pass. A group that has the number of its owner is theirs alone, as
-// most Linux systems make one for each person.
-func others(info fs.FileInfo, bit fs.FileMode) bool {
+// others says who else than the owner has a permission: 4 to read, 2 to write, 1 to run
+// or pass. A group that has the number of its owner is theirs alone, as most Linux
+// systems make one for each person.
+func others(info fs.FileInfo, bit fs.FileMode) Who {
 	mode := info.Mode().Perm()
 	if mode&bit != 0 {
-		return true
+		return Everybody
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	return mode&(bit<<3) != 0 && ok && owner.Gid != owner.Uid
+	if mode&(bit<<3) != 0 && ok && owner.Gid != owner.Uid {
+		return Group
+	}
+	return Nobody
 }

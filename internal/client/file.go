@@ -42,10 +42,31 @@ type File struct {
 // Access is what other people on this machine may do with a file. Modes of the folders
 // above it count; lists beyond the modes are not read.
 type Access struct {
-	Read  bool `json:"read,omitempty"`
-	Write bool `json:"write,omitempty"`
-	// Folder above the file, in which others may put another file in its place.
-	Folder string `json:"folder,omitempty"`
+	Read  Who `json:"read,omitempty"`
+	Write Who `json:"write,omitempty"`
+	// Replace is who may put another file in its place, in Folder or at its path.
+	Replace Who    `json:"replace,omitempty"`
+	Folder  string `json:"folder,omitempty"`
+}
+
+// Who are other people than the owner of a file.
+type Who string
+
+const (
+	Nobody    Who = ""
+	Group     Who = "group" // of the file, where that is not the owner's alone
+	Everybody Who = "everybody"
+)
+
+// and is who may do both of two things.
+func (w Who) and(other Who) Who {
+	switch {
+	case w == Nobody || other == Nobody:
+		return Nobody
+	case w == Group || other == Group:
+		return Group
+	}
+	return Everybody
 }
 
 // Set is a setting of a client that decides whether people are asked.

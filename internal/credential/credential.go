@@ -46,6 +46,12 @@ func (c Credential) Value() string { return string(c.value) }
 // Same reports whether two places hold the same secret.
 func (c Credential) Same(other Credential) bool { return c.value == other.value }
 
+// String says where it stands, and not what it is.
+func (c Credential) String() string { return c.Where() }
+
+// GoString is String.
+func (c Credential) GoString() string { return c.Where() }
+
 // Where says for people where it stands.
 func (c Credential) Where() string {
 	switch {
@@ -137,7 +143,7 @@ func (f *finder) address(place Place, name, address string) {
 		}
 		return
 	}
-	if password, set := u.User.Password(); set && !IsReference(password) && !IsExample(password) && !(Loopback(u.Hostname()) && trivial(u.User.Username(), password)) {
+	if password, set := u.User.Password(); set && !IsReference(password) && !IsExample(password) && !(inventory.Loopback(u.Hostname()) && trivial(u.User.Username(), password)) {
 		f.add(Credential{place, name, "password in an address", true, client.Raw(password)})
 	} else if kind, token := Form(u.User.Username()); kind != "" {
 		f.add(Credential{place, name, kind, true, client.Raw(token)}) // https://TOKEN@host
@@ -165,11 +171,6 @@ func sortedKeys(query url.Values) (keys []string) {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// Loopback reports whether a host is this machine.
-func Loopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.") || strings.HasSuffix(host, ".localhost")
 }
 
 // trivial reports whether a password protects nothing, as those of databases that run

@@ -34,6 +34,19 @@ func OneEdit(a, b string) bool {
 	return a[i:] == b[i+1:]
 }
 
+// Exchanged says whether two neighbouring letters lead from one word to the other.
+func Exchanged(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i+1 < len(a); i++ {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
+}
+
 // MixesScripts says whether a name has ASCII letters together with Cyrillic or
 // Greek ones, or characters that nobody sees.
 func MixesScripts(name string) bool {
