@@ -143,7 +143,7 @@ func (f *finder) address(place Place, name, address string) {
 		}
 		return
 	}
-	if password, set := u.User.Password(); set && !IsReference(password) && !IsExample(password) && !(inventory.Loopback(u.Hostname()) && trivial(u.User.Username(), password)) {
+	if password, set := u.User.Password(); set && password != "" && !IsReference(password) && !IsExample(password) && !(inventory.Loopback(u.Hostname()) && trivial(u.User.Username(), password)) {
 		f.add(Credential{place, name, "password in an address", true, client.Raw(password)})
 	} else if kind, token := Form(u.User.Username()); kind != "" {
 		f.add(Credential{place, name, kind, true, client.Raw(token)}) // https://TOKEN@host

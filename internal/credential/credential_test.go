@@ -81,7 +81,7 @@ func Test_a_credential_does_not_print(t *testing.T) {
 // Fuzz_no_word_is_too_odd: whatever stands in a file, looking at it ends, and what was
 // found stands there.
 func Fuzz_no_word_is_too_odd(f *testing.F) {
-	for _, seed := range []string{"--token=x", "a://b:c@d/e?f=g", "Authorization: Bearer x", "A=b", "%zz", token} {
+	for _, seed := range []string{"--token=x", "a://b:c@d/e?f=g", "Authorization: Bearer x", "A=b", "%zz", "//u:@h", token} {
 		f.Add("NAME", seed)
 	}
 	f.Fuzz(func(t *testing.T, name, value string) {
