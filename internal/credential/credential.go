@@ -120,7 +120,7 @@ func (f *finder) value(place Place, name, raw string) {
 	}
 	if m := inDSN.FindStringSubmatch(value); m != nil && strings.Contains(value, "=") {
 		if !IsExample(m[1]) && !IsReference(m[1]) {
-			f.add(Credential{place, name, "password in a connection string", true, client.Raw(m[1])})
+			f.add(Credential{place, name, "password", true, client.Raw(m[1])})
 		}
 		return
 	}
@@ -144,7 +144,7 @@ func (f *finder) address(place Place, name, address string) {
 		return
 	}
 	if password, set := u.User.Password(); set && password != "" && !IsReference(password) && !IsExample(password) && !(inventory.Loopback(u.Hostname()) && trivial(u.User.Username(), password)) {
-		f.add(Credential{place, name, "password in an address", true, client.Raw(password)})
+		f.add(Credential{place, name, "password", true, client.Raw(password)})
 	} else if kind, token := Form(u.User.Username()); kind != "" {
 		f.add(Credential{place, name, kind, true, client.Raw(token)}) // https://TOKEN@host
 	}

@@ -29,10 +29,10 @@ func Test_credentials_are_known_by_form_and_by_name(t *testing.T) {
 		{"X", token, "variable X: GitHub token"},
 		{"MY_SERVICE_TOKEN", "q8Zr2LxV0p", "variable MY_SERVICE_TOKEN: secret"},
 		{"NOTION_KEY", "q8Zr2LxV0p", "variable NOTION_KEY: secret"},
-		{"DATABASE_URL", "postgresql://ada:q8Zr2LxV0p@db.example.net/shop", "variable DATABASE_URL: password in an address"},
+		{"DATABASE_URL", "postgresql://ada:q8Zr2LxV0p@db.example.net/shop", "variable DATABASE_URL: password"},
 		{"DATABASE_URL", "postgresql://postgres:postgres@localhost/shop", ""},
 		{"DATABASE_URL", "postgresql://ada:${PGPASSWORD}@db/shop", ""},
-		{"ODBC", "Server=db;Uid=sa;Pwd=q8Zr2LxV0p;", "variable ODBC: password in a connection string"},
+		{"ODBC", "Server=db;Uid=sa;Pwd=q8Zr2LxV0p;", "variable ODBC: password"},
 		{"TOKEN", "${env:TOKEN}", ""}, {"TOKEN", "$TOKEN", ""}, {"TOKEN", "op://vault/item/field", ""}, {"TOKEN", "%TOKEN%", ""},
 		{"TOKEN", "<your token>", ""}, {"TOKEN", "YOUR_TOKEN_HERE", ""}, {"API_KEY", "xxxxxxxx", ""}, {"API_KEY", "changeme", ""},
 		{"MAX_TOKENS", "128000", ""}, {"TOKEN_FILE", "/run/secrets/token", ""}, {"TOKEN", "/run/secrets/token", ""}, {"SECRET_NAME", "production-db", ""},
@@ -54,7 +54,7 @@ func Test_credentials_are_found_wherever_they_stand(t *testing.T) {
 		"variable API_KEY: secret":       {Words: []string{"docker", "run", "-e", "API_KEY=q8Zr2LxV0p", "image"}},
 		"address api_key: secret":        {URL: "https://h.example/mcp?api_key=q8Zr2LxV0p"},
 		"address: GitHub token":          {URL: "https://h.example/" + token + "/mcp"},
-		"address: password in an address": {
+		"address: password": {
 			URL: "https://ada:q8Zr2LxV0p@h.example/mcp"},
 		"argument: GitHub token": {Words: []string{"x", token}},
 	} {

@@ -30,8 +30,8 @@ func parse(words []string) parsed {
 	return p
 }
 
-// program is the name of a program without folder and ending, in lower case.
-func program(word string) string {
+// Program is the name of a program without folder and ending, in lower case.
+func Program(word string) string {
 	name := strings.ToLower(path.Base(strings.ReplaceAll(word, `\`, "/")))
 	for _, ending := range []string{".exe", ".cmd", ".bat", ".ps1"} {
 		name = strings.TrimSuffix(name, ending)
@@ -50,7 +50,7 @@ func (p *parsed) unwrap(words []string) []string {
 		if len(words) == 0 {
 			return nil
 		}
-		name := program(words[0])
+		name := Program(words[0])
 		rest, undone := inner(name, words[1:])
 		if !undone {
 			return words
@@ -155,7 +155,7 @@ var (
 // longestLauncher finds a launcher of one to three words at the front.
 func longestLauncher(words, launchers []string) (name string, rest []string) {
 	for n := min(3, len(words)); n > 0; n-- {
-		joined := strings.Join(append([]string{program(words[0])}, words[1:n]...), " ")
+		joined := strings.Join(append([]string{Program(words[0])}, words[1:n]...), " ")
 		if slices.Contains(launchers, joined) {
 			return joined, words[n:]
 		}
@@ -164,7 +164,7 @@ func longestLauncher(words, launchers []string) (name string, rest []string) {
 }
 
 func (p *parsed) launch(words []string) {
-	name := program(words[0])
+	name := Program(words[0])
 	if runner, rest := longestLauncher(words, npmRunners); runner != "" {
 		p.npm(runner, rest)
 		return

@@ -137,7 +137,9 @@ func ofVariable(v client.Value) []excess {
 	case len(words) == 0:
 	case v.Name == "SNOWFLAKE_ROLE" && slices.Contains([]string{"ACCOUNTADMIN", "SECURITYADMIN", "ORGADMIN", "SYSADMIN"}, strings.ToUpper(value)):
 		return []excess{{rule.Medium, where + ": the role " + strings.ToUpper(value) + " manages the whole account", "make a role that reads what this server needs"}}
-	case v.Name == "AWS_PROFILE" && slices.ContainsFunc(argument.Words(value), func(w string) bool { return slices.Contains([]string{"root", "admin", "administrator", "poweruser"}, w) }):
+	case v.Name == "AWS_PROFILE" && slices.ContainsFunc(argument.Words(value), func(w string) bool {
+		return slices.Contains([]string{"root", "admin", "administrator", "poweruser"}, w)
+	}):
 		return []excess{{rule.Medium, where + ": by its name, the profile may do everything", "make a profile for this server with read permissions"}}
 	case v.Name == "AWS_ACCESS_KEY_ID" && strings.HasPrefix(value, "AKIA"):
 		return []excess{{rule.Low, where + ": a key that begins with AKIA lasts until somebody deletes it", "use a profile with short-lived credentials"}}

@@ -70,6 +70,6 @@ func finding(all []holder) check.Finding {
 		names, facts = append(names, h.entry.Name), append(facts, h.server.ID, h.credential.Name)
 	}
 	first := all[0]
-	why := fmt.Sprintf("%s hold the same %s: each can do all that it allows, and none can be cut off alone", strings.Join(names, ", "), first.credential.Kind)
+	why := fmt.Sprintf("%s hold the same %s: each can do all that it allows, and none can be cut off alone", strings.Join(names, " and "), first.credential.Kind)
 	return check.About(first.server, first.entry).Says(rule.Unrated, why, "make one for each server, with the rights that this server needs", facts...)
 }
