@@ -23,8 +23,15 @@ var randomText = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{32,}$`)
 
 // looksSecret judges a text by itself.
 func looksSecret(s string) bool {
-	return knownTokens.MatchString(s) || passwordInURL.MatchString(s) || (randomText.MatchString(s) && mixed(s))
+	return len(s) >= shortestToken && knownTokens.MatchString(s) || strings.Contains(s, "://") && passwordInURL.MatchString(s) ||
+		len(s) >= shortestRandom && randomText.MatchString(s) && mixed(s)
 }
+
+// Lengths below which an expression cannot match, so that short words cost nothing.
+const (
+	shortestToken  = len("hf_") + 12
+	shortestRandom = 32
+)
 
 // mixed reports whether digits and letters alternate as they do in keys, not in
 // words and paths.

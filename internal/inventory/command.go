@@ -233,6 +233,8 @@ func (p *parsed) pypi(runner string, words []string) {
 	p.source.Pin = pinOf(p.source.Version)
 }
 
+var separators = regexp.MustCompile(`[-_.]+`)
+
 // pythonRequirement splits name[extra]==1.2, name@1.2 and name>=1.
 func pythonRequirement(s string) (name, version string) {
 	if i := strings.IndexAny(s, "=<>!~@"); i > 0 {
@@ -242,7 +244,7 @@ func pythonRequirement(s string) (name, version string) {
 	}
 	name, _, _ = strings.Cut(name, "[")
 	// PEP 503: names are the same whatever their case and whichever of - _ . they use.
-	return regexp.MustCompile(`[-_.]+`).ReplaceAllString(strings.ToLower(strings.TrimSpace(name)), "-"), strings.TrimSpace(version)
+	return separators.ReplaceAllString(strings.ToLower(strings.TrimSpace(name)), "-"), strings.TrimSpace(version)
 }
 
 // fetched reports whether a package is named by where its source is.
@@ -271,7 +273,10 @@ func splitVersion(s, sign string) (name, version string) {
 	return s, ""
 }
 
-var exactVersion = regexp.MustCompile(`^v?\d+(\.\d+)+([-+.]?[0-9A-Za-z.+-]+)?$`)
+var (
+	exactVersion = regexp.MustCompile(`^v?\d+(\.\d+)+([-+.]?[0-9A-Za-z.+-]+)?$`)
+	wholeNumber  = regexp.MustCompile(`^\d+$`)
+)
 
 func pinOf(version string) Pin {
 	switch {
@@ -279,7 +284,7 @@ func pinOf(version string) Pin {
 		return Newest
 	case exactVersion.MatchString(version) && !strings.HasSuffix(version, ".x"):
 		return Exact
-	case strings.ContainsAny(version, "^~<>=*| ,!") || strings.HasSuffix(version, ".x") || regexp.MustCompile(`^\d+$`).MatchString(version):
+	case strings.ContainsAny(version, "^~<>=*| ,!") || strings.HasSuffix(version, ".x") || wholeNumber.MatchString(version):
 		return Range
 	}
 	return Tag

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/config"
 )
 
 // Word is one word of a command with the option that it belongs to: --root=/srv and
@@ -98,16 +99,16 @@ func Addresses(e client.Entry) (out []Address) {
 	if len(e.Words) == 0 {
 		return nil
 	}
-	source := Of(e)
-	if !slices.Contains(bridges, source.Package) {
+	p := parse(e.Words)
+	if !slices.Contains(bridges, p.source.Package) {
 		return nil
 	}
-	args := parse(e.Words).args
+	args, shown := p.args, config.RedactWords(p.args)
 	for i, word := range args {
 		if _, value, found := strings.Cut(word, "="); found && strings.HasPrefix(word, "-") {
 			word = value
 		}
-		add(word, source.Args[i])
+		add(word, shown[i])
 	}
 	return out
 }

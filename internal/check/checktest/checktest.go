@@ -123,6 +123,18 @@ func run(t *testing.T, c check.Check, name, kind string) {
 	}
 }
 
+// Scene makes the scene of a case in a folder of its own, and says which folder that is.
+func Scene(t *testing.T, name string) (scene *check.Scene, root string) {
+	t.Helper()
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root = t.TempDir()
+	scene, _ = sceneOf(t, root, archive)
+	return scene, root
+}
+
 // sceneOf makes the scene of a case, and says which section is want.
 func sceneOf(t *testing.T, root string, archive *txtar.Archive) (*check.Scene, int) {
 	t.Helper()

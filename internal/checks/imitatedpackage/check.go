@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/inventory"
@@ -30,40 +31,56 @@ var Check = check.Check{
 func run(scene *check.Scene) (r check.Result) {
 	for s, e := range scene.Running() {
 		source := inventory.Of(e)
-		severity, why, known := judge(source)
+		severity, why, meant := judge(source)
 		if why == "" {
 			continue
 		}
-		fix := fmt.Sprintf("if you mean %s, write that; otherwise look at who publishes %s", known, source.Package)
+		fix := fmt.Sprintf("if you mean %s, write that; otherwise look at who publishes %s", meant, source.Package)
 		r.Findings = append(r.Findings, check.About(s, e).Says(severity, why, fix, string(source.Kind), source.Package))
 	}
 	return r
 }
 
-func judge(source inventory.Source) (severity rule.Severity, why, known string) {
-	list, there := wellKnown[source.Kind]
-	name := strings.ToLower(source.Package)
-	if !there || slices.Contains(list, name) {
+func judge(source inventory.Source) (severity rule.Severity, why, meant string) {
+	list, there := prepared()[source.Kind]
+	name := strings.TrimPrefix(strings.ToLower(source.Package), "docker.io/")
+	if !there || slices.Contains(wellKnown[source.Kind], name) {
 		return rule.Unrated, "", ""
 	}
 	scope, base := split(name)
-	for _, known := range list {
-		knownScope, knownBase := split(known)
+	letters := plain(name)
+	skeleton := names.Skeleton(letters)
+	for _, k := range list {
 		switch {
-		case names.Skeleton(source.Package) == names.Skeleton(known) && plain(name) == plain(known):
-			return rule.High, fmt.Sprintf("%s differs from %s in its separators only", source.Package, known), known
-		case names.Skeleton(source.Package) == names.Skeleton(known):
-			return rule.High, fmt.Sprintf("%s looks like %s and is written with other letters", source.Package, known), known
-		case scope == knownScope && len(base) >= shortest && near(base, knownBase):
-			return rule.High, fmt.Sprintf("%s is one letter away from %s", source.Package, known), known
-		case scope != "" && base == knownBase && len(knownScope) >= shortest && (near(scope, knownScope) || names.Skeleton(scope) == names.Skeleton(knownScope)):
-			return rule.High, fmt.Sprintf("the owner of %s is one letter away from that of %s", source.Package, known), known
-		case base == knownBase && scope != knownScope && len(base) >= distinct:
-			return rule.Medium, fmt.Sprintf("%s has the name of %s and another owner", source.Package, known), known
+		case letters == k.letters:
+			return rule.High, fmt.Sprintf("%s differs from %s in its separators only", source.Package, k.name), k.name
+		case skeleton == k.skeleton:
+			return rule.High, fmt.Sprintf("%s looks like %s and is written with other letters", source.Package, k.name), k.name
+		case scope == k.scope && len(base) >= shortest && near(base, k.base):
+			return rule.High, fmt.Sprintf("%s is one letter away from %s", source.Package, k.name), k.name
+		case scope != "" && base == k.base && len(k.scope) >= shortest && near(scope, k.scope):
+			return rule.High, fmt.Sprintf("the owner of %s is one letter away from that of %s", source.Package, k.name), k.name
+		case base == k.base && scope != k.scope && len(base) >= distinct:
+			return rule.Medium, fmt.Sprintf("%s has the name of %s and another owner", source.Package, k.name), k.name
 		}
 	}
 	return elsewhere(source, name)
 }
+
+// known is a well-known name, taken apart.
+type known struct{ name, scope, base, letters, skeleton string }
+
+var prepared = sync.OnceValue(func() map[inventory.Kind][]known {
+	all := map[inventory.Kind][]known{}
+	for kind, list := range wellKnown {
+		for _, name := range list {
+			scope, base := split(name)
+			letters := plain(name)
+			all[kind] = append(all[kind], known{name, scope, base, letters, names.Skeleton(letters)})
+		}
+	}
+	return all
+})
 
 // elsewhere finds names of servers that are well known in another registry only: there
 // anybody may publish under them.
@@ -96,9 +113,9 @@ func split(name string) (scope, base string) {
 	return "", name
 }
 
-func plain(name string) string {
-	return strings.NewReplacer("-", "", "_", "", ".", "", "@", "", "/", "").Replace(name)
-}
+var separators = strings.NewReplacer("-", "", "_", "", ".", "", "@", "", "/", "")
+
+func plain(name string) string { return separators.Replace(name) }
 
 func near(a, b string) bool {
 	return a != b && (names.OneEdit(a, b) || names.Exchanged(a, b))

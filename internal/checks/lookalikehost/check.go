@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/inventory"
@@ -48,6 +49,15 @@ var official = strings.Fields(`githubcopilot.com github.com gitlab.com notion.co
 	box.com dropbox.com slack.com googleapis.com amazonaws.com anthropic.com openai.com airtable.com clickup.com buildkite.com netlify.com wix.com postman.com semgrep.ai globalping.dev apify.com
 	firecrawl.dev exa.ai browserbase.com elastic.co grafana.com datadoghq.com newrelic.com salesforce.com twilio.com telnyx.com cloudinary.com invideo.io pagerduty.com mongodb.com`)
 
+// skeletons are those of the domains, and of the names in them, in their order.
+var skeletons = sync.OnceValue(func() (all []struct{ domain, name string }) {
+	for _, known := range official {
+		name, _, _ := strings.Cut(known, ".")
+		all = append(all, struct{ domain, name string }{names.Skeleton(known), names.Skeleton(name)})
+	}
+	return all
+})
+
 // shortest is how long a name must be to have no neighbours by chance.
 const shortest = 6
 
@@ -61,16 +71,18 @@ func judge(host, user string) (rule.Severity, string) {
 	read := decoded(host)
 	domain := registered(read)
 	name, _, _ := strings.Cut(domain, ".")
-	for _, known := range official {
+	words := argument.Words(name)
+	skeleton, nameSkeleton := names.Skeleton(domain), names.Skeleton(name)
+	for i, known := range official {
 		brand, _, _ := strings.Cut(known, ".")
 		switch {
-		case read != host && names.Skeleton(domain) == names.Skeleton(known):
+		case read != host && skeleton == skeletons()[i].domain:
 			return rule.High, fmt.Sprintf("%s looks like %s and has letters of another alphabet", host, known)
 		case strings.Contains(host, known+".") || strings.Contains(host, strings.ReplaceAll(known, ".", "-")+"."):
 			return rule.High, fmt.Sprintf("%s begins like an address of %s and belongs to %s", host, known, domain)
-		case len(brand) >= shortest && name != brand && (names.Skeleton(name) == names.Skeleton(brand) || near(name, brand)):
+		case len(brand) >= shortest && name != brand && (nameSkeleton == skeletons()[i].name || near(name, brand)):
 			return rule.High, fmt.Sprintf("%s is nearly %s", domain, known)
-		case len(brand) >= shortest && name != brand && slices.Contains(argument.Words(name), brand) && slices.Contains(argument.Words(name), "mcp"):
+		case len(brand) >= shortest && name != brand && slices.Contains(words, brand) && slices.Contains(words, "mcp"):
 			return rule.Medium, fmt.Sprintf("%s names %s and is no domain of it, as far as is known here", domain, brand)
 		}
 	}

@@ -22,7 +22,7 @@ var Check = check.Check{
 	ID:         "odd-address",
 	Title:      "The address of a server is none of a service",
 	Severity:   rule.Medium,
-	References: []string{"CWE-918: Server-Side Request Forgery (SSRF)", "CWE-350: Reliance on Reverse DNS Resolution for a Security-Critical Action"},
+	References: []string{"CWE-918: Server-Side Request Forgery (SSRF)"},
 	Doc:        doc,
 	Run:        run,
 }

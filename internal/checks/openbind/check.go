@@ -31,7 +31,7 @@ var Check = check.Check{
 func run(scene *check.Scene) (r check.Result) {
 	for s, e := range scene.Running() {
 		for _, f := range judge(e) {
-			r.Findings = append(r.Findings, check.About(s, e).Says(f.severity, f.what+": everybody in the network can call its tools, and a page in your browser may", "listen on 127.0.0.1 only", s.ID, f.what))
+			r.Findings = append(r.Findings, check.About(s, e).Says(f.severity, f.what+": everybody in the network can call its tools", "listen on 127.0.0.1 only", s.ID, f.what))
 		}
 	}
 	return r

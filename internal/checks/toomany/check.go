@@ -18,7 +18,7 @@ var Check = check.Check{
 	ID:         "too-many",
 	Title:      "A client has more servers or tools than it can use well",
 	Severity:   rule.Low,
-	References: []string{"CWE-1121: Excessive McCabe Cyclomatic Complexity", "OWASP MCP Top 10, MCP10: Context Injection and Over-Sharing"},
+	References: []string{"OWASP MCP Top 10, MCP10: Context Injection and Over-Sharing"},
 	Doc:        doc,
 	Run:        run,
 }

@@ -64,7 +64,7 @@ func ofEntry(e client.Entry) (severity rule.Severity, why, fact string) {
 	if len(changing) == 0 {
 		return rule.Unrated, "", ""
 	}
-	return rule.Medium, fmt.Sprintf("%s %s unasked, and %s to change something by name", listed(changing), plural(changing, "runs", "run"), plural(changing, "seems", "seem")), strings.Join(changing, ",")
+	return rule.Medium, fmt.Sprintf("%s %s unasked, and by name %s something", listed(changing), plural(changing, "runs", "run"), plural(changing, "changes", "change")), strings.Join(changing, ",")
 }
 
 func plural(list []string, one, more string) string {
@@ -175,5 +175,5 @@ func allowed(set client.Set, everything, something func(string) bool) (rule.Seve
 	if len(some) == 0 {
 		return rule.Unrated, ""
 	}
-	return rule.Medium, fmt.Sprintf("%s holds %s: the client runs what changes something unasked", set.Key, listed(some))
+	return rule.Medium, fmt.Sprintf("%s holds %s: unasked, the client runs what may change something", set.Key, listed(some))
 }

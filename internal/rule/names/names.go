@@ -13,8 +13,10 @@ import (
 // Skeleton is what is left of a name without case, separators and disguise.
 func Skeleton(name string) string {
 	folded := string(rule.Fold(name).Text)
-	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "\n", "", "0", "o", "1", "l").Replace(folded)
+	return disguise.Replace(folded)
 }
+
+var disguise = strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "\n", "", "0", "o", "1", "l")
 
 // OneEdit says whether one insertion, deletion or replacement leads from a to b.
 func OneEdit(a, b string) bool {
