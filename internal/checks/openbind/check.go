@@ -55,9 +55,9 @@ func judge(e client.Entry) (out []found) {
 	for _, w := range inventory.Given(e) {
 		switch {
 		case namesListening(w.Option) && isEvery(w.Value):
-			out = append(out, found{rule.High, strings.TrimSpace(w.Option+" "+w.Value) + " makes it listen on every network"})
+			out = append(out, found{rule.High, w.Option + " makes it listen on every network"})
 		case every.MatchString(w.Value):
-			out = append(out, found{rule.High, w.Value + " makes it listen on every network"})
+			out = append(out, found{rule.High, "an address among its arguments makes it listen on every network"})
 		}
 	}
 	for _, v := range inventory.Environment(e) {

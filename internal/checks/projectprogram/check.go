@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/config"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/rule"
 )
@@ -35,6 +36,7 @@ func run(scene *check.Scene) (r check.Result) {
 			continue
 		}
 		path, relative := ofFolder(source, e)
+		path = config.RedactValue("", path)
 		if !relative {
 			continue
 		}
@@ -57,8 +59,12 @@ func ofFolder(source inventory.Source, e client.Entry) (string, bool) {
 	if source.Kind == inventory.Binary && !strings.ContainsAny(source.Package, `/\\`) {
 		return "", false // looked for in PATH
 	}
-	for _, w := range inventory.Launching(e) {
-		if slices.Contains([]string{"--directory", "--project", "--cwd", "--prefix", "-C"}, w.Option) {
+	words := inventory.Launching(e)
+	if source.Launcher == "dotnet" && source.Package == "run" {
+		words = inventory.Given(e)
+	}
+	for _, w := range words {
+		if slices.Contains([]string{"--directory", "--project", "--cwd", "--prefix", "-C", "-cp", "-classpath", "--class-path"}, w.Option) {
 			return w.Value, isRelative(w.Value)
 		}
 	}

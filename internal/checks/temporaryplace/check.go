@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/config"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/rule"
 )
@@ -35,7 +36,7 @@ func run(scene *check.Scene) (r check.Result) {
 			if what == "" {
 				continue
 			}
-			why := fmt.Sprintf("%s is %s, %s", p.what, p.path, what)
+			why := fmt.Sprintf("%s is %s, %s", p.what, config.RedactValue("", p.path), what)
 			r.Findings = append(r.Findings, check.About(s, e).Says(severity, why, "move it to a folder that only you can write, and start it there", s.ID, p.what, p.path))
 		}
 	}
