@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/inventory"
@@ -128,7 +129,7 @@ func (f *finder) value(place Place, name, raw string) {
 		f.add(Credential{place, name, kind, true, client.Raw(token)})
 		return
 	}
-	if NamesSecret(name) && !IsExample(value) && mayBeSecret(value) {
+	if sure := named(name); sure != nothing && !IsExample(value) && mayBeSecret(value) && (sure == strong || machineMade(value)) {
 		f.add(Credential{place, name, "secret", false, client.Raw(value)})
 	}
 }
@@ -201,34 +202,44 @@ func Form(text string) (kind, token string) {
 
 var (
 	// secretWords are names, or their last words, that say that a value is secret.
-	secretWords = strings.Fields("token secret password passwd passphrase pwd pat apikey accesskey secretkey privatekey apitoken authtoken accesstoken credential credentials authorization cookie bearer")
+	secretWords = strings.Fields("token secret password passwd passphrase pwd pat apikey accesskey secretkey privatekey apitoken authtoken accesstoken credential credentials authorization")
 	// keyWords make a key a secret one.
 	keyWords = strings.Fields("api access private secret auth signing encryption master service account admin app subscription license")
+	// weakWords say it only together with a value that a machine made: a cookie may hold a
+	// language, a key may be one to sort by.
+	weakWords = strings.Fields("key keys auth cookie bearer")
 	// describing words at the end make the value something about a secret.
-	describing = strings.Fields("file path name id url uri host endpoint type method mode version ttl limit max count expiry expires region scope scopes length prefix header arn ref")
-	// public words say that everybody may know.
-	public = strings.Fields("public publishable anon max min budget limit tokens")
+	describing = strings.Fields("file path name id url uri host endpoint type method mode version ttl limit max count expiry expires region scope scopes length prefix header arn ref env var variable provider source stdin")
+	// other words say that everybody may know, or that the value is a switch or a number.
+	other = strings.Fields("public publishable anon max min budget limit tokens no disable disabled enable enabled without skip allow require required use")
+)
+
+// sureness is how much a name says about its value.
+type sureness int
+
+const (
+	nothing sureness = iota
+	weak
+	strong
 )
 
 // NamesSecret reports whether a name says that its value is secret.
-func NamesSecret(name string) bool {
+func NamesSecret(name string) bool { return named(name) != nothing }
+
+func named(name string) sureness {
 	words := argument.Words(name)
-	if len(words) == 0 || slices.Contains(describing, words[len(words)-1]) {
-		return false
+	if len(words) == 0 || slices.Contains(describing, words[len(words)-1]) || slices.ContainsFunc(words, func(w string) bool { return slices.Contains(other, w) }) {
+		return nothing
 	}
 	for i, word := range words {
-		switch {
-		case slices.Contains(public, word):
-			return false
-		case slices.Contains(secretWords, word):
-			return true
-		case (word == "key" || word == "keys") && (i == 0 && len(words) == 1 || i > 0 && slices.Contains(keyWords, words[i-1]) || i == len(words)-1):
-			return true
-		case word == "auth" && i == len(words)-1:
-			return true
+		if slices.Contains(secretWords, word) || word == "key" && i > 0 && slices.Contains(keyWords, words[i-1]) {
+			return strong
 		}
 	}
-	return false
+	if slices.Contains(weakWords, words[len(words)-1]) {
+		return weak
+	}
+	return nothing
 }
 
 var (
@@ -239,7 +250,9 @@ var (
 )
 
 // IsReference reports whether somebody else fills in a value.
-func IsReference(value string) bool { return reference.MatchString(value) }
+func IsReference(value string) bool {
+	return strings.ContainsAny(value, "${%:") && reference.MatchString(value)
+}
 
 // examples are parts of values that documentation uses in place of secrets.
 var examples = strings.Fields("your example placeholder changeme change-me change_me xxxx **** .... <  > … insert replace dummy redacted todo paste_ enter_ -here _here abc123 1234567 abcdef 0000000 not-needed not_needed")
@@ -254,14 +267,27 @@ func IsExample(value string) bool {
 // Shorter ones are switches.
 const shortest = 6
 
+var (
+	// aFile is the path of one that holds the secret.
+	aFile = regexp.MustCompile(`^(?:/|~/|\.{1,2}/|[A-Za-z]:[\\/])|\.(?:json|pem|key|txt|ya?ml|toml|p12|pfx|crt|env)$`)
+	// aName is that of a variable.
+	aName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
+)
+
 func mayBeSecret(value string) bool {
-	switch {
-	case len(value) < shortest || number.MatchString(value):
-		return false
-	case strings.HasPrefix(value, "/") || strings.HasPrefix(value, "~/") || strings.HasPrefix(value, "./") || strings.Contains(value, `:\`):
-		return false // a file that holds it
-	case plainWord.MatchString(value) && (value == strings.ToLower(value) || value == strings.ToUpper(value)) && len(value) < 12:
-		return false // such as none, default, disabled
-	}
-	return true
+	return len(value) >= shortest && !number.MatchString(value) && !aFile.MatchString(value) && !aName.MatchString(value) && !aWord(value)
+}
+
+// aWord reports whether a value is a word that a person sets as a switch: none, default,
+// development.
+func aWord(value string) bool {
+	const longest = 12
+	return len(value) < longest && plainWord.MatchString(value) && (value == strings.ToLower(value) || value == strings.ToUpper(value))
+}
+
+// machineMade reports whether a value has letters and digits and is long enough to have
+// been made by a machine.
+func machineMade(value string) bool {
+	const least = 10
+	return len(value) >= least && strings.ContainsAny(value, "0123456789") && strings.ContainsFunc(value, unicode.IsLetter) && !strings.Contains(value, " ")
 }

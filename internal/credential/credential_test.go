@@ -37,6 +37,8 @@ func Test_credentials_are_known_by_form_and_by_name(t *testing.T) {
 		{"TOKEN", "<your token>", ""}, {"TOKEN", "YOUR_TOKEN_HERE", ""}, {"API_KEY", "xxxxxxxx", ""}, {"API_KEY", "changeme", ""},
 		{"MAX_TOKENS", "128000", ""}, {"TOKEN_FILE", "/run/secrets/token", ""}, {"TOKEN", "/run/secrets/token", ""}, {"SECRET_NAME", "production-db", ""},
 		{"ACCOUNT_ID", "3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c", ""}, {"SUPABASE_ANON_KEY", "q8Zr2LxV0p", ""}, {"AUTH", "none", ""}, {"PASSWORD", "disabled", ""},
+		{"AUTH", "oauth2", ""}, {"SORT_KEY", "createdAt", ""}, {"GOOGLE_APPLICATION_CREDENTIALS", "D:/keys/account.json", ""}, {"CREDENTIALS", "credentials.json", ""},
+		{"TOKEN_ENV", "q8Zr2LxV0pW", ""}, {"TOKEN", "GITHUB_API_TOKEN", ""}, {"DISABLE_AUTH", "q8Zr2LxV0pW", ""}, {"COOKIE", "lang=en", ""},
 		{"KEYBOARD", "q8Zr2LxV0p", ""}, {"LOG_LEVEL", "debug", ""},
 	} {
 		if got := found(variable(c.name, c.value)); got != c.want {
@@ -56,6 +58,7 @@ func Test_credentials_are_found_wherever_they_stand(t *testing.T) {
 		"address: GitHub token":          {URL: "https://h.example/" + token + "/mcp"},
 		"address: password": {
 			URL: "https://ada:q8Zr2LxV0p@h.example/mcp"},
+		"":                       {Words: []string{"npx", "server", "--no-auth", "server.js1", "--token-file", "q8Zr2LxV0p", "--auth", "oauth2"}},
 		"argument: GitHub token": {Words: []string{"x", token}},
 	} {
 		if got := found(e); got != want {

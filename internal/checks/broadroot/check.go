@@ -5,8 +5,10 @@ package broadroot
 import (
 	_ "embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
@@ -113,18 +115,34 @@ const (
 	system      = "which belongs to the system"
 )
 
-// places are folders that no server needs as a whole, as inventory.Place writes them.
-var places = map[string]struct {
+// broad is what is said about a folder.
+type broad struct {
 	severity rule.Severity
 	what     string
-}{
+}
+
+// places are folders that no server needs as a whole, as inventory.Place writes them.
+var places = map[string]broad{
 	"/": {rule.High, everything}, "~": {rule.High, personal},
-	"/home": {rule.High, everybody}, "/Users": {rule.High, everybody}, "C:/Users": {rule.High, everybody}, "/mnt/c/Users": {rule.High, everybody}, "/mnt": {rule.High, everything}, "/Volumes": {rule.High, everything}, "/media": {rule.Medium, "where other disks are"},
+	"/home": {rule.High, everybody}, "/Users": {rule.High, everybody}, "C:/Users": {rule.High, everybody}, "/mnt/c/Users": {rule.High, everybody}, "/mnt": {rule.Medium, "where other disks are"}, "/Volumes": {rule.High, everything}, "/media": {rule.Medium, "where other disks are"},
 	"/etc": {rule.High, system}, "/proc": {rule.High, system}, "/sys": {rule.High, system}, "/dev": {rule.High, system}, "/run": {rule.High, "where programs of the system listen"}, "/var/run": {rule.High, "where programs of the system listen"}, "/boot": {rule.High, system}, "/private": {rule.High, system}, "/private/etc": {rule.High, system},
 	"/var": {rule.Medium, system}, "/usr": {rule.Medium, system}, "/opt": {rule.Medium, system}, "/bin": {rule.Medium, system}, "/Library": {rule.Medium, system}, "/System": {rule.Medium, system}, "/Applications": {rule.Medium, system}, "C:/Windows": {rule.High, system}, "C:/ProgramData": {rule.Medium, system}, "C:/Program Files": {rule.Medium, system},
 	"~/.config": {rule.High, credentials}, "~/.local": {rule.Medium, "where programs keep what they know"}, "~/Library": {rule.High, credentials}, "~/Library/Application Support": {rule.High, credentials}, "~/AppData": {rule.High, credentials}, "~/AppData/Roaming": {rule.High, credentials}, "~/AppData/Local": {rule.High, credentials},
 	"~/Documents": {rule.Low, "all of your documents"}, "~/Desktop": {rule.Low, "everything on your desktop"}, "~/Downloads": {rule.Low, "everything that you fetched"}, "~/OneDrive": {rule.Low, "all of your documents"}, "~/Dropbox": {rule.Low, "all of your documents"}, "~/Google Drive": {rule.Low, "all of your documents"}, "~/Library/Mobile Documents": {rule.Low, "all of your documents"}, "~/Pictures": {rule.Low, "all of your pictures"},
 }
+
+var drive = regexp.MustCompile(`^[A-Za-z]:`)
+
+// windows are the places on drives, in lower case.
+var windows = sync.OnceValue(func() map[string]broad {
+	all := map[string]broad{}
+	for place, b := range places {
+		if drive.MatchString(place) {
+			all[strings.ToLower(place)] = b
+		}
+	}
+	return all
+})
 
 // secret are folders that hold keys and passwords, themselves and all below them.
 var secret = []string{"~/.ssh", "~/.aws", "~/.gnupg", "~/.kube", "~/.azure", "~/.docker", "~/.password-store", "~/.config/gcloud", "~/.config/gh", "~/.config/op", "~/.local/share/keyrings", "~/Library/Keychains", "~/.mozilla", "~/.config/google-chrome", "~/Library/Application Support/Google/Chrome", "~/.oci", "~/.vault-token", "~/.netrc", "~/.npmrc", "~/.pypirc", "~/.git-credentials", "/etc/shadow", "/etc/ssh", "/etc/ssl/private"}
@@ -133,7 +151,11 @@ var secret = []string{"~/.ssh", "~/.aws", "~/.gnupg", "~/.kube", "~/.azure", "~/
 var ofClients = []string{"~/.cursor", "~/.claude", "~/.claude.json", "~/.codex", "~/.gemini", "~/.vscode", "~/.codeium", "~/.config/Code", "~/.config/Claude", "~/.config/zed", "~/Library/Application Support/Claude", "~/Library/Application Support/Code"}
 
 func judge(place string) (rule.Severity, string) {
-	if p, known := places[place]; known {
+	p, known := places[place]
+	if !known && drive.MatchString(place) {
+		p, known = windows()[strings.ToLower(place)] // where case does not matter
+	}
+	if known {
 		return p.severity, p.what
 	}
 	for _, s := range secret {

@@ -96,10 +96,11 @@ func isOfficial(host string) bool {
 	return slices.ContainsFunc(official, func(known string) bool { return host == known || strings.HasSuffix(host, "."+known) })
 }
 
-// near reports whether one slip of the hand leads from one name to the other. Plurals
-// and names that begin with the other are names of their own.
+// near reports whether one slip of the hand leads from one name to the other. Plurals,
+// names that begin with the other and, among short ones, those of another length or with
+// another first letter are names of their own.
 func near(name, brand string) bool {
-	if strings.HasPrefix(name, brand) || strings.HasPrefix(brand, name) || len(name) < shortest {
+	if strings.HasPrefix(name, brand) || strings.HasPrefix(brand, name) || name == "" || name[0] != brand[0] || len(brand) == shortest && len(name) != len(brand) {
 		return false
 	}
 	return names.OneEdit(name, brand) || names.Exchanged(name, brand)

@@ -5,6 +5,7 @@ package plainsecret
 import (
 	_ "embed"
 	"fmt"
+	"strings"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
@@ -43,7 +44,7 @@ func run(scene *check.Scene) (r check.Result) {
 func judge(e client.Entry, c credential.Credential) (rule.Severity, string) {
 	holds := fmt.Sprintf("%s holds a %s as it is", c.Where(), c.Kind)
 	switch {
-	case e.Scope == client.Project && c.Known:
+	case e.Scope == client.Project && c.Known && !strings.Contains(c.Kind, " test "):
 		return rule.High, holds + ", in a file of a project: whoever gets the project gets it"
 	case e.Scope == client.Project:
 		return rule.Medium, holds + ", in a file of a project: whoever gets the project gets it"
