@@ -117,6 +117,20 @@ var separators = strings.NewReplacer("-", "", "_", "", ".", "", "@", "", "/", ""
 
 func plain(name string) string { return separators.Replace(name) }
 
+// near reports whether one slip leads from one name to the other. Where the words that
+// half of all servers have in their names leave too little, it is another name: exa and
+// era, git and gist.
 func near(a, b string) bool {
-	return a != b && (names.OneEdit(a, b) || names.Exchanged(a, b))
+	if a == b || !names.OneEdit(a, b) && !names.Exchanged(a, b) {
+		return false
+	}
+	const least, inCommonWord = 5, 3
+	one, other := len(own(a)), len(own(b))
+	return min(one, other) >= least || max(one, other)-min(one, other) >= inCommonWord
+}
+
+// own is a name without the words that half of all servers have in theirs.
+func own(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "mcp" || w == "server" || w == "the" }), "")
 }
