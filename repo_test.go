@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
 	{"internal/client", "internal/evaluate", "internal/identity", "internal/oauth"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
-	{"internal/clients", "internal/check"},
+	{"internal/clients", "internal/check", "internal/credential"},
 	{"internal/check/*", "internal/checks/*"},
 	{"internal/checks"},
 	{"internal/gateway"},
