@@ -47,7 +47,7 @@ func (l *onlooker) refuses(pid int, u profile.Use) (refused bool, control, what,
 	case profile.UsedRead:
 		// What is not there in a place that is shown is not there on the machine either,
 		// and system libraries look for files of their own.
-		if there || m != nil || slices.ContainsFunc(systemFolders, func(folder string) bool { return within(folder, path) }) {
+		if there || m != nil || ofSystem(path) {
 			return false, "", "", ""
 		}
 		return true, Files, "read " + path, path
@@ -72,6 +72,10 @@ func (l *onlooker) refuses(pid int, u profile.Use) (refused bool, control, what,
 // systemFolders hold programs and libraries, which everybody may read and which hold
 // no secrets.
 var systemFolders = []string{"/usr", "/lib", "/lib64", "/bin", "/sbin"}
+
+func ofSystem(path string) bool {
+	return slices.ContainsFunc(systemFolders, func(folder string) bool { return within(folder, path) })
+}
 
 // shows is the mount that a path lies in; nil if it is in none.
 func (l *onlooker) shows(path string) *mount {

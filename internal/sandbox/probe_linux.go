@@ -294,9 +294,11 @@ func probeInherited() error {
 const unixScope = 9
 
 // canHoldSockets reports whether the profile shows a folder in which there could be a
-// socket of another program.
+// socket of another program. Nobody makes one among the programs of the machine.
 func canHoldSockets(mounts []mount) bool {
-	return slices.ContainsFunc(mounts, func(m mount) bool { return m.Folder && m.Asked && !m.Blank })
+	return slices.ContainsFunc(mounts, func(m mount) bool {
+		return m.Folder && m.Asked && !m.Blank && !ofSystem(m.Path)
+	})
 }
 
 func (s *spec) probeSockets(add func(name, asked, enforced, mechanism string, problem error)) {
