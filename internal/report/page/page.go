@@ -1,0 +1,180 @@
+// Package page writes a report as one HTML page that needs nothing else: a picture of
+// clients, servers and what they reach, the findings, and everything that was read. It
+// loads nothing, works without scripts, and its policy lets no other script or style run
+// than the two that it brings.
+package page
+
+import (
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/check"
+	"gatehouse/internal/client"
+	"gatehouse/internal/inventory"
+	"gatehouse/internal/report"
+	"gatehouse/internal/report/terminal"
+	"gatehouse/internal/rule"
+)
+
+//go:embed page.html
+var source string
+
+//go:embed page.css
+var style string
+
+//go:embed page.js
+var script string
+
+// layout escapes everything that is put into it, by where it is put.
+var layout = template.Must(template.New("page").Funcs(template.FuncMap{
+	"show": show, "class": class, "join": func(list []string) string { return show(strings.Join(list, ", ")) }, "plural": plural,
+}).Parse(source))
+
+// policy allows the style and the script of this page, by their digests, and nothing
+// else: whatever a hostile name in a client's file might become, it loads and runs
+// nothing.
+var policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", digest(style), digest(script))
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// view is what the template is given.
+type view struct {
+	*report.Report
+	Policy  string
+	Style   template.CSS
+	Script  template.JS
+	Picture picture
+	Width   int
+	Tiles   []tile
+	Shown   []finding
+	Open    []open
+	Rows    []row
+	Read    []report.File
+	Unread  int
+}
+
+type tile struct {
+	Severity rule.Severity
+	Number   int
+}
+
+type finding struct {
+	report.Finding
+	At   []string
+	Open bool   // shown in full from the start
+	Text string // for searching
+}
+
+type open struct {
+	Check, Why string
+	Servers    []string
+}
+
+type row struct {
+	inventory.Server
+	Runs  string
+	Worst rule.Severity
+	Reach []string
+	Found int
+}
+
+// Write writes a report.
+func Write(out io.Writer, r *report.Report) error {
+	v := view{Report: r, Policy: policy, Style: template.CSS(style), Script: template.JS(script), Picture: draw(r), Width: pictureWidth}
+	for _, s := range []rule.Severity{rule.Critical, rule.High, rule.Medium, rule.Low, rule.Info} {
+		v.Tiles = append(v.Tiles, tile{s, *r.Summary.Findings.Of(s)})
+	}
+	for _, f := range r.Findings {
+		v.Shown = append(v.Shown, findingOf(r, f))
+	}
+	v.Open = opens(r.Unchecked)
+	for _, s := range r.Servers {
+		v.Rows = append(v.Rows, rowOf(r, s))
+	}
+	v.Read = slices.Clone(r.Files)
+	slices.SortStableFunc(v.Read, func(a, b report.File) int { return cmp.Compare(unread(b), unread(a)) })
+	v.Unread = r.Summary.Incomplete
+	return layout.Execute(out, v)
+}
+
+func unread(f report.File) int {
+	if f.State == client.Parsed {
+		return 0
+	}
+	return 1
+}
+
+func findingOf(r *report.Report, f report.Finding) finding {
+	out := finding{Finding: f, Open: f.Severity >= rule.High && f.Suppressed == nil}
+	for _, p := range f.Places {
+		at := r.Short(p.File)
+		if p.Line > 0 {
+			at = fmt.Sprintf("%s:%d", at, p.Line)
+		}
+		out.At = append(out.At, at)
+	}
+	if f.Server == "" {
+		out.Name = r.Short(f.Name)
+	}
+	out.Text = strings.ToLower(show(strings.Join([]string{f.Severity.String(), f.Check, f.Title, out.Name, f.Why, f.Fix, strings.Join(f.Clients, " "), strings.Join(out.At, " ")}, " ")))
+	return out
+}
+
+func opens(unchecked []check.Unchecked) (out []open) {
+	for _, u := range unchecked {
+		i := slices.IndexFunc(out, func(o open) bool { return o.Check == u.Check && o.Why == u.Why })
+		if i < 0 {
+			i, out = len(out), append(out, open{Check: u.Check, Why: u.Why})
+		}
+		if name := cmp.Or(u.Name, u.Server); name != "" && !slices.Contains(out[i].Servers, name) {
+			out[i].Servers = append(out[i].Servers, name)
+		}
+	}
+	return out
+}
+
+func rowOf(r *report.Report, s inventory.Server) row {
+	out := row{Server: s, Runs: runs(s), Worst: r.Worst(s.ID)}
+	for _, t := range reaches(r, s) {
+		out.Reach = append(out.Reach, t.name)
+	}
+	for _, f := range r.Findings {
+		if f.Server == s.ID && f.Suppressed == nil {
+			out.Found++
+		}
+	}
+	return out
+}
+
+func runs(s inventory.Server) string { return terminal.Runs(s) }
+
+// show is a text with every character to be seen: a page obeys directions of writing as
+// a terminal does.
+func show(s string) string { return approval.Visible(s) }
+
+// fit cuts what is too long for a box of the picture.
+func fit(s string, most int) string {
+	out := []rune(show(s))
+	if len(out) > most {
+		out = append(out[:most-1], '…')
+	}
+	return string(out)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

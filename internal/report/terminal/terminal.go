@@ -1,0 +1,412 @@
+// Package terminal writes a report for a person in front of a terminal: the worst first,
+// one line for each finding, and below it why and how to fix it. Nothing from a file
+// reaches the terminal as it is.
+package terminal
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/client"
+	"gatehouse/internal/inventory"
+	"gatehouse/internal/report"
+	"gatehouse/internal/rule"
+)
+
+// Options say how it is written. The zero value is for a pipe.
+type Options struct {
+	Width   int  // columns; DefaultWidth if zero
+	Colour  bool // the terminal understands colours
+	Quiet   bool // findings in one line each, and the summary
+	Verbose bool // everything
+}
+
+const (
+	// DefaultWidth is that of a terminal about which nothing is known.
+	DefaultWidth = 80
+	leastWidth   = 40
+	// mostText is how long lines of text get on a wide terminal: longer ones are hard to
+	// read.
+	mostText = 110
+	// indent is where explanations begin; what comes before is the severity.
+	indent = 10
+	// nameWidth is how much of a name is shown in a column.
+	nameWidth = 20
+)
+
+// Write writes a report.
+func Write(out io.Writer, r *report.Report, o Options) error {
+	if o.Width == 0 {
+		o.Width = DefaultWidth
+	}
+	o.Width = max(o.Width, leastWidth)
+	buffered := bufio.NewWriter(out)
+	p := &printer{out: buffered, r: r, o: o}
+	p.findings()
+	p.changes()
+	if !o.Quiet {
+		p.servers()
+		p.unchecked()
+		p.files()
+	}
+	p.summary()
+	return buffered.Flush()
+}
+
+type printer struct {
+	out *bufio.Writer
+	r   *report.Report
+	o   Options
+}
+
+func (p *printer) line(format string, args ...any) {
+	fmt.Fprintf(p.out, strings.TrimRight(fmt.Sprintf(format, args...), " ")+"%s", "\n")
+}
+
+// heading begins a part.
+func (p *printer) heading(words string) {
+	if p.o.Colour {
+		words = bold + words + plain
+	}
+	p.line("%s", words)
+}
+
+const (
+	bold  = "\x1b[1m"
+	plain = "\x1b[0m"
+)
+
+var colours = map[rule.Severity]string{
+	rule.Critical: "\x1b[1;37;41m", rule.High: "\x1b[1;31m", rule.Medium: "\x1b[33m", rule.Low: "\x1b[36m", rule.Info: "\x1b[2m",
+}
+
+// label is the word for a severity, in a column of its own.
+func (p *printer) label(s rule.Severity) string {
+	word := strings.ToUpper(s.String())
+	gap := strings.Repeat(" ", max(1, indent-len(word)))
+	if p.o.Colour {
+		return colours[s] + word + plain + gap
+	}
+	return word + gap
+}
+
+func (p *printer) findings() {
+	shown := 0
+	for _, f := range p.r.Findings {
+		if f.Suppressed == nil || p.o.Verbose {
+			p.finding(f)
+			shown++
+		}
+	}
+	if shown == 0 {
+		p.line("No check found anything in what was read.")
+	}
+	if !p.o.Quiet || shown == 0 {
+		p.line("")
+	}
+}
+
+// finding writes the line of a finding and, below it, what to know about it. What is of
+// low severity has its line only, unless everything is wanted.
+func (p *printer) finding(f report.Finding) {
+	name := padded(shorten(p.name(f), nameWidth), nameWidth)
+	title := safe(f.Title) + p.marks(f)
+	room := p.o.Width - indent - width(name) - 1
+	p.line("%s%s %s", p.label(f.Severity), name, shorten(title, room))
+	if p.o.Quiet || f.Severity <= rule.Low && !p.o.Verbose {
+		return
+	}
+	p.about("why", f.Why)
+	p.about("fix", f.Fix)
+	p.about("at", p.places(f))
+	if s := f.Suppressed; s != nil {
+		p.about("ok", fmt.Sprintf("accepted by %s until %s: %s", s.Author, s.Expires, s.Reason))
+	}
+	if s := f.Lapsed; s != nil {
+		p.about("was", lapse(s))
+	}
+	if p.o.Verbose {
+		p.about("see", strings.Join(f.References, ", "))
+		p.about("id", fmt.Sprintf("check %s, server %s, evidence %s", f.Check, cmp.Or(f.Server, "–"), f.Evidence))
+	}
+}
+
+func lapse(s *report.Suppression) string {
+	if s.Lapsed == report.Expired {
+		return fmt.Sprintf("accepted by %s until %s, which is over: %s", s.Author, s.Expires, s.Reason)
+	}
+	return fmt.Sprintf("accepted by %s in another form, which has changed since: %s", s.Author, s.Reason)
+}
+
+func (p *printer) name(f report.Finding) string {
+	if f.Server == "" {
+		return p.r.Short(f.Name)
+	}
+	return f.Name
+}
+
+// marks stand behind the title.
+func (p *printer) marks(f report.Finding) string {
+	var marks []string
+	if f.Change == report.IsNew || f.Change == report.IsChanged {
+		marks = append(marks, string(f.Change))
+	}
+	if f.Suppressed != nil {
+		marks = append(marks, "suppressed")
+	}
+	if f.Lapsed != nil {
+		marks = append(marks, map[report.Lapse]string{report.Expired: "suppression ended", report.Changed: "suppression no longer fits"}[f.Lapsed.Lapsed])
+	}
+	if len(marks) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(marks, ", ") + ")"
+}
+
+// fewPlaces is how many places are named unless everything is wanted.
+const fewPlaces = 2
+
+func (p *printer) places(f report.Finding) string {
+	var at []string
+	for i, place := range f.Places {
+		if i == fewPlaces && !p.o.Verbose {
+			at = append(at, fmt.Sprintf("%d more", len(f.Places)-i))
+			break
+		}
+		where := p.r.Short(place.File)
+		if place.Line > 0 {
+			where = fmt.Sprintf("%s:%d", where, place.Line)
+		}
+		at = append(at, where)
+	}
+	if len(f.Clients) > 1 || p.o.Verbose && len(f.Clients) > 0 {
+		at = append(at, "for "+strings.Join(f.Clients, ", "))
+	}
+	return strings.Join(at, "; ")
+}
+
+// about writes a word and a text beside it, on as many lines as it takes.
+func (p *printer) about(word, text string) {
+	if text != "" {
+		p.paragraph(strings.Repeat(" ", indent)+padded(word, 4)+" ", text)
+	}
+}
+
+// paragraph wraps a text behind a beginning; the lines below stand under the text.
+func (p *printer) paragraph(begin, text string) {
+	room := max(min(p.o.Width, mostText)-width(begin), leastWidth/2)
+	for i, line := range wrap(safe(text), room) {
+		if i > 0 {
+			begin = strings.Repeat(" ", width(begin))
+		}
+		p.line("%s%s", begin, line)
+	}
+}
+
+func (p *printer) changes() {
+	c := p.r.Changes
+	if c == nil {
+		return
+	}
+	if c.First {
+		p.line("There is no earlier scan of these places: everything is new.")
+		p.line("")
+		return
+	}
+	p.heading("SINCE " + c.Since.Format("2006-01-02 15:04 MST"))
+	p.line("  %d new, %d changed, %d unchanged, %d fixed, %d that cannot be told now.", c.New, c.Changed, c.Unchanged, len(c.Fixed), len(c.Unknown))
+	for _, k := range c.Fixed {
+		p.kept("fixed", k)
+	}
+	for _, k := range c.Unknown {
+		p.kept("unknown", k)
+	}
+	p.line("")
+}
+
+func (p *printer) kept(word string, k report.Kept) {
+	name := k.Name
+	if k.Server == "" {
+		name = p.r.Short(name)
+	}
+	begin := fmt.Sprintf("  %s%s ", padded(word, indent-2), padded(shorten(name, nameWidth), nameWidth))
+	p.line("%s%s", begin, shorten(fmt.Sprintf("%s (%s)", k.Check, k.Severity), p.o.Width-width(begin)))
+}
+
+func (p *printer) servers() {
+	if len(p.r.Servers) == 0 {
+		return
+	}
+	p.heading("SERVERS")
+	for _, s := range p.r.Servers {
+		begin := fmt.Sprintf("  %s ", padded(shorten(s.Name, nameWidth), nameWidth))
+		text := Runs(s) + "; " + strings.Join(s.Clients, ", ")
+		if p.o.Verbose {
+			p.paragraph(begin, text)
+			continue
+		}
+		p.line("%s%s", begin, shorten(text, p.o.Width-width(begin)))
+	}
+	p.line("")
+}
+
+// Runs says in a few words what a server is.
+func Runs(s inventory.Server) string {
+	words := []string{string(s.Kind)}
+	if s.Kind != inventory.BuiltIn {
+		words = append(words, s.Package)
+	}
+	switch {
+	case s.Pin == inventory.Newest:
+		words = append(words, "(newest)")
+	case s.Pin != inventory.Without && s.Pinned():
+		words = append(words, s.Version)
+	case s.Pin != inventory.Without:
+		words = append(words, s.Version, "(not fixed)")
+	}
+	if s.Disabled {
+		words = append(words, "(off)")
+	}
+	return strings.Join(words, " ")
+}
+
+// open is what one check could not say, of how many servers, and why.
+type open struct {
+	check, why string
+	servers    []string
+}
+
+// unchecked writes one paragraph for each check and reason.
+func (p *printer) unchecked() {
+	var all []open
+	for _, u := range p.r.Unchecked {
+		i := slices.IndexFunc(all, func(o open) bool { return o.check == u.Check && o.why == u.Why })
+		if i < 0 {
+			i, all = len(all), append(all, open{check: u.Check, why: u.Why})
+		}
+		if name := cmp.Or(u.Name, u.Server); name != "" && !slices.Contains(all[i].servers, name) {
+			all[i].servers = append(all[i].servers, name)
+		}
+	}
+	if len(all) == 0 && len(p.r.Summary.Problems) == 0 {
+		return
+	}
+	p.heading("NOT CHECKED")
+	for _, problem := range p.r.Summary.Problems {
+		p.paragraph("  ", problem)
+	}
+	for _, o := range all {
+		text := o.why
+		if len(o.servers) > 0 {
+			text = p.listed(o.servers) + ": " + o.why
+		}
+		p.paragraph(fmt.Sprintf("  %s ", padded(shorten(o.check, nameWidth), nameWidth)), text)
+	}
+	p.line("")
+}
+
+// fewNames is how many servers are named unless everything is wanted.
+const fewNames = 3
+
+func (p *printer) listed(names []string) string {
+	if len(names) > fewNames && !p.o.Verbose {
+		return count(len(names), "server")
+	}
+	return strings.Join(names, ", ")
+}
+
+// files is the table of what was read, the unread first.
+func (p *printer) files() {
+	if len(p.r.Files) == 0 {
+		p.line("No client has a file here.")
+		p.line("")
+		return
+	}
+	p.heading("FILES")
+	files := slices.Clone(p.r.Files)
+	slices.SortStableFunc(files, func(a, b report.File) int { return cmp.Compare(rank(b.State), rank(a.State)) })
+	for _, f := range files {
+		begin := fmt.Sprintf("  %-8s%3d  ", f.State, f.Servers)
+		path := safe(p.r.Short(f.Path))
+		if p.o.Verbose {
+			p.line("%s%s", begin, path)
+		} else {
+			p.line("%s%s", begin, shortenPath(path, p.o.Width-width(begin)))
+		}
+		for _, problem := range f.Problems {
+			p.paragraph(strings.Repeat(" ", width(begin)), problem)
+		}
+	}
+	p.line("")
+}
+
+// rank puts what could not be read first.
+func rank(s client.State) int {
+	return slices.Index([]client.State{client.Parsed, client.Partial, client.Skipped, client.Failed}, s)
+}
+
+func (p *printer) summary() {
+	s := p.r.Summary
+	p.paragraph("", p.counts())
+	p.paragraph("", fmt.Sprintf("%s in %s. %s: %d parsed, %d in part, %d failed, %d skipped; %s looked at.",
+		count(s.Servers, "server"), count(s.Clients, "client"), count(s.Found, "file"), s.Parsed, s.Partial, s.Failed, s.Skipped, count(s.Places, "place")))
+	complete := 0
+	for _, c := range p.r.Checks {
+		if c.Unchecked == 0 {
+			complete++
+		}
+	}
+	p.paragraph("", fmt.Sprintf("%s: %d made everywhere, %d not or not everywhere.", count(s.Checks, "check"), complete, s.Checks-complete))
+	if s.Incomplete > 0 {
+		p.paragraph("", fmt.Sprintf("%s could not be read as a whole: what it holds is not judged. Mend or remove it, and scan again.", count(s.Incomplete, "file")))
+	}
+	if n := len(p.r.Unused); n > 0 {
+		p.paragraph("", fmt.Sprintf("%s about nothing that was found; remove what is no longer needed.", isAre(n, "suppression")))
+	}
+}
+
+func (p *printer) counts() string {
+	s := p.r.Summary
+	var parts []string
+	for _, severity := range []rule.Severity{rule.Critical, rule.High, rule.Medium, rule.Low, rule.Info} {
+		if n := *s.Findings.Of(severity); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
+		}
+	}
+	text := "No findings"
+	if len(parts) > 0 {
+		text = fmt.Sprintf("%s: %d of %s with findings", strings.Join(parts, ", "), s.Risky, count(s.Servers, "server"))
+	}
+	if s.Suppressed > 0 {
+		text += fmt.Sprintf("; %d suppressed", s.Suppressed)
+	}
+	if s.Lapsed > 0 {
+		text += fmt.Sprintf("; %s no longer valid", isAre(s.Lapsed, "suppression"))
+	}
+	if s.Unchecked > 0 {
+		text += fmt.Sprintf("; %s not checked", isAre(s.Unchecked, "thing"))
+	}
+	return text + "."
+}
+
+func isAre(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, what)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// safe is a text of which a terminal obeys nothing.
+func safe(text string) string { return approval.Visible(text) }
