@@ -130,3 +130,11 @@ func covers(unread, path string) bool {
 	before, _, pattern := strings.Cut(unread, "*")
 	return unread == path || pattern && strings.HasPrefix(path, before)
 }
+
+// ForgetChanges takes out what Compare said, for a report in which nobody asked for it.
+func (r *Report) ForgetChanges() {
+	r.Changes = nil
+	for i := range r.Findings {
+		r.Findings[i].Change = ""
+	}
+}

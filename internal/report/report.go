@@ -187,10 +187,12 @@ func New(in Input) *Report {
 	titles := map[string]string{}
 	for _, c := range in.Checks {
 		titles[c.ID] = c.Title
-		r.Checks = append(r.Checks, checkOf(c, in.Result))
 	}
-	r.Checks = notNil(r.Checks)
 	r.Findings = group(in.Result.Findings, r.Servers, titles)
+	r.Checks = []Check{}
+	for _, c := range in.Checks {
+		r.Checks = append(r.Checks, r.checkOf(c))
+	}
 	r.Summary.Places, r.Summary.Problems = in.Looked, in.Problems
 	r.summarise()
 	return r
@@ -203,14 +205,14 @@ func notNil[T any](list []T) []T {
 	return list
 }
 
-func checkOf(c check.Check, result check.Result) Check {
+func (r *Report) checkOf(c check.Check) Check {
 	out := Check{ID: c.ID, Title: c.Title, Severity: c.Severity, References: c.References, Doc: c.Doc, Outcome: Pass}
-	for _, f := range result.Findings {
+	for _, f := range r.Findings {
 		if f.Check == c.ID {
 			out.Findings++
 		}
 	}
-	for _, u := range result.Unchecked {
+	for _, u := range r.Unchecked {
 		if u.Check == c.ID {
 			out.Unchecked++
 		}
@@ -305,3 +307,23 @@ func below(dir, path string) (string, bool) {
 
 // Subject is what a finding is about: the id of a server, or a path.
 func (f Finding) Subject() string { return cmp.Or(f.Server, f.Name) }
+
+// Runs says in a few words what a server is.
+func Runs(s inventory.Server) string {
+	words := []string{string(s.Kind)}
+	if s.Kind != inventory.BuiltIn {
+		words = append(words, s.Package)
+	}
+	switch {
+	case s.Pin == inventory.Newest:
+		words = append(words, "(newest)")
+	case s.Pin != inventory.Without && s.Pinned():
+		words = append(words, s.Version)
+	case s.Pin != inventory.Without:
+		words = append(words, s.Version, "(not fixed)")
+	}
+	if s.Disabled {
+		words = append(words, "(off)")
+	}
+	return strings.Join(words, " ")
+}

@@ -68,7 +68,7 @@ type property struct {
 type service struct {
 	Ref           string     `json:"bom-ref"`
 	Name          string     `json:"name"`
-	Endpoints     []string   `json:"endpoints"`
+	Endpoints     []string   `json:"endpoints,omitempty"`
 	Authenticated *bool      `json:"authenticated,omitempty"`
 	Boundary      bool       `json:"x-trust-boundary"`
 	Properties    []property `json:"properties,omitempty"`
@@ -178,8 +178,8 @@ func (w *writer) component(ref string, s inventory.Server, source inventory.Sour
 	case source.Version != "":
 		c.Properties = append(c.Properties, property{"gatehouse:requested", source.Version})
 	}
-	if address, ok := strings.CutPrefix(source.Package, "git+"); ok && source.Kind == inventory.Git {
-		c.References = []reference{{"vcs", address}}
+	if from, ok := address(strings.TrimPrefix(source.Package, "git+")); ok && source.Kind == inventory.Git {
+		c.References = []reference{{"vcs", from}}
 	}
 	w.components = append(w.components, c)
 }
@@ -189,12 +189,27 @@ func (w *writer) service(ref string, s inventory.Server) {
 		return
 	}
 	// Without a header it may still ask for a login: nothing is said then.
-	x := service{Ref: ref, Name: s.Name, Endpoints: []string{s.Package}, Boundary: true, Properties: []property{{"gatehouse:transport", string(s.Transport)}}}
+	x := service{Ref: ref, Name: s.Name, Boundary: true, Properties: []property{{"gatehouse:transport", string(s.Transport)}}}
+	if address, ok := address(s.Package); ok {
+		x.Endpoints = []string{address}
+	} else {
+		x.Properties = append(x.Properties, property{"gatehouse:address", s.Package})
+	}
 	if slices.ContainsFunc(s.Headers, func(name string) bool { return strings.EqualFold(name, "authorization") }) {
 		yes := true
 		x.Authenticated = &yes
 	}
 	w.services = append(w.services, x)
+}
+
+// address is an absolute URL as the standard wants it: what a file has in its place, such
+// as a variable, is none. The mark that stands for a secret is spelled out.
+func address(s string) (string, bool) {
+	u, err := url.Parse(strings.ReplaceAll(s, "[redacted]", "REDACTED"))
+	if err != nil || u.Scheme == "" || u.Host == "" || strings.ContainsAny(s, "{}$ ") {
+		return "", false
+	}
+	return u.String(), true
 }
 
 func (w *writer) clients() (out []component) {

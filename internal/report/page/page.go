@@ -14,13 +14,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/report"
-	"gatehouse/internal/report/terminal"
 	"gatehouse/internal/rule"
 )
 
@@ -145,7 +145,7 @@ func opens(unchecked []check.Unchecked) (out []open) {
 }
 
 func rowOf(r *report.Report, s inventory.Server) row {
-	out := row{Server: s, Runs: runs(s), Worst: r.Worst(s.ID)}
+	out := row{Server: s, Runs: report.Runs(s), Worst: r.Worst(s.ID)}
 	for _, t := range reaches(r, s) {
 		out.Reach = append(out.Reach, t.name)
 	}
@@ -157,19 +157,30 @@ func rowOf(r *report.Report, s inventory.Server) row {
 	return out
 }
 
-func runs(s inventory.Server) string { return terminal.Runs(s) }
-
 // show is a text with every character to be seen: a page obeys directions of writing as
 // a terminal does.
 func show(s string) string { return approval.Visible(s) }
 
-// fit cuts what is too long for a box of the picture.
+// fit cuts what is too long for a box of the picture, which has room for a number of
+// ordinary letters. Which font a browser has is not known: capitals count for more, and
+// the letters of East Asia for two.
 func fit(s string, most int) string {
-	out := []rune(show(s))
-	if len(out) > most {
-		out = append(out[:most-1], '…')
+	s = show(s)
+	room := 10 * most
+	for i, r := range s {
+		switch {
+		case r >= 0x1100:
+			room -= 20
+		case unicode.IsUpper(r) || strings.ContainsRune("mwMW@_", r):
+			room -= 13
+		default:
+			room -= 10
+		}
+		if room < 0 {
+			return strings.TrimRight(s[:i], " ") + "…"
+		}
 	}
-	return string(out)
+	return s
 }
 
 func plural(n int, what string) string {

@@ -79,8 +79,8 @@ func draw(r *report.Report) picture {
 	for i, s := range servers {
 		y := top + i*step
 		p.Nodes = append(p.Nodes, node{
-			Class: "server " + class(worst[s.ID]), X: serverX, Y: y, W: serverW, Text: fit(s.Name, 34), Small: fit(runs(s), 44),
-			Title: show(s.Name + ": " + runs(s)), Href: "#server-" + s.ID,
+			Class: "server " + class(worst[s.ID]), X: serverX, Y: y, W: serverW, Text: fit(s.Name, 32), Small: fit(report.Runs(s), 42),
+			Title: show(s.Name + ": " + report.Runs(s)), Href: "#server-" + s.ID,
 		})
 		for _, id := range s.Clients {
 			users.join(id, "client", y, worst[s.ID])
@@ -103,10 +103,10 @@ func draw(r *report.Report) picture {
 	// The worst are drawn last, above the others.
 	slices.Reverse(p.Edges)
 	for _, i := range users.items {
-		p.Nodes = append(p.Nodes, node{Class: "client", X: clientX, Y: i.y, W: clientW, Text: fit(i.name, 22), Title: show(i.name)})
+		p.Nodes = append(p.Nodes, node{Class: "client " + class(i.worst), X: clientX, Y: i.y, W: clientW, Text: fit(i.name, 20), Title: show(i.name)})
 	}
 	for _, i := range things.items {
-		p.Nodes = append(p.Nodes, node{Class: "target " + i.kind, X: targetX, Y: i.y, W: targetW, Text: fit(i.name, 30), Title: show(i.name)})
+		p.Nodes = append(p.Nodes, node{Class: "target " + i.kind + " " + class(i.worst), X: targetX, Y: i.y, W: targetW, Text: fit(i.name, 26), Title: show(i.name)})
 	}
 	p.Headings = append([]heading{{clientX, top - 14, "Clients"}, {serverX, top - 14, "Servers"}}, things.headings...)
 	p.Height = max(top+len(servers)*step, users.end, things.end) + 4

@@ -13,7 +13,6 @@ import (
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/client"
-	"gatehouse/internal/inventory"
 	"gatehouse/internal/report"
 	"gatehouse/internal/rule"
 )
@@ -29,14 +28,16 @@ type Options struct {
 const (
 	// DefaultWidth is that of a terminal about which nothing is known.
 	DefaultWidth = 80
-	leastWidth   = 40
+	leastWidth   = 60
 	// mostText is how long lines of text get on a wide terminal: longer ones are hard to
 	// read.
 	mostText = 110
 	// indent is where explanations begin; what comes before is the severity.
 	indent = 10
-	// nameWidth is how much of a name is shown in a column.
+	// nameWidth is how much of a name is shown in a column, whoWidth how much of the clients
+	// that have it.
 	nameWidth = 20
+	whoWidth  = 20
 )
 
 // Write writes a report.
@@ -184,10 +185,11 @@ func (p *printer) places(f report.Finding) string {
 		}
 		at = append(at, where)
 	}
+	text := strings.Join(at, ", ")
 	if len(f.Clients) > 1 || p.o.Verbose && len(f.Clients) > 0 {
-		at = append(at, "for "+strings.Join(f.Clients, ", "))
+		text += " (" + strings.Join(f.Clients, ", ") + ")"
 	}
-	return strings.Join(at, "; ")
+	return strings.TrimSpace(text)
 }
 
 // about writes a word and a text beside it, on as many lines as it takes.
@@ -245,34 +247,16 @@ func (p *printer) servers() {
 	p.heading("SERVERS")
 	for _, s := range p.r.Servers {
 		begin := fmt.Sprintf("  %s ", padded(shorten(s.Name, nameWidth), nameWidth))
-		text := Runs(s) + "; " + strings.Join(s.Clients, ", ")
+		who := strings.Join(s.Clients, ", ")
 		if p.o.Verbose {
-			p.paragraph(begin, text)
+			p.paragraph(begin, fmt.Sprintf("%s (%s) %s", report.Runs(s), who, s.ID))
 			continue
 		}
-		p.line("%s%s", begin, shorten(text, p.o.Width-width(begin)))
+		who = shorten(who, whoWidth)
+		room := p.o.Width - width(begin)
+		p.line("%s%s  %s", begin, padded(shorten(report.Runs(s), room-whoWidth-2), room-whoWidth-2), who)
 	}
 	p.line("")
-}
-
-// Runs says in a few words what a server is.
-func Runs(s inventory.Server) string {
-	words := []string{string(s.Kind)}
-	if s.Kind != inventory.BuiltIn {
-		words = append(words, s.Package)
-	}
-	switch {
-	case s.Pin == inventory.Newest:
-		words = append(words, "(newest)")
-	case s.Pin != inventory.Without && s.Pinned():
-		words = append(words, s.Version)
-	case s.Pin != inventory.Without:
-		words = append(words, s.Version, "(not fixed)")
-	}
-	if s.Disabled {
-		words = append(words, "(off)")
-	}
-	return strings.Join(words, " ")
 }
 
 // open is what one check could not say, of how many servers, and why.
