@@ -66,7 +66,7 @@ type printer struct {
 }
 
 func (p *printer) line(format string, args ...any) {
-	fmt.Fprintf(p.out, strings.TrimRight(fmt.Sprintf(format, args...), " ")+"%s", "\n")
+	fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
 // heading begins a part.
@@ -115,7 +115,7 @@ func (p *printer) findings() {
 // finding writes the line of a finding and, below it, what to know about it. What is of
 // low severity has its line only, unless everything is wanted.
 func (p *printer) finding(f report.Finding) {
-	name := padded(shorten(p.name(f), nameWidth), nameWidth)
+	name := padded(p.name(f), nameWidth)
 	title := safe(f.Title) + p.marks(f)
 	room := p.o.Width - indent - width(name) - 1
 	p.line("%s%s %s", p.label(f.Severity), name, shorten(title, room))
@@ -144,11 +144,12 @@ func lapse(s *report.Suppression) string {
 	return fmt.Sprintf("accepted by %s in another form, which has changed since: %s", s.Author, s.Reason)
 }
 
+// name is that of a server, or the end of the path of a file.
 func (p *printer) name(f report.Finding) string {
 	if f.Server == "" {
-		return p.r.Short(f.Name)
+		return tail(safe(p.r.Short(f.Name)), nameWidth)
 	}
-	return f.Name
+	return shorten(f.Name, nameWidth)
 }
 
 // marks stand behind the title.
@@ -161,7 +162,7 @@ func (p *printer) marks(f report.Finding) string {
 		marks = append(marks, "suppressed")
 	}
 	if f.Lapsed != nil {
-		marks = append(marks, map[report.Lapse]string{report.Expired: "suppression ended", report.Changed: "suppression no longer fits"}[f.Lapsed.Lapsed])
+		marks = append(marks, "lapsed")
 	}
 	if len(marks) == 0 {
 		return ""
@@ -221,7 +222,7 @@ func (p *printer) changes() {
 		return
 	}
 	p.heading("SINCE " + c.Since.Format("2006-01-02 15:04 MST"))
-	p.line("  %d new, %d changed, %d unchanged, %d fixed, %d that cannot be told now.", c.New, c.Changed, c.Unchanged, len(c.Fixed), len(c.Unknown))
+	p.paragraph("  ", fmt.Sprintf("%d new, %d changed, %d unchanged, %d fixed, %d that cannot be told now.", c.New, c.Changed, c.Unchanged, len(c.Fixed), len(c.Unknown)))
 	for _, k := range c.Fixed {
 		p.kept("fixed", k)
 	}
@@ -232,11 +233,8 @@ func (p *printer) changes() {
 }
 
 func (p *printer) kept(word string, k report.Kept) {
-	name := k.Name
-	if k.Server == "" {
-		name = p.r.Short(name)
-	}
-	begin := fmt.Sprintf("  %s%s ", padded(word, indent-2), padded(shorten(name, nameWidth), nameWidth))
+	name := p.name(report.Finding{Server: k.Server, Name: k.Name})
+	begin := fmt.Sprintf("  %s%s ", padded(word, indent-2), padded(name, nameWidth))
 	p.line("%s%s", begin, shorten(fmt.Sprintf("%s (%s)", k.Check, k.Severity), p.o.Width-width(begin)))
 }
 
@@ -253,7 +251,7 @@ func (p *printer) servers() {
 			continue
 		}
 		who = shorten(who, whoWidth)
-		room := p.o.Width - width(begin)
+		room := min(p.o.Width, mostText) - width(begin)
 		p.line("%s%s  %s", begin, padded(shorten(report.Runs(s), room-whoWidth-2), room-whoWidth-2), who)
 	}
 	p.line("")
@@ -347,7 +345,11 @@ func (p *printer) summary() {
 	}
 	p.paragraph("", fmt.Sprintf("%s: %d made everywhere, %d not or not everywhere.", count(s.Checks, "check"), complete, s.Checks-complete))
 	if s.Incomplete > 0 {
-		p.paragraph("", fmt.Sprintf("%s could not be read as a whole: what it holds is not judged. Mend or remove it, and scan again.", count(s.Incomplete, "file")))
+		what := "Mend or remove what is named above, and scan again."
+		if p.o.Quiet {
+			what = "Without --quiet each is named."
+		}
+		p.paragraph("", fmt.Sprintf("%s could not be read as a whole, and not everything there is judged. %s", count(s.Incomplete, "file"), what))
 	}
 	if n := len(p.r.Unused); n > 0 {
 		p.paragraph("", fmt.Sprintf("%s about nothing that was found; remove what is no longer needed.", isAre(n, "suppression")))

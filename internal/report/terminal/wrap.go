@@ -60,11 +60,19 @@ func shortenPath(s string, n int) string {
 	if n < 2*begin {
 		return cut(s, n)
 	}
+	return fitting(s, begin) + tail(s, n-begin)
+}
+
+// tail is the end of a safe text that is too long.
+func tail(s string, n int) string {
+	if width(s) <= n {
+		return s
+	}
 	end := []rune(s)
-	for width(string(end)) > n-begin-1 {
+	for width(string(end)) > n-1 {
 		end = end[1:]
 	}
-	return fitting(s, begin) + "…" + string(end)
+	return "…" + string(end)
 }
 
 // wrap breaks a text into lines of at most n columns, at spaces where it can.
