@@ -138,7 +138,7 @@ func Hostile() *report.Report {
 	in := report.Input{
 		Version: "1.0.0", System: "linux", Scope: report.Machine, Checks: Checks(), Problems: []string{Evil},
 		Scene: &check.Scene{Now: Now, Home: "/home/ada", Servers: inventory.Servers(entries), Files: []client.File{
-			{Path: file, Clients: []string{"cursor"}, State: client.Failed, Problems: []string{Evil}, Entries: entries},
+			{Path: file, Clients: []string{"cursor"}, Scope: client.User, State: client.Failed, Problems: []string{Evil}, Entries: entries},
 		}},
 	}
 	for _, s := range in.Scene.Servers {

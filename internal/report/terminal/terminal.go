@@ -104,8 +104,11 @@ func (p *printer) findings() {
 			shown++
 		}
 	}
-	if shown == 0 {
+	switch {
+	case len(p.r.Findings) == 0:
 		p.line("No check found anything in what was read.")
+	case shown == 0:
+		p.line("Everything that was found is suppressed; --verbose shows it.")
 	}
 	if !p.o.Quiet || shown == 0 {
 		p.line("")
@@ -113,13 +116,13 @@ func (p *printer) findings() {
 }
 
 // finding writes the line of a finding and, below it, what to know about it. What is of
-// low severity has its line only, unless everything is wanted.
+// low severity has its line only, unless everything is wanted or it was accepted before.
 func (p *printer) finding(f report.Finding) {
 	name := padded(p.name(f), nameWidth)
-	title := safe(f.Title) + p.marks(f)
-	room := p.o.Width - indent - width(name) - 1
-	p.line("%s%s %s", p.label(f.Severity), name, shorten(title, room))
-	if p.o.Quiet || f.Severity <= rule.Low && !p.o.Verbose {
+	marks := p.marks(f)
+	room := p.o.Width - indent - width(name) - 1 - width(marks)
+	p.line("%s%s %s%s", p.label(f.Severity), name, shorten(f.Title, room), marks)
+	if p.o.Quiet || f.Severity <= rule.Low && f.Lapsed == nil && !p.o.Verbose {
 		return
 	}
 	p.about("why", f.Why)
@@ -364,7 +367,7 @@ func (p *printer) counts() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
 		}
 	}
-	text := "No findings"
+	text := "0 findings"
 	if len(parts) > 0 {
 		text = fmt.Sprintf("%s: %d of %s with findings", strings.Join(parts, ", "), s.Risky, count(s.Servers, "server"))
 	}
