@@ -154,7 +154,9 @@ func Test_the_action_reports_and_fails_as_it_is_told(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var report struct{ Runs []struct{ Results []json.RawMessage } }
+		var report struct {
+			Runs []struct{ Results []json.RawMessage }
+		}
 		if err := json.Unmarshal(raw, &report); err != nil || len(report.Runs) != 1 || len(report.Runs[0].Results) == 0 {
 			t.Errorf("%v: %s", err, raw)
 		}
