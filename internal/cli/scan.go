@@ -179,11 +179,21 @@ func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *repo
 		Scene: scene, Checks: checks.All(), Result: checks.Run(scene), Problems: problems,
 	}
 	if o.where.ProjectsOnly {
-		in.Scope = report.Project
-		// The last one is the root of the repository, if there is one.
-		in.Root = machine.Projects[len(machine.Projects)-1]
+		in.Scope, in.Root = report.Project, rootOf(machine.Projects)
 	}
 	return report.New(in)
+}
+
+// rootOf is the folder in which all the others lie; empty if there is none. The root of a
+// repository stands behind its folders.
+func rootOf(projects []string) string {
+	root := projects[len(projects)-1]
+	for _, p := range projects {
+		if p != root && !strings.HasPrefix(p, strings.TrimSuffix(root, string(filepath.Separator))+string(filepath.Separator)) {
+			return ""
+		}
+	}
+	return root
 }
 
 // ownHome is the home of whoever asks, for roots that are too broad.
@@ -348,14 +358,4 @@ func (o *scanOptions) verdict(r *report.Report, least rule.Severity, notKept err
 		return exitWith(exitIncomplete, errors.New("this scan could not be compared with the last one"))
 	}
 	return nil
-}
-
-// clipped repeats a text from a file without what a terminal would obey, and not
-// longer than most characters.
-func clipped(s string, most int) string {
-	out := []rune(visible(s))
-	if len(out) > most {
-		out = append(out[:most-1], '…')
-	}
-	return string(out)
 }

@@ -4,13 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	checking "gatehouse/internal/check"
+	"gatehouse/internal/client"
+	"gatehouse/internal/config"
 	"gatehouse/internal/report"
+	"gatehouse/internal/report/reporttest"
+	"gatehouse/internal/rule"
 )
 
 // machineOf unpacks a machine of testdata/machine, and makes it the one that is scanned.
@@ -77,6 +87,101 @@ func Test_two_scans_of_the_same_are_the_same(t *testing.T) {
 	other, _ := json.Marshal(b)
 	if !bytes.Equal(one, other) {
 		t.Errorf("%s\n%s", one, other)
+	}
+}
+
+const never = rule.Critical + 1
+
+func Test_the_exit_code_says_the_most_certain_thing(t *testing.T) {
+	read := func(in *report.Input) {
+		for i := range in.Scene.Files {
+			in.Scene.Files[i].State = client.Parsed
+		}
+	}
+	nothing := func(in *report.Input) { read(in); in.Result.Findings = nil }
+	kept := errors.New("not kept")
+	for name, c := range map[string]struct {
+		change  func(*report.Input)
+		o       scanOptions
+		least   rule.Severity
+		notKept error
+		want    int
+	}{
+		"found":                          {read, scanOptions{}, rule.High, nil, exitFindings},
+		"found, and not all read":        {func(*report.Input) {}, scanOptions{}, rule.High, nil, exitFindings},
+		"not all read":                   {func(*report.Input) {}, scanOptions{}, never, nil, exitIncomplete},
+		"less than asked for":            {read, scanOptions{}, never, nil, exitOK},
+		"a fact that was asked for":      {func(in *report.Input) { nothing(in); in.Problems = []string{"x"} }, scanOptions{}, never, nil, exitIncomplete},
+		"a check that asked nobody":      {nothing, scanOptions{}, rule.Info, nil, exitOK},
+		"and should have":                {nothing, scanOptions{complete: true}, rule.Info, nil, exitIncomplete},
+		"no comparison":                  {nothing, scanOptions{diff: true}, rule.Info, kept, exitIncomplete},
+		"no comparison, nobody asked":    {nothing, scanOptions{}, rule.Info, kept, exitOK},
+		"found, and should have checked": {read, scanOptions{complete: true}, rule.High, nil, exitFindings},
+	} {
+		in := reporttest.Input()
+		c.change(&in)
+		code := exitOK
+		if err := c.o.verdict(report.New(in), c.least, c.notKept); err != nil {
+			code = exitCode(err)
+		}
+		if code != c.want {
+			t.Errorf("%s: %d, want %d", name, code, c.want)
+		}
+	}
+}
+
+func Test_facts_that_cannot_be_had_are_said(t *testing.T) {
+	o := scanOptions{gather: func(_ context.Context, _ *cobra.Command, scene *checking.Scene) error {
+		if scene == nil || scene.Now.IsZero() {
+			t.Error("no scene to gather facts for")
+		}
+		return errors.New("the registry does not answer")
+	}}
+	r := o.scan(&cobra.Command{}, client.Machine{System: client.Linux, Projects: []string{t.TempDir()}}, nil)
+	if r.Summary.Complete || len(r.Summary.Problems) != 1 || exitCode(o.verdict(r, never, nil)) != exitIncomplete {
+		t.Errorf("%+v", r.Summary)
+	}
+}
+
+func Test_paths_are_relative_only_to_what_holds_all_projects(t *testing.T) {
+	for _, c := range []struct {
+		projects []string
+		want     string
+	}{
+		{[]string{"/a"}, "/a"}, {[]string{"/a/b", "/a"}, "/a"}, {[]string{"/a", "/b"}, ""}, {[]string{"/ab", "/a"}, ""}, {[]string{"/a", "/"}, "/"},
+	} {
+		if got := rootOf(c.projects); got != c.want {
+			t.Errorf("%v: %q, want %q", c.projects, got, c.want)
+		}
+	}
+}
+
+func Test_the_page_about_scans_says_what_is_so(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "scan.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	newScanCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(page, "--"+f.Name) {
+			t.Errorf("--%s is not in docs/scan.md", f.Name)
+		}
+	})
+	for _, m := range regexp.MustCompile("`(--[a-z-]+)").FindAllStringSubmatch(page, -1) {
+		if newScanCommand().Flags().Lookup(m[1][2:]) == nil {
+			t.Errorf("%s is no flag of scan", m[1])
+		}
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(suppressions:.*?)```").FindStringSubmatch(page)
+	if block == nil {
+		t.Fatal("docs/scan.md shows no suppressions")
+	}
+	path := filepath.Join(t.TempDir(), "s.yaml")
+	if err := os.WriteFile(path, []byte(block[1]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := config.LoadCheckSuppressions(path); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v", list, err)
 	}
 }
 

@@ -34,8 +34,8 @@ const (
 	mostText = 110
 	// indent is where explanations begin; what comes before is the severity.
 	indent = 10
-	// nameWidth is how much of a name is shown in a column, whoWidth how much of the clients
-	// that have it.
+	// nameWidth is how much of a name is shown at most in a column, whoWidth how much of the
+	// clients that have it.
 	nameWidth = 20
 	whoWidth  = 20
 )
@@ -48,6 +48,7 @@ func Write(out io.Writer, r *report.Report, o Options) error {
 	o.Width = max(o.Width, leastWidth)
 	buffered := bufio.NewWriter(out)
 	p := &printer{out: buffered, r: r, o: o}
+	p.column = p.widest()
 	p.findings()
 	p.changes()
 	if !o.Quiet {
@@ -60,9 +61,24 @@ func Write(out io.Writer, r *report.Report, o Options) error {
 }
 
 type printer struct {
-	out *bufio.Writer
-	r   *report.Report
-	o   Options
+	out    *bufio.Writer
+	r      *report.Report
+	o      Options
+	column int // of names
+}
+
+// widest is how wide the column of names must be.
+func (p *printer) widest() (n int) {
+	for _, f := range p.r.Findings {
+		n = max(n, width(p.name(f)))
+	}
+	for _, s := range p.r.Servers {
+		n = max(n, width(shorten(s.Name, nameWidth)))
+	}
+	for _, u := range p.r.Unchecked {
+		n = max(n, width(shorten(u.Check, nameWidth)))
+	}
+	return n
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -118,7 +134,7 @@ func (p *printer) findings() {
 // finding writes the line of a finding and, below it, what to know about it. What is of
 // low severity has its line only, unless everything is wanted or it was accepted before.
 func (p *printer) finding(f report.Finding) {
-	name := padded(p.name(f), nameWidth)
+	name := padded(p.name(f), p.column)
 	marks := p.marks(f)
 	room := p.o.Width - indent - width(name) - 1 - width(marks)
 	p.line("%s%s %s%s", p.label(f.Severity), name, shorten(f.Title, room), marks)
@@ -237,7 +253,7 @@ func (p *printer) changes() {
 
 func (p *printer) kept(word string, k report.Kept) {
 	name := p.name(report.Finding{Server: k.Server, Name: k.Name})
-	begin := fmt.Sprintf("  %s%s ", padded(word, indent-2), padded(name, nameWidth))
+	begin := fmt.Sprintf("  %s%s ", padded(word, indent-2), padded(name, p.column))
 	p.line("%s%s", begin, shorten(fmt.Sprintf("%s (%s)", k.Check, k.Severity), p.o.Width-width(begin)))
 }
 
@@ -247,7 +263,7 @@ func (p *printer) servers() {
 	}
 	p.heading("SERVERS")
 	for _, s := range p.r.Servers {
-		begin := fmt.Sprintf("  %s ", padded(shorten(s.Name, nameWidth), nameWidth))
+		begin := fmt.Sprintf("  %s ", padded(shorten(s.Name, nameWidth), p.column))
 		who := strings.Join(s.Clients, ", ")
 		if p.o.Verbose {
 			p.paragraph(begin, fmt.Sprintf("%s (%s) %s", report.Runs(s), who, s.ID))
@@ -290,7 +306,7 @@ func (p *printer) unchecked() {
 		if len(o.servers) > 0 {
 			text = p.listed(o.servers) + ": " + o.why
 		}
-		p.paragraph(fmt.Sprintf("  %s ", padded(shorten(o.check, nameWidth), nameWidth)), text)
+		p.paragraph(fmt.Sprintf("  %s ", padded(shorten(o.check, nameWidth), p.column)), text)
 	}
 	p.line("")
 }
