@@ -13,30 +13,36 @@ import (
 type alike struct{ check, subject, severity, why, fix string }
 
 // group puts together what says the same of one server in several clients. The worst
-// come first.
-func group(found []check.Finding, servers []inventory.Server, titles map[string]string) []Finding {
-	names := map[string]string{}
-	for _, s := range servers {
-		names[s.ID] = s.Name
+// come first. What is about no server and no file is about the home of whoever scans.
+func (r *Report) group(found []check.Finding, titles map[string]string) []Finding {
+	known := map[string]inventory.Server{}
+	for _, s := range r.Servers {
+		known[s.ID] = s
 	}
 	at := map[alike]int{}
 	evidence := map[int][]string{}
 	out := []Finding{}
 	for _, f := range found {
-		key := alike{f.Check, cmp.Or(f.Server, f.File), f.Severity.String(), f.Why, f.Fix}
+		subject := cmp.Or(f.Server, f.File, r.Home)
+		key := alike{f.Check, subject, f.Severity.String(), f.Why, f.Fix}
 		i, seen := at[key]
 		if !seen {
 			i = len(out)
 			at[key] = i
 			out = append(out, Finding{
 				Check: f.Check, Title: titles[f.Check], Severity: f.Severity, Server: f.Server, Why: f.Why, Fix: f.Fix,
-				Name: cmp.Or(names[f.Server], f.Name, f.File), Clients: []string{}, Places: []Place{},
+				Name: cmp.Or(known[f.Server].Name, f.Name), Clients: []string{}, Places: []Place{},
 			})
 			if f.Server == "" {
-				out[i].Name = cmp.Or(f.File, f.Name)
+				out[i].Name = subject
 			}
 		}
 		out[i].take(f)
+		if f.File == "" { // it is about all of the server
+			for _, e := range known[f.Server].Entries {
+				out[i].stands(Place{e.Clients, e.File, e.Line, e.Path})
+			}
+		}
 		evidence[i] = append(evidence[i], f.Evidence)
 	}
 	seen := map[string]bool{}
@@ -59,13 +65,17 @@ func (f *Finding) take(from check.Finding) {
 		f.References = with(f.References, ref)
 	}
 	if from.File != "" {
-		place := Place{from.Clients, from.File, from.Line, from.Path}
-		same := func(p Place) bool {
-			return p.File == place.File && p.Line == place.Line && slices.Equal(p.Path, place.Path)
-		}
-		if !slices.ContainsFunc(f.Places, same) {
-			f.Places = append(f.Places, place)
-		}
+		f.stands(Place{from.Clients, from.File, from.Line, from.Path})
+	}
+}
+
+// stands adds a place once.
+func (f *Finding) stands(place Place) {
+	same := func(p Place) bool {
+		return p.File == place.File && p.Line == place.Line && slices.Equal(p.Path, place.Path)
+	}
+	if !slices.ContainsFunc(f.Places, same) {
+		f.Places = append(f.Places, place)
 	}
 }
 

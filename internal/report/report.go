@@ -188,7 +188,7 @@ func New(in Input) *Report {
 	for _, c := range in.Checks {
 		titles[c.ID] = c.Title
 	}
-	r.Findings = group(in.Result.Findings, r.Servers, titles)
+	r.Findings = r.group(in.Result.Findings, titles)
 	r.Checks = []Check{}
 	for _, c := range in.Checks {
 		r.Checks = append(r.Checks, r.checkOf(c))

@@ -38,6 +38,33 @@ func Test_the_same_finding_of_one_server_in_two_clients_is_one(t *testing.T) {
 	}
 }
 
+func Test_a_finding_that_names_no_place_stands_where_its_server_does(t *testing.T) {
+	in := reporttest.Input()
+	f := in.Result.Findings[0]
+	f.File, f.Line, f.Path, f.Clients = "", 0, nil, nil
+	in.Result.Findings = []check.Finding{f}
+	if got := report.New(in).Findings[0]; len(got.Places) != 2 || got.Places[0].Line != 12 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func Test_a_finding_about_nothing_in_particular_can_be_accepted(t *testing.T) {
+	in := reporttest.Input()
+	in.Result.Findings = []check.Finding{{Check: "old", Severity: rule.Low, Why: "w", Fix: "f", Evidence: check.Bind("x")}}
+	r := report.New(in)
+	path := filepath.Join(t.TempDir(), "b.yaml")
+	if err := os.WriteFile(path, r.Baseline(filepath.Dir(path), "r", "a", time.Now().AddDate(0, 1, 0)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := config.LoadCheckSuppressions(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Suppress(path, list, time.Now()); r.Summary.Suppressed != 1 {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 func Test_findings_come_worst_first_and_sums_are_right(t *testing.T) {
 	r := reporttest.Report()
 	var order []string

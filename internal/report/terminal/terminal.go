@@ -37,6 +37,7 @@ const (
 	// nameWidth is how much of a name is shown at most in a column, whoWidth how much of the
 	// clients that have it.
 	nameWidth = 20
+	leastName = 12
 	whoWidth  = 20
 )
 
@@ -68,7 +69,8 @@ type printer struct {
 }
 
 // widest is how wide the column of names must be.
-func (p *printer) widest() (n int) {
+func (p *printer) widest() int {
+	n := leastName
 	for _, f := range p.r.Findings {
 		n = max(n, width(p.name(f)))
 	}

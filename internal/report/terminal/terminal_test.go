@@ -122,3 +122,28 @@ func Test_lines_are_broken_at_spaces_and_long_words_anywhere(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is wrapped comes out whole, on lines that fit.
+func FuzzWrap(f *testing.F) {
+	f.Add("one two three", 7)
+	f.Add("日本語の文字 e\u0301", 3)
+	f.Add(reporttest.Evil, 20)
+	f.Fuzz(func(t *testing.T, text string, n int) {
+		text, n = safe(text), max(2, min(n, 300)) // a letter of East Asia fits
+		lines := wrap(text, n)
+		if got, want := strings.ReplaceAll(strings.Join(lines, ""), " ", ""), strings.Join(strings.Fields(text), ""); got != want {
+			t.Errorf("%q became %q", want, got)
+		}
+		for _, line := range lines {
+			if width(line) > n {
+				t.Errorf("%q takes %d columns, want at most %d", line, width(line), n)
+			}
+		}
+		if short := shorten(text, n); width(short) > n {
+			t.Errorf("%q takes %d columns, want at most %d", short, width(short), n)
+		}
+		if short := shortenPath(text, n); width(short) > n {
+			t.Errorf("%q takes %d columns, want at most %d", short, width(short), n)
+		}
+	})
+}
