@@ -143,7 +143,10 @@ func (o *scanOptions) run(c *cobra.Command) error {
 		return exitWith(exitUsage, err)
 	}
 	store, notKept := report.OpenStore(filepath.Join(userStateDir(), "scan"))
-	r := o.scan(c, machine, store)
+	r, err := o.scan(c, machine, store)
+	if err != nil {
+		return err
+	}
 	for _, a := range accepted {
 		r.Suppress(a.path, a.list, time.Now())
 	}
@@ -160,8 +163,8 @@ func (o *scanOptions) run(c *cobra.Command) error {
 	return o.verdict(r, least, notKept)
 }
 
-// scan finds the servers and judges them.
-func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *report.Store) *report.Report {
+// scan finds the servers and judges them. The error is about how it was used.
+func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *report.Store) (*report.Report, error) {
 	var key []byte
 	if store != nil {
 		key = store.Key()
@@ -170,7 +173,12 @@ func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *repo
 	scene := &checking.Scene{Now: time.Now(), Home: ownHome(machine), Files: found.Files, Servers: inventory.Servers(found.Entries())}
 	var problems []string
 	if o.gather != nil {
-		if err := o.gather(c.Context(), c, scene); err != nil {
+		err := o.gather(c.Context(), c, scene)
+		if err != nil && exitCode(err) == exitUsage {
+			return nil, err
+		}
+		if err != nil { // half of what was asked for may be missing, and what there is says nothing
+			scene.Facts = checking.Facts{}
 			problems = append(problems, err.Error())
 		}
 	}
@@ -181,7 +189,7 @@ func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *repo
 	if o.where.ProjectsOnly {
 		in.Scope, in.Root = report.Project, rootOf(machine.Projects)
 	}
-	return report.New(in)
+	return report.New(in), nil
 }
 
 // rootOf is the folder in which all the others lie; empty if there is none. The root of a
@@ -234,7 +242,7 @@ func (o *scanOptions) suppressions(c *cobra.Command, machine client.Machine) ([]
 		for _, project := range machine.Projects {
 			path := filepath.Join(project, suppressionsFile)
 			if _, err := os.Lstat(path); err == nil && !slices.Contains(folders, project) && !slices.Contains(o.baselines, path) {
-				fmt.Fprintf(c.ErrOrStderr(), "gatehouse: %s is not used: it counts with --project-only, or when --baseline names it\n", visible(path))
+				fmt.Fprintf(c.ErrOrStderr(), "gatehouse: %s is not used: it counts with --project-only, or when --baseline names it\n", clipped(path, 400))
 			}
 		}
 	}
@@ -358,4 +366,14 @@ func (o *scanOptions) verdict(r *report.Report, least rule.Severity, notKept err
 		return exitWith(exitIncomplete, errors.New("this scan could not be compared with the last one"))
 	}
 	return nil
+}
+
+// clipped repeats a text from a file without what a terminal would obey, and not
+// longer than most characters.
+func clipped(s string, most int) string {
+	out := []rune(visible(s))
+	if len(out) > most {
+		out = append(out[:most-1], '…')
+	}
+	return string(out)
 }

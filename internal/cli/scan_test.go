@@ -131,15 +131,26 @@ func Test_the_exit_code_says_the_most_certain_thing(t *testing.T) {
 }
 
 func Test_facts_that_cannot_be_had_are_said(t *testing.T) {
+	machine := client.Machine{System: client.Linux, Projects: []string{t.TempDir()}}
+	var seen *checking.Scene
 	o := scanOptions{gather: func(_ context.Context, _ *cobra.Command, scene *checking.Scene) error {
-		if scene == nil || scene.Now.IsZero() {
-			t.Error("no scene to gather facts for")
-		}
-		return errors.New("the registry does not answer")
+		seen = scene
+		scene.Facts.Used = func(string) checking.Use { return checking.Use{} }
+		return exitWith(exitIncomplete, errors.New("the registry does not answer"))
 	}}
-	r := o.scan(&cobra.Command{}, client.Machine{System: client.Linux, Projects: []string{t.TempDir()}}, nil)
-	if r.Summary.Complete || len(r.Summary.Problems) != 1 || exitCode(o.verdict(r, never, nil)) != exitIncomplete {
-		t.Errorf("%+v", r.Summary)
+	r, err := o.scan(&cobra.Command{}, machine, nil)
+	if err != nil || r.Summary.Complete || len(r.Summary.Problems) != 1 || exitCode(o.verdict(r, never, nil)) != exitIncomplete {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if seen.Now.IsZero() || seen.Facts.Used != nil {
+		t.Error("facts that are not complete are judged by")
+	}
+
+	o.gather = func(context.Context, *cobra.Command, *checking.Scene) error {
+		return exitWith(exitUsage, errors.New("no such registry"))
+	}
+	if r, err := o.scan(&cobra.Command{}, machine, nil); r != nil || exitCode(err) != exitUsage {
+		t.Errorf("wrong usage: %+v, %v", r, err)
 	}
 }
 
