@@ -369,3 +369,25 @@ func Test_fingerprints_are_different_even_for_one_fact_told_in_two_ways(t *testi
 		seen[f.Fingerprint] = true
 	}
 }
+
+func Test_what_could_not_be_checked_is_told_once_for_each_reason(t *testing.T) {
+	in := reporttest.Input()
+	in.Result.Unchecked = nil
+	for _, id := range []string{"old", "young"} {
+		for _, s := range in.Scene.Servers {
+			in.Result.Unchecked = append(in.Result.Unchecked,
+				check.Unchecked{Check: id, Server: s.ID, Name: s.Name, Why: s.Package + ": no registry was asked"},
+				check.Unchecked{Check: id, Server: s.ID, Name: s.Name, Why: s.Package + " has many versions"})
+		}
+	}
+	in.Result.Unchecked = append([]check.Unchecked{{Check: "all", Why: "nobody was asked"}}, in.Result.Unchecked...)
+	names := []string{"files", "git", "image", "tracker"}
+	want := []report.Open{
+		{Why: "no registry was asked", Checks: []string{"old", "young"}, Servers: names},
+		{Why: "its package has many versions", Checks: []string{"old", "young"}, Servers: names},
+		{Why: "nobody was asked", Checks: []string{"all"}},
+	}
+	if diff := cmp.Diff(want, report.New(in).Open()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -17,7 +17,6 @@ import (
 	"unicode"
 
 	"gatehouse/internal/approval"
-	"gatehouse/internal/check"
 	"gatehouse/internal/client"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/report"
@@ -58,7 +57,7 @@ type view struct {
 	Width   int
 	Tiles   []tile
 	Shown   []finding
-	Open    []open
+	Open    []report.Open
 	Rows    []row
 	Read    []report.File
 	Unread  int
@@ -74,11 +73,6 @@ type finding struct {
 	At   []string
 	Open bool   // shown in full from the start
 	Text string // for searching
-}
-
-type open struct {
-	Check, Why string
-	Servers    []string
 }
 
 type row struct {
@@ -98,7 +92,7 @@ func Write(out io.Writer, r *report.Report) error {
 	for _, f := range r.Findings {
 		v.Shown = append(v.Shown, findingOf(r, f))
 	}
-	v.Open = opens(r.Unchecked)
+	v.Open = r.Open()
 	for _, s := range r.Servers {
 		v.Rows = append(v.Rows, rowOf(r, s))
 	}
@@ -128,19 +122,6 @@ func findingOf(r *report.Report, f report.Finding) finding {
 		out.Name = r.Short(f.Name)
 	}
 	out.Text = strings.ToLower(show(strings.Join([]string{f.Severity.String(), f.Check, f.Title, out.Name, f.Why, f.Fix, strings.Join(f.Clients, " "), strings.Join(out.At, " ")}, " ")))
-	return out
-}
-
-func opens(unchecked []check.Unchecked) (out []open) {
-	for _, u := range unchecked {
-		i := slices.IndexFunc(out, func(o open) bool { return o.Check == u.Check && o.Why == u.Why })
-		if i < 0 {
-			i, out = len(out), append(out, open{Check: u.Check, Why: u.Why})
-		}
-		if name := cmp.Or(u.Name, u.Server); name != "" && !slices.Contains(out[i].Servers, name) {
-			out[i].Servers = append(out[i].Servers, name)
-		}
-	}
 	return out
 }
 

@@ -77,9 +77,6 @@ func (p *printer) widest() int {
 	for _, s := range p.r.Servers {
 		n = max(n, width(shorten(s.Name, nameWidth)))
 	}
-	for _, u := range p.r.Unchecked {
-		n = max(n, width(shorten(u.Check, nameWidth)))
-	}
 	return n
 }
 
@@ -278,24 +275,9 @@ func (p *printer) servers() {
 	p.line("")
 }
 
-// open is what one check could not say, of how many servers, and why.
-type open struct {
-	check, why string
-	servers    []string
-}
-
-// unchecked writes one paragraph for each check and reason.
+// unchecked writes one paragraph for each reason.
 func (p *printer) unchecked() {
-	var all []open
-	for _, u := range p.r.Unchecked {
-		i := slices.IndexFunc(all, func(o open) bool { return o.check == u.Check && o.why == u.Why })
-		if i < 0 {
-			i, all = len(all), append(all, open{check: u.Check, why: u.Why})
-		}
-		if name := cmp.Or(u.Name, u.Server); name != "" && !slices.Contains(all[i].servers, name) {
-			all[i].servers = append(all[i].servers, name)
-		}
-	}
+	all := p.r.Open()
 	if len(all) == 0 && len(p.r.Summary.Problems) == 0 {
 		return
 	}
@@ -304,23 +286,22 @@ func (p *printer) unchecked() {
 		p.paragraph("  ", problem)
 	}
 	for _, o := range all {
-		text := o.why
-		if len(o.servers) > 0 {
-			text = p.listed(o.servers) + ": " + o.why
+		who := "all"
+		if len(o.Servers) > 0 {
+			who = p.listed(o.Servers, "server")
 		}
-		p.paragraph(fmt.Sprintf("  %s ", padded(shorten(o.check, nameWidth), p.column)), text)
+		p.paragraph(fmt.Sprintf("  %s ", padded(shorten(who, p.column), p.column)), fmt.Sprintf("%s (%s)", o.Why, p.listed(o.Checks, "check")))
 	}
 	p.line("")
 }
 
-// fewNames is how many servers are named unless everything is wanted.
-const fewNames = 3
-
-func (p *printer) listed(names []string) string {
-	if len(names) > fewNames && !p.o.Verbose {
-		return count(len(names), "server")
+// listed names a few things, and counts more of them unless everything is wanted.
+func (p *printer) listed(names []string, what string) string {
+	const few = 3
+	if text := strings.Join(names, ", "); len(names) == 1 || p.o.Verbose || len(names) <= few && (what == "check" || width(text) <= p.column) {
+		return text
 	}
-	return strings.Join(names, ", ")
+	return count(len(names), what)
 }
 
 // files is the table of what was read, the unread first.
