@@ -154,6 +154,8 @@ func Test_what_servers_reach(t *testing.T) {
 		{entry("docker run -v /srv:/data image"), "network:any host files:/srv"},
 		{entry("docker run --network=none -v volume:/data image"), ""},
 		{entry("docker run --network none image"), ""},
+		{entry("docker run --privileged --network none image"), "files:every file of yours network:any host"},
+		{entry("docker run -v /var/run/docker.sock:/s image"), "files:every file of yours network:any host files:/var/run/docker.sock"},
 		{entry("gatehouse run --sandbox -- npx -y server@1.0.0"), "files:what its sandbox allows"},
 		{with(entry("docker run --network none image"), client.Value{Name: "A_TOKEN", Kind: client.Reference}, client.Value{Name: "LANG", Kind: client.Reference}, client.Value{Name: "B", Kind: client.Literal, Secret: true}), "secrets:A_TOKEN secrets:B"},
 		{reporttest.Remote("cursor", "/x", "s", 1, "https://h.example:8443/mcp"), "network:h.example:8443"},

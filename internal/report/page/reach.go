@@ -50,6 +50,9 @@ func reaches(r *report.Report, s inventory.Server) []target {
 	case s.Kind == inventory.BuiltIn: // what the client gives it does not stand in its file
 	case s.Protected:
 		add(allowed)
+	case s.Kind == inventory.OCI && owns(s):
+		add(everyFile)
+		add(everyHost)
 	case s.Kind == inventory.OCI:
 		if !isolated(s.Options) {
 			add(everyHost)
@@ -78,6 +81,12 @@ func host(address string) string {
 		return address
 	}
 	return u.Host
+}
+
+// owns reports whether a container has the rights of the machine: it is privileged, or may
+// speak to the engine that starts containers.
+func owns(s inventory.Server) bool {
+	return slices.Contains(s.Options, "--privileged") || slices.ContainsFunc(s.Mounts, func(m inventory.Mount) bool { return strings.HasSuffix(m.Source, "docker.sock") })
 }
 
 // isolated reports whether a container has no network.
