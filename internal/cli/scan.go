@@ -103,6 +103,7 @@ func (o *scanOptions) register(command *cobra.Command) {
 	command.MarkFlagsMutuallyExclusive("json", "format")
 	command.MarkFlagsMutuallyExclusive("project-only", "all-users")
 	command.MarkFlagsMutuallyExclusive("project-only", "home")
+	command.MarkFlagsMutuallyExclusive("write-baseline", "output")
 	command.MarkFlagsRequiredTogether("write-baseline", "reason", "author")
 }
 

@@ -78,3 +78,21 @@ func Test_an_empty_file_of_check_suppressions_suppresses_nothing(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is read, what comes out is complete, or nothing comes out.
+func FuzzLoadCheckSuppressions(f *testing.F) {
+	f.Add(goodSuppression)
+	f.Add("suppressions:\n  - &a {check: a, server: 0123456789abcdef}\n  - *a\n")
+	f.Add("suppressions: [{}, null, 1]")
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := LoadCheckSuppressions(write(t, "s.yaml", text))
+		if err != nil && list != nil {
+			t.Errorf("%d suppressions beside the error %v", len(list), err)
+		}
+		for _, s := range list {
+			if s.Check == "" || (s.Server == "") == (s.File == "") || len(s.Evidence) != 32 || s.Reason == "" || s.Author == "" || s.Expires.IsZero() || s.Line < 1 {
+				t.Errorf("%+v is not complete", s)
+			}
+		}
+	})
+}
