@@ -60,6 +60,12 @@ func scanJSON(tb testing.TB) report.Report {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		tb.Fatal(err)
 	}
+	if _, measured := tb.(*testing.B); measured {
+		return r
+	}
+	if err := reporttest.Valid(tb, out.Bytes()); err != nil {
+		tb.Error(err)
+	}
 	return r
 }
 
