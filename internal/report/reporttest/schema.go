@@ -23,9 +23,9 @@ func Schema(t testing.TB) map[string]any {
 	return document.(map[string]any)
 }
 
-// Valid holds JSON against the schema, and refuses every name that the schema does not
-// have. For readers it is open: new names may come.
-func Valid(t testing.TB, report []byte) error {
+// Validator holds JSON against the schema, and refuses every name that the schema does
+// not have. For readers it is open: new names may come.
+func Validator(t testing.TB) func(report []byte) error {
 	t.Helper()
 	document := Schema(t)
 	strictly(document)
@@ -38,11 +38,13 @@ func Valid(t testing.TB, report []byte) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(report))
-	if err != nil {
-		return err
+	return func(report []byte) error {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(report))
+		if err != nil {
+			return err
+		}
+		return schema.Validate(value)
 	}
-	return schema.Validate(value)
 }
 
 func strictly(schema any) {
