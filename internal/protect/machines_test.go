@@ -95,6 +95,7 @@ func Test_files_of_every_client_are_protected_and_put_back(t *testing.T) {
 			}
 		})
 	}
+	t.Logf("protected: %v", protected)
 	for _, c := range clients.All() {
 		runsNothing := []string{"docker-mcp"} // its own gateway runs the servers
 		if protected[c.ID] == 0 && !slices.Contains(runsNothing, c.ID) {
