@@ -409,7 +409,7 @@ func TestFiles_hold_nothing_of_one_machine(t *testing.T) {
 }
 
 func TestNodeLocks_name_no_registry(t *testing.T) {
-	for _, folder := range []string{"node", "wide"} {
+	for _, folder := range []string{"node", "wide", "clients"} {
 		text, err := os.ReadFile(filepath.Join("test", folder, "package-lock.json"))
 		if err != nil {
 			t.Fatal(err)

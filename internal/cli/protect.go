@@ -86,7 +86,7 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 	o.Store = journal.Stores[store]
 	o.Version = protect.Installed{Home: o.Home, Getenv: os.Getenv}.Version
 	plan := protect.New(files, o.Options)
-	asks := !o.yes && !o.dryRun && !o.json && isTerminal(cmd.InOrStdin())
+	asks := !o.yes && !o.dryRun && !o.json && isPerson(cmd.InOrStdin())
 	in := bufio.NewReader(cmd.InOrStdin())
 	if asks {
 		plan = o.ask(cmd, in, files, plan)
@@ -271,6 +271,17 @@ func (o *protectOptions) narrow(name, folder string, out io.Writer) {
 		return
 	}
 	o.Narrow[name] = path
+}
+
+// isPerson tells a terminal at which somebody may answer from everything else.
+func isPerson(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok || !isTerminal(stream) {
+		return false
+	}
+	info, err := f.Stat()
+	null, nullErr := os.Stat(os.DevNull)
+	return err == nil && (nullErr != nil || !os.SameFile(info, null))
 }
 
 // answer is one line of a person, without the spaces around it.

@@ -64,7 +64,7 @@ func (o unprotectOptions) run(cmd *cobra.Command) error {
 		return exitWith(exitIncomplete, err)
 	}
 	report.Files = append(report.Files, files...)
-	asks := !o.yes && !o.dryRun && !o.json && isTerminal(cmd.InOrStdin()) && len(files) > 0
+	asks := !o.yes && !o.dryRun && !o.json && isPerson(cmd.InOrStdin()) && len(files) > 0
 	if asks {
 		report.print(cmd.OutOrStdout())
 	}
