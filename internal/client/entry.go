@@ -409,6 +409,8 @@ func (r *reading) value(name, value string) Value {
 		out.Kind = Empty
 	case found != "" && found == bare:
 		out.Kind, out.Reference = Reference, found
+	case strings.HasPrefix(bare, "keyring:") || strings.HasPrefix(bare, "age:"):
+		out.Kind, out.Reference = Reference, bare // `gatehouse run --resolve-env` fills it in
 	default:
 		out.Fingerprint = r.prints.Of(bare)
 		out.Secret = config.LooksSecret(name, bare)
