@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/client"
 	"gatehouse/internal/config"
 	"gatehouse/internal/inventory"
+	"gatehouse/internal/secret"
 )
 
 type checklistOptions struct {
@@ -159,7 +160,7 @@ func tokenOf(v client.Value, value, dir string) string {
 	switch {
 	case v.Kind == client.Literal && v.Secret:
 		return value
-	case v.Kind == client.Reference && (strings.HasPrefix(value, "keyring:") || strings.HasPrefix(value, "age:")):
+	case v.Kind == client.Reference && secret.IsReference(value):
 		reference, err := config.ParseReference(value, v.Name, dir)
 		if err != nil {
 			return ""

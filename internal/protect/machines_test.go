@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -95,12 +96,30 @@ func Test_files_of_every_client_are_protected_and_put_back(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("protected: %v", protected)
 	for _, c := range clients.All() {
 		runsNothing := []string{"docker-mcp"} // its own gateway runs the servers
 		if protected[c.ID] == 0 && !slices.Contains(runsNothing, c.ID) {
 			t.Errorf("no server of %s was protected in any case", c.ID)
 		}
+	}
+}
+
+// Windows editors write UTF-16, with lines that end in CRLF.
+func Test_other_encodings_stay_what_they_are(t *testing.T) {
+	text := strings.ReplaceAll("{\n  // für mich\n  \"mcpServers\": {\"s\": {\"command\": \"npx\", \"args\": [\"-y\", \"a@1.0.0\"], \"env\": {\"API_TOKEN\": \"secret-ü-12345\"}}}\n}\n", "\n", "\r\n")
+	little := []byte{0xFF, 0xFE}
+	for _, unit := range utf16.Encode([]rune(text)) {
+		little = append(little, byte(unit), byte(unit>>8))
+	}
+	for name, raw := range map[string][]byte{"UTF-16": little, "byte order mark": append([]byte{0xEF, 0xBB, 0xBF}, text...), "CRLF": []byte(text)} {
+		t.Run(name, func(t *testing.T) {
+			home := t.TempDir()
+			write(t, filepath.Join(home, ".cursor", "mcp.json"), raw, 0o600)
+			m := client.Machine{Root: home, System: client.Linux, Homes: []client.Home{{Dir: home, System: client.Linux, Own: true}}}
+			if n := roundTrip(t, m, home)["cursor"]; n != 1 {
+				t.Errorf("%d servers were protected", n)
+			}
+		})
 	}
 }
 

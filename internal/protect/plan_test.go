@@ -55,19 +55,20 @@ func planned(t *testing.T, entry string, change func(home string, o *Options)) S
 func Test_how_servers_are_started(t *testing.T) {
 	run := program + " run --id s "
 	for entry, want := range map[string]string{
-		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "{HOME}/notes"]}`:                    run + "--sandbox node --write {HOME}/notes -- npx -y some-server@1.2.3 {HOME}/notes",
-		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "~/notes"]}`:                         run + "--sandbox node --write {HOME}/notes -- npx -y some-server@1.2.3 ~/notes",
-		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "--root={HOME}/notes"]}`:             run + "--sandbox node --write {HOME}/notes -- npx -y some-server@1.2.3 --root={HOME}/notes",
-		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "${workspaceFolder}"]}`:              run + "--sandbox node --write ${workspaceFolder} -- npx -y some-server@1.2.3 ${workspaceFolder}",
-		`{"command": "uvx", "args": ["some-server@1.2.3", "--db", "{HOME}/data.db"]}`:                run + "--sandbox python --write {HOME}/data.db -- uvx some-server@1.2.3 --db {HOME}/data.db",
-		`{"command": "python3", "args": ["server.py", "{HOME}/data.csv"]}`:                           run + "--sandbox python --read {HOME}/data.csv -- python3 server.py {HOME}/data.csv",
-		`{"command": "/usr/bin/server", "args": ["{HOME}/gone"]}`:                                    run + "--sandbox nothing -- /usr/bin/server {HOME}/gone",
-		`{"command": "uvx", "args": ["mcp-server-fetch@2025.4.7"]}`:                                  run + "--sandbox web-reader -- uvx mcp-server-fetch@2025.4.7",
-		`{"command": "npx", "args": ["@modelcontextprotocol/server-github@2025.4.8"]}`:               run + "--sandbox node --network api.github.com:443 -- npx @modelcontextprotocol/server-github@2025.4.8",
-		`{"command": "npx", "args": ["pg@1.0.0", "postgres://db.example.com/shop"]}`:                 run + "--sandbox node --network db.example.com:5432 -- npx pg@1.0.0 postgres://db.example.com/shop",
-		`{"command": "npx", "args": ["mcp-remote@1.0.0", "https://mcp.example.com:8443/x"]}`:         run + "--sandbox node --network mcp.example.com:8443 -- npx mcp-remote@1.0.0 https://mcp.example.com:8443/x",
-		`{"command": "docker", "args": ["run", "-i", "img@sha256:` + strings.Repeat("a", 64) + `"]}`: run + "-- docker run -i img@sha256:" + strings.Repeat("a", 64),
-		`{"command": "npx", "args": ["a@1.0.0"], "env": {"LOG": "x", "T": "${env:T}", "EMPTY": ""}}`: run + "--sandbox node --pass-env LOG --pass-env T --pass-env EMPTY -- npx a@1.0.0",
+		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "{HOME}/notes"]}`:                                           run + "--sandbox node --write {HOME}/notes -- npx -y some-server@1.2.3 {HOME}/notes",
+		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "~/notes"]}`:                                                run + "--sandbox node --write {HOME}/notes -- npx -y some-server@1.2.3 ~/notes",
+		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "--root={HOME}/notes"]}`:                                    run + "--sandbox node --write {HOME}/notes -- npx -y some-server@1.2.3 --root={HOME}/notes",
+		`{"command": "npx", "args": ["-y", "some-server@1.2.3", "${workspaceFolder}"]}`:                                     run + "--sandbox node --write ${workspaceFolder} -- npx -y some-server@1.2.3 ${workspaceFolder}",
+		`{"command": "uvx", "args": ["some-server@1.2.3", "--db", "{HOME}/data.db"]}`:                                       run + "--sandbox python --write {HOME}/data.db -- uvx some-server@1.2.3 --db {HOME}/data.db",
+		`{"command": "python3", "args": ["server.py", "{HOME}/data.csv"]}`:                                                  run + "--sandbox python --read {HOME}/data.csv -- python3 server.py {HOME}/data.csv",
+		`{"command": "/usr/bin/server", "args": ["{HOME}/gone"]}`:                                                           run + "--sandbox nothing -- /usr/bin/server {HOME}/gone",
+		`{"command": "uvx", "args": ["mcp-server-fetch@2025.4.7"]}`:                                                         run + "--sandbox web-reader -- uvx mcp-server-fetch@2025.4.7",
+		`{"command": "npx", "args": ["@modelcontextprotocol/server-github@2025.4.8"]}`:                                      run + "--sandbox node --network api.github.com:443 -- npx @modelcontextprotocol/server-github@2025.4.8",
+		`{"command": "npx", "args": ["pg@1.0.0", "postgres://db.example.com/shop"]}`:                                        run + "--sandbox node --network db.example.com:5432 -- npx pg@1.0.0 postgres://db.example.com/shop",
+		`{"command": "npx", "args": ["mcp-remote@1.0.0", "https://mcp.example.com:8443/x"]}`:                                run + "--sandbox node --network mcp.example.com:8443 -- npx mcp-remote@1.0.0 https://mcp.example.com:8443/x",
+		`{"command": "docker", "args": ["run", "-i", "img@sha256:` + strings.Repeat("a", 64) + `"]}`:                        run + "-- docker run -i img@sha256:" + strings.Repeat("a", 64),
+		`{"command": "npx", "args": ["a@1.0.0"], "env": {"A_TOKEN": "keyring:a/A_TOKEN", "B": "age:b.age", "C": "file:c"}}`: run + "--sandbox node --resolve-env A_TOKEN --resolve-env B --pass-env C -- npx a@1.0.0",
+		`{"command": "npx", "args": ["a@1.0.0"], "env": {"LOG": "x", "T": "${env:T}", "EMPTY": ""}}`:                        run + "--sandbox node --pass-env LOG --pass-env T --pass-env EMPTY -- npx a@1.0.0",
 	} {
 		if s := planned(t, entry, nil); s.What != Change || strings.Join(s.After, " ") != want {
 			t.Errorf("%s\n is %s %s\nhave %s\nwant %s", entry, s.What, s.Why, strings.Join(s.After, " "), want)

@@ -259,7 +259,7 @@ func (s *Server) variables() (flags []string) {
 			continue
 		}
 		seen[v.Name] = true
-		if _, moved := s.change.Env[v.Name]; moved {
+		if _, moved := s.change.Env[v.Name]; moved || secret.IsReference(v.Reference) {
 			flags = append(flags, "--resolve-env", v.Name)
 		} else {
 			flags = append(flags, "--pass-env", v.Name)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // Store keeps secrets by name.
@@ -28,6 +29,11 @@ var (
 	// ErrUnavailable says that a store cannot be used on this machine, or not now.
 	ErrUnavailable = errors.New("cannot be used here")
 )
+
+// IsReference reports whether a text is a reference to one of the stores here.
+func IsReference(text string) bool {
+	return strings.HasPrefix(text, "keyring:") || strings.HasPrefix(text, "age:")
+}
 
 // maxBytes bounds a secret; keys and tokens are far smaller.
 const maxBytes = 64 << 10
