@@ -24,7 +24,8 @@ type protectOptions struct {
 	protect.Options
 	state, secrets    string
 	scopes            []string
-	pins, hosts, dirs []string // NAME=VALUE
+	pins, dirs        []string // NAME=VALUE
+	grants            map[string]*[]string
 	dryRun, yes, json bool
 }
 
@@ -55,7 +56,12 @@ Exit codes: 0 done, or nothing to do; 1 there is something to do and nothing was
 	f.StringArrayVar(&o.Servers, "server", nil, "only servers of this `NAME` (repeatable)")
 	f.StringSliceVar(&o.scopes, "scope", []string{string(client.User)}, "whose files: user, project, plugin, managed")
 	f.StringArrayVar(&o.pins, "pin", nil, "fix a package to a version, `PACKAGE=VERSION` (repeatable)")
-	f.StringArrayVar(&o.hosts, "network", nil, "let a server reach a place, `NAME=HOST:PORT` (repeatable)")
+	o.grants = map[string]*[]string{
+		"network": f.StringArray("network", nil, "let a server reach a place, `NAME=HOST:PORT` (repeatable)"),
+		"read":    f.StringArray("read", nil, "let a server read a file or folder besides, `NAME=PATH` (repeatable)"),
+		"write":   f.StringArray("write", nil, "let a server change a file or folder besides, `NAME=PATH` (repeatable)"),
+		"execute": f.StringArray("execute", nil, "let a server start a program, `NAME=PATH` (repeatable)"),
+	}
 	f.StringArrayVar(&o.dirs, "narrow", nil, "give a server this folder in the place of those that are too broad, `NAME=FOLDER` (repeatable)")
 	f.StringArrayVar(&o.Read, "read-only", nil, "let the server `NAME` read its folders and not change them (repeatable)")
 	f.StringVar(&o.secrets, "secrets", "auto", "where secrets go: keyring, age, keep, or auto for the keyring if there is one, else age")
@@ -144,7 +150,7 @@ func (o *protectOptions) complete() (err error) {
 
 // named reads the flags of the form NAME=VALUE.
 func (o *protectOptions) named() error {
-	o.Pins, o.Network, o.Narrow = map[string]string{}, map[string][]string{}, map[string]string{}
+	o.Pins, o.Extra, o.Narrow = map[string]string{}, map[string]protect.Grants{}, map[string]string{}
 	for _, pair := range o.pins {
 		name, value, err := assigned("pin", pair)
 		if err != nil {
@@ -152,15 +158,16 @@ func (o *protectOptions) named() error {
 		}
 		o.Pins[name] = value
 	}
-	for _, pair := range o.hosts {
-		name, value, err := assigned("network", pair)
-		if err != nil {
-			return err
+	for flag, pairs := range o.grants {
+		for _, pair := range *pairs {
+			name, value, err := assigned(flag, pair)
+			if err == nil {
+				err = o.grant(flag, name, value)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if _, err := profile.ParseDestination(value); err != nil {
-			return fmt.Errorf("--network %s: %w", pair, err)
-		}
-		o.Network[name] = append(o.Network[name], value)
 	}
 	for _, pair := range o.dirs {
 		name, value, err := assigned("narrow", pair)
@@ -171,6 +178,30 @@ func (o *protectOptions) named() error {
 			return fmt.Errorf("--narrow %s: %w", pair, err)
 		}
 	}
+	return nil
+}
+
+// grant adds what a server may do besides.
+func (o *protectOptions) grant(flag, name, value string) error {
+	g := o.Extra[name]
+	if flag == "network" {
+		if _, err := profile.ParseDestination(value); err != nil {
+			return fmt.Errorf("--network %s=%s: %w", name, value, err)
+		}
+		g.Network = append(g.Network, value)
+		o.Extra[name] = g
+		return nil
+	}
+	path, err := filepath.Abs(value)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		return fmt.Errorf("--%s %s=%s: %w", flag, name, value, err)
+	}
+	list := map[string]*[]string{"read": &g.Read, "write": &g.Write, "execute": &g.Execute}[flag]
+	*list = append(*list, path)
+	o.Extra[name] = g
 	return nil
 }
 
@@ -247,11 +278,9 @@ func (o *protectOptions) ask(cmd *cobra.Command, in *bufio.Reader, files []clien
 			if s.Unknown {
 				fmt.Fprintf(out, "%s holds a credential. Which places may it reach? [HOST:PORT …, empty: none] ", clipped(s.Name, 40))
 				for _, place := range strings.Fields(answer(in)) {
-					if _, err := profile.ParseDestination(place); err != nil {
+					if err := o.grant("network", s.Name, place); err != nil {
 						fmt.Fprintf(out, "%s is left out: %v\n", clipped(place, 80), err)
-						continue
 					}
-					o.Network[s.Name] = append(o.Network[s.Name], place)
 				}
 			}
 		}

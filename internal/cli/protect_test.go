@@ -31,7 +31,7 @@ func asked(t *testing.T, answers string) (plan protect.Plan, questions string) {
 	}
 	m := client.Machine{Root: home, System: client.Linux, Homes: []client.Home{{Dir: home, System: client.Linux, Own: true}}}
 	files := clients.Discover(m, client.NewFingerprints(nil)).Files
-	o := protectOptions{Options: protect.Options{Program: "/opt/gatehouse", Home: home, State: filepath.Join(home, "state"), Narrow: map[string]string{}, Network: map[string][]string{}}}
+	o := protectOptions{Options: protect.Options{Program: "/opt/gatehouse", Home: home, State: filepath.Join(home, "state"), Narrow: map[string]string{}, Extra: map[string]protect.Grants{}}}
 	cmd := newProtectCommand()
 	var out bytes.Buffer
 	cmd.SetErr(&out)

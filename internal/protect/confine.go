@@ -2,6 +2,7 @@ package protect
 
 import (
 	"encoding/csv"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/config"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/profile"
 )
@@ -19,6 +21,7 @@ type Grants struct {
 	Preset  string   `json:"preset"`
 	Read    []string `json:"read,omitempty"`
 	Write   []string `json:"write,omitempty"`
+	Execute []string `json:"execute,omitempty"`
 	Network []string `json:"network,omitempty"`
 }
 
@@ -31,7 +34,7 @@ func (g *Grants) flags(s inventory.Source) (out []string) {
 	for _, list := range []struct {
 		flag  string
 		items []string
-	}{{"--read", g.Read}, {"--write", g.Write}} {
+	}{{"--read", g.Read}, {"--write", g.Write}, {"--execute", g.Execute}} {
 		for _, item := range list.items {
 			out = append(out, list.flag, field(item))
 		}
@@ -71,13 +74,8 @@ func (s *Server) confine(words []string, said client.Said, o Options) []string {
 	preset, hosts := needs(s.source)
 	g := &Grants{Preset: preset, Network: hosts}
 	words = s.roots(g, words, o)
-	for _, place := range append(places(said), o.Network[s.Name]...) {
-		if d, err := profile.ParseDestination(place); err == nil {
-			g.Network = add(g.Network, d.String())
-		} else {
-			s.leave("--network %s=%s: %v", s.Name, place, err)
-		}
-	}
+	s.variablePaths(g, said, o)
+	s.extra(g, said, o)
 	s.Grants = g
 	if len(g.Network) == 0 && preset != "web-reader" {
 		s.Unknown = slices.ContainsFunc(s.entry.Env, func(v client.Value) bool { return v.Secret || v.Kind == client.Reference })
@@ -86,6 +84,47 @@ func (s *Server) confine(words []string, said client.Said, o Options) []string {
 		}
 	}
 	return words
+}
+
+// extra grants what a person named, and places that the entry names by a URL.
+func (s *Server) extra(g *Grants, said client.Said, o Options) {
+	extra := o.Extra[s.Name]
+	for _, place := range append(places(said), extra.Network...) {
+		if d, err := profile.ParseDestination(place); err == nil {
+			g.Network = add(g.Network, d.String())
+		} else {
+			s.leave("--network %s=%s: %v", s.Name, place, err)
+		}
+	}
+	for _, list := range []struct {
+		flag     string
+		from, to *[]string
+	}{{"read", &extra.Read, &g.Read}, {"write", &extra.Write, &g.Write}, {"execute", &extra.Execute, &g.Execute}} {
+		for _, path := range *list.from {
+			if list.flag != "execute" && broad(path, o) {
+				s.leave("--%s %s=%s: that holds secrets of yours, or what guards the server", list.flag, s.Name, path)
+			}
+			*list.to = add(*list.to, path)
+		}
+	}
+}
+
+// variablePaths grants the files and folders that variables name, such as the file in which a
+// server keeps what it remembers. One that would hand out too much is named and not granted:
+// unlike an argument, a variable is often not needed.
+func (s *Server) variablePaths(g *Grants, said client.Said, o Options) {
+	for _, name := range slices.Sorted(maps.Keys(said.Env)) {
+		value := said.Env[name]
+		real := s.resolve(value, o.Home)
+		if !filepath.IsAbs(real) || !strings.HasPrefix(value, "~") && !filepath.IsAbs(value) || config.LooksSecret("", value) {
+			continue
+		}
+		if broad(real, o) {
+			s.note("%s names %s, which is not granted: secrets of yours lie there", name, value)
+			continue
+		}
+		s.grant(g, value, real, slices.Contains(o.Read, s.Name))
+	}
 }
 
 func add(list []string, item string) []string {
@@ -251,7 +290,7 @@ func (s *Server) grant(g *Grants, word, real string, readOnly bool) {
 	if real == "" { // the client fills it in, in the flag as in the argument
 		path = word
 	} else if resolved, err := os.Stat(real); err != nil {
-		s.note("%s is not there, so it is not granted", word)
+		s.note("%s is not there, so it is not granted; make it, or give --write %s=FOLDER", word, s.Name)
 		return
 	} else if !resolved.IsDir() && !slices.Contains(changing, filepath.Ext(real)) {
 		readOnly = true

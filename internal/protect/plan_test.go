@@ -122,7 +122,8 @@ func Test_what_people_decide(t *testing.T) {
 	}
 	notes := `{"command": "npx", "args": ["-y", "a@1.0.0", "{HOME}/notes"], "env": {"API_TOKEN": "abcdefgh12345678"}}`
 	s = planned(t, notes, func(_ string, o *Options) {
-		o.Read, o.Network = []string{"s"}, map[string][]string{"s": {"api.example.com:443"}, "other": {"evil.example:443"}}
+		o.Read = []string{"s"}
+		o.Extra = map[string]Grants{"s": {Network: []string{"api.example.com:443"}}, "other": {Network: []string{"evil.example:443"}}}
 	})
 	if want := "--read {HOME}/notes --network api.example.com:443 --resolve-env API_TOKEN -- npx"; !strings.Contains(strings.Join(s.After, " "), want) || s.Unknown {
 		t.Errorf("%q", s.After)
@@ -137,6 +138,35 @@ func Test_what_people_decide(t *testing.T) {
 	s = planned(t, notes, func(_ string, o *Options) { o.Store = nil })
 	if len(s.Moved) > 0 || !slices.Contains(s.After, "--pass-env") || !strings.Contains(strings.Join(s.Notes, "\n"), "stays in the file") {
 		t.Errorf("secrets that stay: %q, %q", s.After, s.Notes)
+	}
+}
+
+func Test_paths_in_variables_are_granted_unless_they_hold_too_much(t *testing.T) {
+	s := planned(t, `{"command": "node", "args": ["x.js"], "env": {"MEMORY": "{HOME}/data.db", "TABLE": "~/data.csv", "KEYS": "~/.ssh/id", "NEW": "{HOME}/new.db", "WORD": "notes", "ALL": "{HOME}"}}`, nil)
+	if s.Grants == nil || len(s.Grants.Write) != 1 || filepath.Base(s.Grants.Write[0]) != "data.db" || len(s.Grants.Read) != 1 || filepath.Base(s.Grants.Read[0]) != "data.csv" {
+		t.Errorf("%+v", s.Grants)
+	}
+	notes := strings.Join(s.Notes, "\n")
+	for _, want := range []string{"KEYS names ~/.ssh/id", "ALL names", "new.db is not there"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("nothing says %q: %s", want, notes)
+		}
+	}
+}
+
+func Test_what_is_granted_besides(t *testing.T) {
+	entry := `{"command": "npx", "args": ["a@1.0.0"]}`
+	s := planned(t, entry, func(home string, o *Options) {
+		o.Extra = map[string]Grants{"s": {Read: []string{home + "/data.csv"}, Write: []string{home + "/notes"}, Execute: []string{"/usr/bin/git"}}}
+	})
+	if want := "--sandbox node --read {HOME}/data.csv --write {HOME}/notes --execute /usr/bin/git -- npx a@1.0.0"; !strings.HasSuffix(strings.Join(s.After, " "), want) {
+		t.Errorf("%q", s.After)
+	}
+	for _, path := range []string{"", "/.ssh", "/.."} {
+		s := planned(t, entry, func(home string, o *Options) { o.Extra = map[string]Grants{"s": {Read: []string{home + path}}} })
+		if s.What != Left {
+			t.Errorf("%s is granted: %q", path, s.After)
+		}
 	}
 }
 

@@ -35,11 +35,11 @@ type Options struct {
 	// Version says which version of a package is installed, and how that is known; empty
 	// if it is not. A nil function knows nothing.
 	Version func(inventory.Source) (version, from string)
-	Pins    map[string]string   // versions by package, before Version
-	Network map[string][]string // places that a server may reach besides those known, by its name
-	Read    []string            // names of servers whose folders are for reading only
-	Narrow  map[string]string   // by name of a server: the folder in the place of those that are too broad
-	Store   secret.Store        // where secrets go; nil leaves them
+	Pins    map[string]string // versions by package, before Version
+	Extra   map[string]Grants // what a server is granted besides, by its name
+	Read    []string          // names of servers whose folders are for reading only
+	Narrow  map[string]string // by name of a server: the folder in the place of those that are too broad
+	Store   secret.Store      // where secrets go; nil leaves them
 }
 
 // Plan is what would be changed.

@@ -66,9 +66,6 @@ func Test_a_keyring_that_is_not_there(t *testing.T) {
 	if err := (Keyring{}).Available(); err != nil {
 		t.Error(err)
 	}
-	if _, err := (Keyring{}).Get(probeName); !errors.Is(err, ErrNotFound) {
-		t.Errorf("the probe is left behind: %v", err)
-	}
 }
 
 func Test_age_files_are_encrypted_and_private(t *testing.T) {
