@@ -167,7 +167,7 @@ func Test_what_others_write_at_the_same_time_is_not_lost(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "f"), filepath.Join(dir, "other")
-	for i := range 300 {
+	for i := range 150 {
 		old := fmt.Appendf(nil, "old %d", i)
 		write(t, path, old, 0o600)
 		write(t, other, fmt.Appendf(nil, "theirs %d", i), 0o600)
@@ -338,7 +338,7 @@ func Test_killed_at_any_moment(t *testing.T) {
 		write(t, filepath.Join(home, p), []byte(two), 0o600)
 	}
 	j, o := diskJournal(home)
-	rounds := 40
+	rounds := 25
 	if testing.Short() {
 		rounds = 5
 	}
