@@ -84,6 +84,9 @@ func (o *runOptions) sandboxFlags(f *pflag.FlagSet, preset string) {
 
 func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	c, err := o.configuration(args)
+	if err == nil {
+		err = o.follow(&c.Servers[0])
+	}
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
@@ -141,32 +144,8 @@ func (o runOptions) configuration(args []string) (*config.Config, error) {
 		ID: id, Name: id, Command: args, Dir: dir, PassEnv: o.passEnv,
 		Approve: c.Approve, Era: config.Auto, Timeout: c.Limits.Timeout,
 	}}
-	if c.Servers[0].Env, err = o.resolved(dir); err != nil {
-		return nil, err
-	}
 	c.Servers[0].Sandbox, err = o.profile(c, dir)
 	return c, err
-}
-
-// resolved are the variables whose values are references. They are read when the server
-// starts; one that is not there keeps it from starting.
-func (o runOptions) resolved(dir string) (map[string]config.Secret, error) {
-	var env map[string]config.Secret
-	for _, name := range o.resolve {
-		value := os.Getenv(name)
-		if value == "" {
-			return nil, fmt.Errorf("--resolve-env %s: the variable is not set, or empty", name)
-		}
-		s, err := config.ParseReference(value, name, dir)
-		if err != nil {
-			return nil, fmt.Errorf("--resolve-env %s: %w", name, err)
-		}
-		if env == nil {
-			env = map[string]config.Secret{}
-		}
-		env[name] = s
-	}
-	return env, nil
 }
 
 // noPreset is the sandbox that allows nothing but what the flags say.
