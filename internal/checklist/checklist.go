@@ -191,6 +191,9 @@ type run struct {
 	network []string
 }
 
+// switches are the flags of gatehouse run that have no value.
+var switches = []string{"--explicit", "--verbose", "-v", "--unsafe-no-sandbox"}
+
 // runOf reads the flags of gatehouse run.
 func runOf(e client.Entry) run {
 	r := run{who: fmt.Sprintf("%s, %s line %d", strings.Join(e.Clients, ", "), e.File, e.Line)}
@@ -204,8 +207,10 @@ func runOf(e client.Entry) run {
 	texts := map[string]*string{"--id": &r.id, "--sandbox": &r.sandbox}
 	for i := start + 1; i < end; i++ {
 		name, value, joined := strings.Cut(e.Words[i], "=")
-		if !joined && i+1 < end {
-			value = e.Words[i+1]
+		// A value may look like a flag: --pass-env --sandbox confines nothing.
+		if !joined && !slices.Contains(switches, name) {
+			i++
+			value = e.Words[i]
 		}
 		if list := lists[name]; list != nil {
 			*list = append(*list, value)

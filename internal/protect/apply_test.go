@@ -184,6 +184,22 @@ func Test_what_others_write_at_the_same_time_is_not_lost(t *testing.T) {
 	}
 }
 
+func Test_where_files_cannot_be_exchanged_they_are_compared(t *testing.T) {
+	dir := t.TempDir()
+	path, fresh := filepath.Join(dir, "f"), filepath.Join(dir, "fresh")
+	write(t, path, []byte("theirs"), 0o600)
+	write(t, fresh, []byte("ours"), 0o600)
+	if err := swapWhereChecked(fresh, path, []byte("old")); !errors.Is(err, client.ErrChanged) {
+		t.Errorf("%v", err)
+	}
+	if err := swapWhereChecked(fresh, path, []byte("theirs")); err != nil {
+		t.Error(err)
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != "ours" {
+		t.Errorf("%q, %v", now, err)
+	}
+}
+
 func Test_a_file_that_cannot_be_changed_leaves_no_trace(t *testing.T) {
 	if os.Getuid() == 0 && runtime.GOOS != "linux" {
 		t.Skip("root may write everywhere")

@@ -317,3 +317,16 @@ func Test_paths_with_commas_are_one_path(t *testing.T) {
 		t.Errorf("%q", s.After)
 	}
 }
+
+func Test_what_runs_through_gatehouse_stays(t *testing.T) {
+	for _, entry := range []string{
+		`{"command": "gatehouse", "args": ["run", "--", "npx", "a"]}`,
+		`{"command": "/usr/local/bin/gatehouse", "args": ["run", "npx", "a"]}`,
+		`{"command": "C:\\tools\\Gatehouse.exe", "args": ["serve", "--stdio"]}`,
+		`{"command": "` + program + `", "args": ["run", "x"]}`,
+	} {
+		if s := planned(t, entry, nil); s.What != Already {
+			t.Errorf("%s is %s: %q", entry, s.What, s.After)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -237,7 +238,7 @@ func (s *Server) plan(f *FilePlan, ids *names, o Options) {
 func (s *Server) refused(o Options) bool {
 	e := s.entry
 	switch {
-	case s.source.Protected || len(e.Words) > 0 && e.Words[0] == o.Program:
+	case s.source.Protected || len(e.Words) > 0 && isGatehouse(e.Words[0], o.Program):
 		s.What = Already
 	case e.Transport == client.HTTP || e.Transport == client.SSE:
 		s.leave("it is reached over HTTP; put it behind `gatehouse serve`, and its address at the gateway here")
@@ -249,6 +250,12 @@ func (s *Server) refused(o Options) bool {
 		s.leave("it runs with the rights of the administrator, through %s", s.source.Wrappers[0])
 	}
 	return s.What != Change
+}
+
+// isGatehouse reports whether a program is this one, wherever it lies.
+func isGatehouse(word, program string) bool {
+	name := strings.ToLower(path.Base(strings.ReplaceAll(word, `\`, "/")))
+	return word == program || strings.TrimSuffix(name, ".exe") == "gatehouse"
 }
 
 // variables are the flags that hand over what the entry sets.
