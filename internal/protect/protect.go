@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/config"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/secret"
 )
@@ -278,8 +279,10 @@ func (s *Server) variables() (flags []string) {
 // move plans to take the secrets of an entry out of the file.
 func (s *Server) move(f *FilePlan, id string, said client.Said, o Options) {
 	s.secrets = map[string]string{}
+	found := credential.Of(s.entry)
 	for _, v := range s.entry.Env {
-		if v.Kind != client.Literal || !v.Secret {
+		holds := v.Secret || slices.ContainsFunc(found, func(c credential.Credential) bool { return c.Place == credential.Variable && c.Name == v.Name })
+		if _, planned := s.change.Env[v.Name]; v.Kind != client.Literal || !holds || planned {
 			continue
 		}
 		name := secretName(id, v.Name, f.target, s.entry.Path)
@@ -296,11 +299,8 @@ func (s *Server) move(f *FilePlan, id string, said client.Said, o Options) {
 			s.Moved = append(s.Moved, Moved{Variable: v.Name, Reference: reference, name: name})
 		}
 	}
-	for i, word := range config.RedactWords(s.entry.Words) {
-		if word != s.entry.Words[i] {
-			s.note("an argument looks like a secret; it stays, and every program of this machine sees it. Give it by a variable, if the server takes one")
-			break
-		}
+	if slices.ContainsFunc(found, func(c credential.Credential) bool { return c.Place == credential.Argument }) || !slices.Equal(s.entry.Shown, s.entry.Words) {
+		s.note("an argument looks like a secret; it stays, and every program of this machine sees it. Give it by a variable, if the server takes one")
 	}
 }
 
