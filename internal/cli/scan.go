@@ -7,9 +7,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	checking "gatehouse/internal/check"
 	"gatehouse/internal/client"
 	"gatehouse/internal/clients"
 	"gatehouse/internal/inventory"
@@ -18,6 +20,7 @@ import (
 func newScanCommand() *cobra.Command {
 	var where clients.Where
 	var asJSON bool
+	var asked *factOptions
 	command := &cobra.Command{
 		Use:   "scan [FOLDER…]",
 		Short: "List the MCP servers of every client on this machine",
@@ -36,6 +39,9 @@ the list.`,
 				return exitWith(exitIncomplete, err)
 			}
 			report := scan(machine)
+			if err := asked.gather(c.Context(), c, &checking.Scene{Now: time.Now(), Servers: report.Servers}); err != nil {
+				return err
+			}
 			if err := report.print(c.OutOrStdout(), asJSON); err != nil {
 				return exitWith(exitIncomplete, err)
 			}
@@ -45,6 +51,7 @@ the list.`,
 			return nil
 		},
 	}
+	asked = factFlags(command)
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	command.Flags().BoolVar(&where.AllUsers, "all-users", false, "look into the homes of everybody on this machine")
 	command.Flags().StringArrayVar(&where.Homes, "home", nil, "look into this home as well; may be given several times")
