@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/checks"
 	"gatehouse/internal/client"
 	"gatehouse/internal/config"
+	"gatehouse/internal/facts"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/secret"
 )
@@ -83,6 +84,9 @@ func (o checklistOptions) run(cmd *cobra.Command, name string) error {
 	}
 	scene := &judging.Scene{Now: time.Now(), Home: home, Files: files}
 	scene.Servers = inventory.Servers(entries(files))
+	if err := facts.Gather(cmd.Context(), facts.Options{Home: home, Getenv: os.Getenv, State: o.state}, scene); err != nil {
+		return exitWith(exitIncomplete, err)
+	}
 	server, err := oneServer(scene.Servers, name)
 	if err != nil {
 		return exitWith(exitUsage, err)

@@ -14,6 +14,8 @@ import (
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/clients"
+	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/inventory"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/protect"
 	"gatehouse/internal/sandbox"
@@ -90,7 +92,7 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 		store = journal.Default
 	}
 	o.Store = journal.Stores[store]
-	o.Version = protect.Installed{Home: o.Home, Getenv: os.Getenv}.Version
+	o.Version = installedVersion(installed.Looker{Home: o.Home, Getenv: os.Getenv})
 	plan := protect.New(files, o.Options)
 	asks := !o.yes && !o.dryRun && !o.json && isPerson(cmd.InOrStdin())
 	in := bufio.NewReader(cmd.InOrStdin())
@@ -259,6 +261,17 @@ func journalAt(state string) protect.Journal {
 		j.Default = "keyring"
 	}
 	return j
+}
+
+// installedVersion says which version of a package is on this machine. It starts nothing.
+func installedVersion(l installed.Looker) func(client.Entry, inventory.Source) (version, from string) {
+	return func(e client.Entry, s inventory.Source) (string, string) {
+		found, err := l.Find(e, s)
+		if err != nil {
+			return "", ""
+		}
+		return found.Version, "found in " + found.From
+	}
 }
 
 // ask lets a person decide what the plan could not.

@@ -32,7 +32,7 @@ func Test_what_checks_say_that_protect_mends_is_mended(t *testing.T) {
 	"npm": {"command": "npx", "args": ["-y", "some-server"], "env": {"GITHUB_TOKEN": "ghp_`+"R7kQ2mZ9xV4bN8cL1sD6fG3hJ5wT0yPaEuIo"+`", "DB_PASSWORD": "korrekt-7-pferd-batterie"}},
 	"pypi": {"command": "uvx", "args": ["other-server"], "env": {"DATABASE_URL": "postgres://ann:pferd-99-batterie@db.example.com/shop"}}
 }}`)
-	b.options.Version = func(inventory.Source) (string, string) { return "1.2.3", "told" }
+	b.options.Version = func(client.Entry, inventory.Source) (string, string) { return "1.2.3", "told" }
 	before, _ := judged(b.files(), b.home)
 	if len(before) < 3 {
 		t.Errorf("only %d findings to mend: %+v", len(before), before)

@@ -1,11 +1,15 @@
 package protect
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
 	"gatehouse/internal/inventory"
 )
+
+// versionForm is a version of npm or PyPI.
+var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9A-Za-z]+)+([-+.][0-9A-Za-z.+-]+)?$`)
 
 // pin fixes the version of what is fetched at each start, if it is known which one.
 func (s *Server) pin(words []string, o Options) []string {
@@ -14,7 +18,11 @@ func (s *Server) pin(words []string, o Options) []string {
 	}
 	version, from := o.Pins[s.source.Package], "--pin"
 	if version == "" && o.Version != nil {
-		version, from = o.Version(s.source)
+		version, from = o.Version(s.entry, s.source)
+		// Somebody else's file says so, and it becomes part of a command.
+		if !versionForm.MatchString(version) {
+			version = ""
+		}
 	}
 	if version == "" {
 		s.note("its version is not fixed: which one is installed here cannot be told; give --pin %s=VERSION", s.source.Package)

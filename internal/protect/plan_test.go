@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/clients"
@@ -187,7 +186,7 @@ func Test_secrets_that_cannot_be_moved_stay_and_are_named(t *testing.T) {
 }
 
 func Test_versions_are_fixed_where_they_are_known(t *testing.T) {
-	version := func(inventory.Source) (string, string) { return "4.5.6", "told" }
+	version := func(client.Entry, inventory.Source) (string, string) { return "4.5.6", "told" }
 	for entry, want := range map[string]string{
 		`{"command": "npx", "args": ["-y", "a-server"]}`:                      "npx -y a-server@4.5.6",
 		`{"command": "npx", "args": ["-y", "@scope/a-server@latest", "x"]}`:   "npx -y @scope/a-server@4.5.6 x",
@@ -232,41 +231,13 @@ func Test_versions_are_fixed_where_they_are_known(t *testing.T) {
 	}
 }
 
-func Test_versions_that_are_installed(t *testing.T) {
-	home := t.TempDir()
-	manifest := func(path, version string, age time.Duration) {
-		t.Helper()
-		write(t, filepath.Join(home, path), []byte(`{"name": "x", "version": "`+version+`"}`), 0o644)
-		when := time.Now().Add(-age)
-		if err := os.Chtimes(filepath.Join(home, path), when, when); err != nil {
-			t.Fatal(err)
-		}
-	}
-	manifest(".npm/_npx/aa/node_modules/@scope/one/package.json", "1.0.0", time.Hour)
-	manifest(".npm/_npx/bb/node_modules/@scope/one/package.json", "1.2.0", time.Minute)
-	manifest(".npm/_npx/cc/node_modules/@scope/one/package.json", "0.9.0; rm -rf /", 0)
-	manifest(".npm/_npx/aa/node_modules/two/package.json", "3.0.0", 0)
-	manifest(".npm-global/lib/node_modules/two/package.json", "2.0.0", time.Hour)
-	folder(t, filepath.Join(home, ".cache/uv/archive-v0/q/MCP_server_x-2025.1.2.dist-info"))
-	folder(t, filepath.Join(home, ".local/share/uv/tools/y/lib/python3.12/site-packages/y-0.3.1rc1.dist-info"))
-	folder(t, filepath.Join(home, ".cache/uv/archive-v0/q/y-0.4.0.dist-info"))
-	i := Installed{Home: home}
-	for _, c := range []struct {
-		kind                inventory.Kind
-		name, version, from string
-	}{
-		{inventory.NPM, "@scope/one", "1.2.0", "in the cache of npx"},
-		{inventory.NPM, "two", "2.0.0", "installed by npm"},
-		{inventory.NPM, "three", "", ""},
-		{inventory.NPM, "../../etc", "", ""},
-		{inventory.PyPI, "mcp-server-x", "2025.1.2", "in the cache of uv"},
-		{inventory.PyPI, "y", "0.3.1rc1", "installed as a tool"},
-		{inventory.PyPI, "mcp-server", "", ""},
-		{inventory.OCI, "two", "", ""},
-	} {
-		version, from := i.Version(inventory.Source{Kind: c.kind, Package: c.name})
-		if version != c.version || from != c.from {
-			t.Errorf("%s %s is %q %q, want %q %q", c.kind, c.name, version, from, c.version, c.from)
+func Test_what_is_no_version_is_not_written_into_a_command(t *testing.T) {
+	for _, version := range []string{"", "1", "latest", "1.2.3; rm -rf /", "1.2.3 --registry=x", "../1.2.3", "^1.2.3", "1.2.3@evil"} {
+		s := planned(t, `{"command": "npx", "args": ["a-server"]}`, func(_ string, o *Options) {
+			o.Version = func(client.Entry, inventory.Source) (string, string) { return version, "told" }
+		})
+		if s.Pinned != nil || s.What != Change {
+			t.Errorf("%q: %q", version, s.After)
 		}
 	}
 }

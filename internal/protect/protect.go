@@ -36,7 +36,7 @@ type Options struct {
 	UnsafeNoSandbox bool
 	// Version says which version of a package is installed, and how that is known; empty
 	// if it is not. A nil function knows nothing.
-	Version func(inventory.Source) (version, from string)
+	Version func(client.Entry, inventory.Source) (version, from string)
 	Pins    map[string]string // versions by package, before Version
 	Extra   map[string]Grants // what a server is granted besides, by its name
 	Read    []string          // names of servers whose folders are for reading only
