@@ -38,6 +38,8 @@ var layers = [][]string{
 	{"internal/check/*", "internal/checks/*", "internal/protect", "internal/facts/installed"},
 	{"internal/facts/connect", "internal/facts/listening", "internal/facts/registry", "internal/facts/usage"},
 	{"internal/checks", "internal/facts"},
+	{"internal/report"},
+	{"internal/report/*"},
 	{"internal/checklist", "internal/gateway"},
 	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/checks/gen", "internal/clients/gen", "internal/rules/gen"},
@@ -114,7 +116,7 @@ func group(folder string) string {
 	if slices.Contains([]string{"internal/rules/gen", "internal/clients/gen", "internal/checks/gen"}, folder) {
 		return folder // writes the list of the rooms; not a room
 	}
-	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "cmd"} {
+	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "internal/report", "cmd"} {
 		if strings.HasPrefix(folder, parent+"/") {
 			return parent + "/*"
 		}
