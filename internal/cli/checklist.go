@@ -22,6 +22,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/facts"
 	"gatehouse/internal/inventory"
+	"gatehouse/internal/report"
 	"gatehouse/internal/secret"
 )
 
@@ -133,7 +134,7 @@ func oneServer(all []inventory.Server, name string) (inventory.Server, error) {
 	}
 	var ids []string
 	for _, s := range found {
-		ids = append(ids, fmt.Sprintf("%s (%s)", s.ID, clipped(runs(s), 80)))
+		ids = append(ids, fmt.Sprintf("%s (%s)", s.ID, clipped(report.Runs(s), 80)))
 	}
 	return inventory.Server{}, fmt.Errorf("%q is several servers; name one by its id: %s", name, strings.Join(ids, ", "))
 }

@@ -457,3 +457,11 @@ func commandLine(words []string) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// count says how many there are of something.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
