@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +60,7 @@ have been. 2 goes before 1, and 1 before 3.`,
 		},
 	}
 	o.register(command)
-	o.facts = factFlags(command)
+	o.gather = factFlags(command).gather
 	return command
 }
 
@@ -75,7 +76,8 @@ type scanOptions struct {
 	baselines           []string
 	write               string
 	reason, author, end string
-	facts *factOptions
+	// gather asks for the facts that do not stand in files; nil asks nobody.
+	gather func(context.Context, *cobra.Command, *checking.Scene) error
 }
 
 var scanFormats = []string{"text", "json", "sarif", "cyclonedx", "html"}
@@ -172,12 +174,15 @@ func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *repo
 	found := clients.Discover(machine, client.NewFingerprints(key))
 	scene := &checking.Scene{Now: time.Now(), Home: ownHome(machine), Files: found.Files, Servers: inventory.Servers(found.Entries())}
 	var problems []string
-	if err := o.facts.gather(c.Context(), c, scene); err != nil {
-		if exitCode(err) == exitUsage {
+	if o.gather != nil {
+		err := o.gather(c.Context(), c, scene)
+		if err != nil && exitCode(err) == exitUsage {
 			return nil, err
 		}
-		scene.Facts = checking.Facts{} // half of what was asked for may be missing, and what there is says nothing
-		problems = append(problems, err.Error())
+		if err != nil { // half of what was asked for may be missing, and what there is says nothing
+			scene.Facts = checking.Facts{}
+			problems = append(problems, err.Error())
+		}
 	}
 	in := report.Input{
 		Version: programVersion(), System: machine.System.String(), Scope: report.Machine, Looked: found.Looked,
