@@ -26,19 +26,21 @@ const module = "gatehouse/"
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
 	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
+	{"internal/statefile"},
+	{"internal/secret"},
 	{"internal/argument", "internal/rules/*"},
 	{"internal/arguments/*", "internal/rules"},
 	{"internal/arguments"},
-	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
+	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/upstream"},
 	{"internal/advisory", "internal/client", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check", "internal/credential"},
-	{"internal/check/*", "internal/checks/*", "internal/facts/installed"},
+	{"internal/check/*", "internal/checks/*", "internal/protect", "internal/facts/installed"},
 	{"internal/facts/connect", "internal/facts/listening", "internal/facts/registry", "internal/facts/usage"},
 	{"internal/checks", "internal/facts"},
 	{"internal/report"},
 	{"internal/report/*"},
-	{"internal/gateway"},
+	{"internal/checklist", "internal/gateway"},
 	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/checks/gen", "internal/clients/gen", "internal/rules/gen"},
 	{"cmd/*"},
@@ -411,7 +413,7 @@ func TestFiles_hold_nothing_of_one_machine(t *testing.T) {
 }
 
 func TestNodeLocks_name_no_registry(t *testing.T) {
-	for _, folder := range []string{"node", "node/holed", "wide"} {
+	for _, folder := range []string{"node", "node/holed", "wide", "clients"} {
 		text, err := os.ReadFile(filepath.Join("test", folder, "package-lock.json"))
 		if err != nil {
 			t.Fatal(err)

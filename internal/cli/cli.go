@@ -52,6 +52,7 @@ configuration; 3 something could not be done or checked.`,
 		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(), newChecksCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
+	root.AddCommand(newProtectCommand(), newUnprotectCommand(), newChecklistCommand(), newSecretCommand())
 	explainArguments(root)
 	return root
 }
