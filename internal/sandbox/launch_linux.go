@@ -54,6 +54,9 @@ func runLaunch() int {
 
 // restrict takes everything away, in the order in which each step still may.
 func (s *spec) restrict() error {
+	if s.Contained != "" {
+		return s.restrictContained()
+	}
 	unix.Umask(0o022)
 	if err := unix.Chdir(s.Dir); err != nil {
 		if err := unix.Chdir(s.Home); err != nil && !s.Trial {

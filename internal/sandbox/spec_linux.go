@@ -38,6 +38,9 @@ type spec struct {
 	Outside []Control         // what the gateway enforces from outside
 	Observe bool              // what the server uses is sent when it has ended
 	Trial   bool              // only the report is wanted
+
+	Contained string   // the engine that made the container around this; "" for none
+	Private   []string // the container's file systems in memory
 }
 
 // mount is something of the machine that is seen inside, at the same path.

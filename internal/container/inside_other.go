@@ -1,0 +1,26 @@
+//go:build !linux || !(amd64 || arm64)
+
+package container
+
+import (
+	"fmt"
+
+	"gatehouse/internal/sandbox"
+)
+
+// canEnter says that containers are no processes of this machine.
+const canEnter = false
+
+// canServe refuses: the network of a container is in another machine.
+func canServe() error {
+	return fmt.Errorf("%w: network: only a gateway on the Linux machine of the engine can serve the network of a container", sandbox.ErrNotEnforced)
+}
+
+// gate is the way to the first process of a container; there is none here.
+type gate struct{}
+
+func (b *Box) enter(*options, about, image) error { return sandbox.ErrUnsupported }
+
+func (*gate) begin(int) (sandbox.Report, error) { return sandbox.Report{}, sandbox.ErrUnsupported }
+
+func (*gate) shut() {}
