@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"internal/rules/*"},
 	{"internal/rules"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
-	{"internal/client", "internal/evaluate", "internal/identity", "internal/oauth"},
+	{"internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check"},
 	{"internal/check/*", "internal/checks/*"},

@@ -39,6 +39,9 @@ type Box struct {
 	report sandbox.Report
 }
 
+// errNoNetwork says that listed places cannot be told from others here.
+var errNoNetwork = fmt.Errorf("%w: network: only a gateway on the Linux machine of the engine can serve the network of a container", sandbox.ErrNotEnforced)
+
 // grant is something of the machine that the server is given.
 type grant struct {
 	path, source string // inside, and what it leads to outside
@@ -199,7 +202,7 @@ func (b *Box) options(about about, img image) (options, error) {
 	}
 	switch {
 	case len(b.profile.Network) > 0:
-		return o, fmt.Errorf("%w: network: only a gateway on the Linux machine of the engine can serve the network of a container", sandbox.ErrNotEnforced)
+		return o, errNoNetwork
 	case len(b.profile.SecretFiles) > 0:
 		return o, errors.New("secret_files need a gateway on the Linux machine of the engine; hand the secrets over as variables with env")
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gatehouse/internal/profile"
+	"gatehouse/internal/sandbox"
 )
 
 // engine is the command of Docker or Podman on this machine.
@@ -97,6 +98,7 @@ type about struct {
 	filters bool // it filters system calls by default
 	local   bool // its containers are processes of this machine
 	linux   bool
+	cannot  []string // controls that it says it does not have
 }
 
 func (e engine) about(ctx context.Context) (about, error) {
@@ -113,10 +115,12 @@ func parseAbout(text string) (about, error) {
 		// Docker's
 		ServerVersion, OperatingSystem, OSType string
 		SecurityOptions, ServerErrors          []string
+		MemoryLimit, CPUCfsQuota, PidsLimit    bool
 		// Podman's
 		Host struct {
-			OS              string `json:"os"`
-			ServiceIsRemote bool   `json:"serviceIsRemote"`
+			OS              string   `json:"os"`
+			ServiceIsRemote bool     `json:"serviceIsRemote"`
+			Controllers     []string `json:"cgroupControllers"`
 			Security        struct {
 				SeccompEnabled bool `json:"seccompEnabled"`
 			} `json:"security"`
@@ -130,12 +134,21 @@ func parseAbout(text string) (about, error) {
 		return about{}, fmt.Errorf("the engine does not answer: %s", said.ServerErrors[0])
 	}
 	a := about{version: said.ServerVersion, linux: said.OSType == "linux"}
+	has := map[string]bool{sandbox.Memory: said.MemoryLimit, sandbox.CPU: said.CPUCfsQuota, sandbox.Processes: said.PidsLimit}
 	a.local = a.linux && said.OperatingSystem != "Docker Desktop"
 	a.filters = slices.ContainsFunc(said.SecurityOptions, func(option string) bool {
 		return strings.Contains(option, "seccomp") && !strings.Contains(option, "unconfined")
 	})
 	if said.Version.Version != "" {
-		a = about{said.Version.Version, said.Host.Security.SeccompEnabled, !said.Host.ServiceIsRemote, said.Host.OS == "linux"}
+		a = about{version: said.Version.Version, filters: said.Host.Security.SeccompEnabled, local: !said.Host.ServiceIsRemote, linux: said.Host.OS == "linux"}
+		for control, name := range map[string]string{sandbox.Memory: "memory", sandbox.CPU: "cpu", sandbox.Processes: "pids"} {
+			has[control] = slices.Contains(said.Host.Controllers, name)
+		}
+	}
+	for _, control := range sandbox.Controls() {
+		if there, asked := has[control]; asked && !there {
+			a.cannot = append(a.cannot, control)
+		}
 	}
 	if !a.linux {
 		return about{}, errors.New("the engine runs no Linux containers")

@@ -101,7 +101,6 @@ func (b *Box) enter(o *options, about about, img image) error {
 	o.entrypoint, o.args, o.dir = o.ours[0].path, nil, "/"
 	o.settings = []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "GOGC=off"}
 	o.extra = sandbox.ContainedThreads
-	o.keepUser = o.engine == profile.Podman && os.Getuid() != 0
 	// The first process sets the server's own limits.
 	for i := range o.ulimits {
 		if u := &o.ulimits[i]; u.name == "nofile" {

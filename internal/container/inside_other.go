@@ -2,19 +2,13 @@
 
 package container
 
-import (
-	"fmt"
-
-	"gatehouse/internal/sandbox"
-)
+import "gatehouse/internal/sandbox"
 
 // canEnter says that containers are no processes of this machine.
 const canEnter = false
 
 // canServe refuses: the network of a container is in another machine.
-func canServe() error {
-	return fmt.Errorf("%w: network: only a gateway on the Linux machine of the engine can serve the network of a container", sandbox.ErrNotEnforced)
-}
+func canServe() error { return errNoNetwork }
 
 // gate is the way to the first process of a container; there is none here.
 type gate struct{}

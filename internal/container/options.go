@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,7 @@ const secretBytes = 1 << 20
 func newOptions(p profile.Profile, grants []grant) options {
 	o := options{limits: p.Limits, grants: grants, secrets: len(p.SecretFiles) > 0, ulimits: []ulimit{{"core", 1}}}
 	o.uid, o.gid = userOf(p)
+	o.keepUser = p.Runtime == profile.Podman && runtime.GOOS == "linux" && os.Getuid() != 0
 	if p.Limits.Descriptors > 0 {
 		o.ulimits = append(o.ulimits, ulimit{"nofile", p.Limits.Descriptors})
 	}

@@ -64,6 +64,8 @@ func main() {
 	switch name := os.Args[1]; name {
 	case "whoami":
 		fmt.Println(os.Geteuid())
+	case "describe":
+		describe()
 	case "sleep":
 		time.Sleep(20 * time.Second)
 	default:
@@ -79,6 +81,18 @@ func try(name string) {
 		return
 	}
 	fmt.Println("worked")
+}
+
+// describe prints what a server finds that was given things.
+func describe() {
+	secret, _ := os.ReadFile("/run/secrets/token")
+	fmt.Printf("secret: %s\n", secret)
+	key, _ := os.ReadFile(os.Getenv("SECRET"))
+	fmt.Printf("key: %s", key)
+	fmt.Println("user:", os.Geteuid())
+	for _, variable := range os.Environ() {
+		fmt.Println(variable)
+	}
 }
 
 func parent(name string) string { return fmt.Sprintf("/proc/%d/%s", os.Getppid(), name) }
