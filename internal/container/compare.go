@@ -204,8 +204,11 @@ func (o *options) report(about about, found problems) sandbox.Report {
 	add(sandbox.Files, "only the image and listed files exist, and only listed ones can be changed", "so", by)
 	if !o.within() {
 		found.add(sandbox.Landlock, "only a gateway on the Linux machine of the engine adds a second lock")
-		if !about.filters {
+		switch {
+		case !about.filters:
 			found.add(sandbox.SystemCalls, "the engine does not filter them")
+		case o.engine == profile.Podman:
+			found.add(sandbox.SystemCalls, "Podman lets programs make user namespaces, in which they are root")
 		}
 	}
 	add(sandbox.Landlock, "a second lock on the same files; signals and sockets stay inside", "so", "Landlock")

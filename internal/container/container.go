@@ -197,6 +197,7 @@ func (b *Box) options(about about, img image) (options, error) {
 		return o, errors.New("the image names no program; write one under command")
 	}
 	o.share(img.volumes())
+	o.settable()
 	if b.inside {
 		return o, b.enter(&o, about, img)
 	}

@@ -107,17 +107,21 @@ func (b *Box) enter(o *options, about about, img image) error {
 			u.value = max(u.value, ownDescriptors)
 		}
 	}
-	if o.engine == profile.Podman {
-		o.ulimits = append(o.ulimits, most("nproc", unix.RLIMIT_NPROC, podmanProcesses))
-		if b.profile.Limits.Descriptors == 0 {
-			o.ulimits = append(o.ulimits, most("nofile", unix.RLIMIT_NOFILE, 1<<20))
-		}
-	}
 	return nil
 }
 
-// most is a limit as high as Podman can set it. Its own default is higher than what
-// it may set where it lacks CAP_SYS_RESOURCE.
+// settable names limits that the profile does not, as high as Podman can set them:
+// its own defaults are higher than that where it lacks CAP_SYS_RESOURCE.
+func (o *options) settable() {
+	if o.engine != profile.Podman {
+		return
+	}
+	o.ulimits = append(o.ulimits, most("nproc", unix.RLIMIT_NPROC, podmanProcesses))
+	if o.limits.Descriptors == 0 {
+		o.ulimits = append(o.ulimits, most("nofile", unix.RLIMIT_NOFILE, 1<<20))
+	}
+}
+
 func most(name string, which, highest int) ulimit {
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(which, &now); err == nil && now.Max < uint64(highest) {

@@ -10,6 +10,9 @@ const canEnter = false
 // canServe refuses: the network of a container is in another machine.
 func canServe() error { return errNoNetwork }
 
+// settable does nothing: the limits of the machine that Podman runs in are not known.
+func (*options) settable() {}
+
 // gate is the way to the first process of a container; there is none here.
 type gate struct{}
 

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -130,8 +131,54 @@ type Entry struct {
 // Image makes an image of these entries and nothing else, and returns its id.
 func Image(t testing.TB, engine string, entries []Entry, changes ...string) string {
 	t.Helper()
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
+	var args []string
+	for _, change := range changes {
+		args = append(args, "--change", change)
+	}
+	return imported(t, engine, entries, args)
+}
+
+// ImageFor makes an image that says that it is for another architecture.
+func ImageFor(t testing.TB, engine, architecture string, entries []Entry) string {
+	t.Helper()
+	if engine == "podman" {
+		return imported(t, engine, entries, []string{"--arch", architecture})
+	}
+	// Docker imports for its own architecture, and loads for every one.
+	layer := archive(t, entries)
+	digest := func(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
+	config := fmt.Appendf(nil, `{"architecture":%q,"os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}`, architecture, digest(layer))
+	image := archive(t, []Entry{
+		{Path: "layer.tar", Mode: 0o644, Data: layer}, {Path: digest(config) + ".json", Mode: 0o644, Data: config},
+		{Path: "manifest.json", Mode: 0o644, Data: fmt.Appendf(nil, `[{"Config":"%s.json","Layers":["layer.tar"]}]`, digest(config))},
+	})
+	cmd := exec.Command(engine, "load", "--quiet")
+	cmd.Stdin = bytes.NewReader(image)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("making an image: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command(engine, "image", "rm", "--force", digest(config)).Run() })
+	return "sha256:" + digest(config)
+}
+
+func imported(t testing.TB, engine string, entries []Entry, flags []string) string {
+	t.Helper()
+	cmd := exec.Command(engine, slices.Concat([]string{"import"}, flags, []string{"-"})...)
+	cmd.Stdin = bytes.NewReader(archive(t, entries))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("making an image: %v\n%s", err, out)
+	}
+	id := strings.TrimPrefix(strings.TrimSpace(string(out)), "sha256:")
+	t.Cleanup(func() { _ = exec.Command(engine, "image", "rm", "--force", id).Run() })
+	return "sha256:" + id
+}
+
+// archive is a tar file.
+func archive(t testing.TB, entries []Entry) []byte {
+	t.Helper()
+	var made bytes.Buffer
+	w := tar.NewWriter(&made)
 	for _, e := range entries {
 		h := &tar.Header{Name: strings.TrimPrefix(e.Path, "/"), Mode: int64(e.Mode.Perm()), Size: int64(len(e.Data)), Typeflag: tar.TypeReg}
 		if e.Mode&os.ModeSetuid != 0 {
@@ -153,17 +200,5 @@ func Image(t testing.TB, engine string, entries []Entry, changes ...string) stri
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"import"}
-	for _, change := range changes {
-		args = append(args, "--change", change)
-	}
-	cmd := exec.Command(engine, append(args, "-")...)
-	cmd.Stdin = &archive
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("making an image: %v\n%s", err, out)
-	}
-	id := strings.TrimPrefix(strings.TrimSpace(string(out)), "sha256:")
-	t.Cleanup(func() { _ = exec.Command(engine, "image", "rm", "--force", id).Run() })
-	return "sha256:" + id
+	return made.Bytes()
 }

@@ -3,10 +3,12 @@ package sandbox_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +27,7 @@ type vessel struct {
 	*target
 	starter string // starts a container as the gateway does
 	image   string
+	within  []string // variables with other values inside
 }
 
 func newVessel(t *testing.T, engine string) *vessel {
@@ -43,8 +46,7 @@ func newVessel(t *testing.T, engine string) *vessel {
 		{Path: "/tmp", Mode: 0o777 | os.ModeDir | os.ModeSticky}, {Path: "/data", Mode: 0o777 | os.ModeDir},
 	}, "VOLUME /data")
 	v.profile.Runtime, v.profile.Image, v.profile.Execute = engine, v.image, nil
-	v.env = append([]string{"SETUID=/setuid", "LISTED=/attack"}, v.env...) // the first one counts, and the container takes the last
-	v.env = append(v.env, "SETUID=/setuid", "LISTED=/attack")
+	v.within = []string{"SETUID=/setuid", "LISTED=/attack"}
 	return v
 }
 
@@ -52,7 +54,7 @@ func newVessel(t *testing.T, engine string) *vessel {
 // enforced.
 func (v *vessel) run(t *testing.T, p profile.Profile, secrets map[string]string, args ...string) (out string, report sandbox.Report, err error) {
 	t.Helper()
-	text, err := json.Marshal(map[string]any{"Profile": p, "Args": args, "Dir": v.folder, "Env": v.env, "Secrets": secrets, "Hidden": []string{filepath.Join(v.folder, "outside")}})
+	text, err := json.Marshal(map[string]any{"Profile": p, "Args": args, "Dir": v.folder, "Env": slices.Concat(v.env, v.within), "Secrets": secrets, "Hidden": []string{filepath.Join(v.folder, "outside")}})
 	must(t, err)
 	order, reported := filepath.Join(t.TempDir(), "order"), filepath.Join(t.TempDir(), "report")
 	must(t, os.WriteFile(order, text, 0o600))
@@ -85,13 +87,13 @@ func (v *vessel) attack(t *testing.T, p profile.Profile, name string) {
 	v.clean(t)
 	out, report, err := v.run(t, p, nil, "/attack", name)
 	switch {
-	case err != nil || len(report.Controls) == 0 || len(report.Missing()) > 0:
+	case err != nil || len(report.Controls) == 0 || report.Err(p.UnsafeMissing) != nil:
 		t.Fatalf("%v, not enforced: %v\n%s", err, report.Missing(), out)
 	case !strings.Contains(out, "trying "+name+"\n"), strings.Contains(out, "a mistake of the test"):
 		t.Errorf("the attack did not begin:\n%s", out)
 	case strings.Contains(out, "\nworked\n"):
 		t.Errorf("the attack worked:\n%s", out)
-	case !strings.Contains(out, "\nrefused: ") && !slices.Contains(ends, name):
+	case !strings.Contains(out, "\nrefused: ") && !slices.Contains(ends, name) && name != "many-files":
 		t.Errorf("the attack was not refused:\n%s", out)
 	default:
 		t.Log(strings.TrimSpace(out))
@@ -107,7 +109,7 @@ func (v *vessel) attack(t *testing.T, p profile.Profile, name string) {
 var containedAttacks = []string{
 	"read-secret", "write-outside", "symlink", "hardlink", "proc-root", "proc-environ", "setuid-bit", "signal-parent", "direct-ip", "run-unlisted", "fork-bomb", "memory-bomb", "disk-fill",
 	"abstract-socket", "list-outside", "dotdot", "rename-out", "proc-cwd", "proc-mem", "proc-fd", "setuid-program", "setuid-create", "ptrace", "vm-read", "namespace", "keyring",
-	"direct-ip-v6", "direct-udp", "run-from-memory", "memory-bomb-shared", "large-file", "many-files", "open-files", "inherited-file", "raw-socket", "packet-socket",
+	"direct-ip-v6", "direct-udp", "run-from-memory", "memory-bomb-shared", "large-file", "open-files", "inherited-file", "raw-socket", "packet-socket",
 }
 
 func Test_escapes_from_containers(t *testing.T) {
@@ -117,8 +119,14 @@ func Test_escapes_from_containers(t *testing.T) {
 			for _, attack := range containedAttacks {
 				t.Run(attack, func(t *testing.T) { v.attack(t, v.profile, attack) })
 			}
+			t.Run("many-files", func(t *testing.T) {
+				p := v.profile // an engine bounds how many there are by their memory alone
+				p.Limits.Memory = 24 << 20
+				v.attack(t, p, "many-files")
+			})
 			t.Run("network", func(t *testing.T) { v.withNetwork(t) })
 			t.Run("everything a server is given", func(t *testing.T) { v.given(t) })
+			t.Run("a gateway that is killed", func(t *testing.T) { v.ends(t) })
 			t.Run("what is missing", func(t *testing.T) { v.refuses(t) })
 			if out, err := exec.Command(engine, "ps", "--all", "--quiet").Output(); err != nil || len(out) > 0 {
 				t.Errorf("containers are left: %s (%v)", out, err)
@@ -160,9 +168,153 @@ func (v *vessel) given(t *testing.T) {
 	if strings.Contains(out, "GOGC=") {
 		t.Errorf("what is ours is the server's too:\n%s", out)
 	}
-	inspected, _ := exec.Command(p.Runtime, "events", "--since", "10m", "--until", "0s").Output()
-	if strings.Contains(string(inspected), "a word") {
-		t.Error("the engine knows the secret")
+}
+
+// ends kills what stands for the gateway. Everything in the container ends with it.
+func (v *vessel) ends(t *testing.T) {
+	text, err := json.Marshal(map[string]any{"Profile": v.profile, "Args": []string{"/attack", "outlive"}, "Dir": v.folder, "Env": slices.Concat(v.env, v.within)})
+	must(t, err)
+	in, order, err := os.Pipe()
+	must(t, err)
+	_, err = order.Write(text)
+	must(t, err)
+	order.Close()
+	report, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	must(t, err)
+	cmd := exec.Command(v.starter)
+	cmd.ExtraFiles = []*os.File{in, report}
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	in.Close()
+	limit := time.AfterFunc(60*time.Second, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	said := make([]byte, 1024)
+	n := 0
+	for !bytes.Contains(said[:n], []byte("left behind\n")) {
+		more, err := out.Read(said[n:])
+		if n += more; err != nil {
+			t.Fatalf("%v after %q", err, said[:n])
+		}
+	}
+	if running := v.running(t); running == "" {
+		t.Error("no container runs, so it proves nothing that none is left")
+	}
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	for end := time.Now().Add(20 * time.Second); v.running(t) != ""; {
+		if time.Now().After(end) {
+			t.Fatalf("the container outlives the gateway: %s", v.running(t))
+		}
+	}
+}
+
+func (v *vessel) running(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command(v.profile.Runtime, "ps", "--quiet").Output()
+	must(t, err)
+	return string(out)
+}
+
+// refusesWhatTheEngineAdds sets Podman up to give every container a folder of the
+// machine and a capability.
+func (v *vessel) refusesWhatTheEngineAdds(t *testing.T) {
+	if v.profile.Runtime != profile.Podman {
+		return // Docker has no such settings
+	}
+	text, err := os.ReadFile(os.Getenv("CONTAINERS_CONF"))
+	must(t, err)
+	for setting, want := range map[string]string{
+		fmt.Sprintf("volumes = [%q]", v.folder+"/outside:/mnt:ro"): "files: /mnt is mounted, which nobody asked for",
+		"log_size_max = 1000000\nipcns = \"private\"":              "", // what changes nothing is nothing
+	} {
+		t.Run(setting, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "containers.conf")
+			must(t, os.WriteFile(path, []byte("[containers]\n"+setting+"\n"+string(text)), 0o600))
+			t.Setenv("CONTAINERS_CONF", path)
+			out, _, err := v.run(t, v.profile, nil, "/attack", "whoami")
+			if (err != nil) != (want != "") || !strings.Contains(out, want) {
+				t.Errorf("%v, want %q in\n%s", err, want, out)
+			}
+		})
+	}
+}
+
+// Where our program cannot be inside, here because the image is for other machines,
+// the engine's own walls are left. They do not hold everything, so that nothing starts
+// unless the profile says so; then they must hold the rest.
+func Test_escapes_from_containers_without_us_inside(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			v := newVessel(t, engine)
+			attack, err := os.ReadFile(v.program)
+			must(t, err)
+			other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+			v.profile.Image = program.ImageFor(t, engine, other, []program.Entry{{Path: "/attack", Mode: 0o755, Data: attack}, {Path: "/setuid", Mode: 0o755 | os.ModeSetuid, Data: attack}})
+			out, _, err := v.run(t, v.profile, nil, "/attack", "whoami")
+			if err == nil || !strings.Contains(out, "landlock: only a gateway on the Linux machine of the engine adds a second lock") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			p := v.profile
+			p.UnsafeMissing = []string{sandbox.Landlock}
+			attacks := []string{
+				"read-secret", "write-outside", "symlink", "hardlink", "list-outside", "rename-out", "setuid-program", "direct-ip", "direct-ip-v6", "direct-udp", "abstract-socket",
+				"fork-bomb", "memory-bomb", "disk-fill", "large-file", "open-files", "raw-socket", "packet-socket", "keyring", "inherited-file",
+			}
+			if engine == profile.Podman {
+				if out, _, err := v.run(t, p, nil, "/attack", "namespace"); err == nil || !strings.Contains(out, "system_calls: Podman lets programs make user namespaces") {
+					t.Errorf("%v\n%s", err, out)
+				}
+				p.UnsafeMissing = append(p.UnsafeMissing, sandbox.SystemCalls)
+			} else {
+				attacks = append(attacks, "namespace")
+			}
+			for _, attack := range attacks {
+				t.Run(attack, func(t *testing.T) { v.attack(t, p, attack) })
+			}
+			if out, report, err := v.run(t, p, nil, "/attack", "describe"); err != nil || !strings.Contains(out, "user: 65534\n") || !strings.Contains(out, "HOME=/tmp\n") || len(report.Controls) == 0 {
+				t.Errorf("%v\n%s", err, out)
+			}
+			p.Network = []profile.Destination{{Host: "127.0.0.1", Ports: []int{1}}}
+			if out, _, err := v.run(t, p, nil, "/attack", "whoami"); err == nil || !strings.Contains(out, "the sandbox does not hold what the profile asks for: network") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// Test_a_server_in_a_container_is_used_through_the_program runs a server of somebody
+// else as a client's configuration does.
+func Test_a_server_in_a_container_is_used_through_the_program(t *testing.T) {
+	gatehouse, err := program.Build(t.TempDir())
+	must(t, err)
+	server := filepath.Join(t.TempDir(), "everything-server")
+	build := exec.Command("go", "build", "-o", server, "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
+	build.Dir, build.Env = "../tools", append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building a server: %v\n%s", err, out)
+	}
+	text, err := os.ReadFile(server)
+	must(t, err)
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			program.Engine(t, engine)
+			image := program.Image(t, engine, []program.Entry{{Path: "/bin/everything-server", Mode: 0o755, Data: text}}, `ENTRYPOINT ["everything-server"]`)
+			state := t.TempDir()
+			t.Run("calls", func(t *testing.T) {
+				c := connect(t, exec.Command(gatehouse, "run", "--state", state, "--id", "everything", "--sandbox", "nothing", "--runtime", engine, "--image", image))
+				if list := c.call("tools/list", map[string]any{}); !strings.Contains(list, "test_simple_text") {
+					t.Fatalf("tools: %s", list)
+				}
+				if got := c.call("tools/call", map[string]any{"name": "test_simple_text", "arguments": map[string]any{}}); strings.Contains(got, `"isError":true`) || !strings.Contains(got, "text") {
+					t.Errorf("the answer is %s", got)
+				}
+			})
+			out, err := exec.Command(gatehouse, "log", "query", "--dir", filepath.Join(state, "audit"), "--kind", "server-started", "--json").CombinedOutput()
+			if err != nil || !bytes.Contains(out, []byte("in a container; enforced: files, landlock, network, namespaces, system_calls, privileges")) {
+				t.Errorf("the log does not say what is enforced: %v\n%s", err, out)
+			}
+		})
 	}
 }
 
@@ -184,6 +336,7 @@ func (v *vessel) refuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q in\n%s", test.name, err, test.want, out)
 		}
 	}
+	v.refusesWhatTheEngineAdds(t)
 	// A program that is not there is an error that says so.
 	if out, _, err := v.run(t, v.profile, nil, "no-such-program"); err == nil || !strings.Contains(out, "no-such-program: executable file not found in $PATH in the image") {
 		t.Errorf("%v\n%s", err, out)
