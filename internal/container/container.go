@@ -93,6 +93,9 @@ func grantsOf(p profile.Profile) ([]grant, error) {
 		if path == "/" || path == "/tmp" || slices.ContainsFunc(reserved, func(r string) bool { return within(r, path) || within(path, r) }) {
 			return fmt.Errorf("%s would cover what the container has there; name a folder of your own", path)
 		}
+		if !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("%s is no path in a container; a server on Windows can be given none", path)
+		}
 		source, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			return err
@@ -181,6 +184,9 @@ func (b *Box) Configure(cmd *exec.Cmd) error {
 		return err
 	}
 	cmd.Path, cmd.Args = b.engine.path, []string{b.engine.path, "start", "--attach", "--interactive", b.id}
+	if b.engine.name == profile.Podman { // which looks for them in everything that it passes on
+		cmd.Args = []string{b.engine.path, "start", "--attach", "--interactive", "--detach-keys=", b.id}
+	}
 	cmd.Env, cmd.Dir, cmd.Err = engineEnvironment(), os.TempDir(), nil
 	return nil
 }

@@ -34,7 +34,7 @@ func asked(engine string) options {
 
 func Test_the_flags_ask_for_everything(t *testing.T) {
 	want := []string{
-		"--rm", "--interactive", "--pull", "never", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+		"--rm", "--interactive", "--label", "gatehouse", "--pull", "never", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--user", "1234:1234", "--ipc", "private", "--cgroupns", "private", "--log-driver", "none",
 		"--pids-limit", "36", "--memory", "67108864", "--memory-swap", "67108864", "--cpus", "1.5",
 		"--ulimit", "core=1:1", "--ulimit", "nofile=128:128", "--ulimit", "fsize=1048576:1048576",
@@ -422,7 +422,7 @@ func Test_the_line_for_a_client(t *testing.T) {
 	}
 	text := strings.Join(line, " ")
 	for _, want := range []string{
-		"docker run --rm --interactive --pull never --network none --read-only --cap-drop ALL --security-opt no-new-privileges --user 1000:1000",
+		"docker run --rm --interactive --label gatehouse --pull never --network none --read-only --cap-drop ALL --security-opt no-new-privileges --user 1000:1000",
 		"--pids-limit 128 --memory 1073741824 --memory-swap 1073741824", "--env HOME=/tmp --env TMPDIR=/tmp --env TOKEN " + pinned + " --root ",
 	} {
 		if !strings.Contains(text, want) {

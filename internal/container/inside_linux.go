@@ -122,6 +122,7 @@ func (o *options) settable() {
 	}
 }
 
+// most is the highest limit that we may set ourselves, and at most highest.
 func most(name string, which, highest int) ulimit {
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(which, &now); err == nil && now.Max < uint64(highest) {

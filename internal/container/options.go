@@ -98,7 +98,7 @@ func (o *options) home(p profile.Profile) string {
 // flags are the options as the engine's command takes them.
 func (o *options) flags() []string {
 	f := []string{
-		"--rm", "--interactive", "--pull", "never", "--network", "none",
+		"--rm", "--interactive", "--label", "gatehouse", "--pull", "never", "--network", "none",
 		"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--user", fmt.Sprintf("%d:%d", o.uid, o.gid), "--ipc", "private", "--cgroupns", "private",
 		// What the server writes to stdout would be kept on the machine's disk otherwise.

@@ -171,7 +171,10 @@ func bounded(membership, mounts, controller, v1, v2 string, most float64) (mecha
 	if value > most*(1+1e-6) {
 		return mechanism, fmt.Errorf("its cgroup allows %v, more than %v", value, most)
 	}
-	return mechanism, swapBounded(folder)
+	if controller == "memory" {
+		err = swapBounded(folder)
+	}
+	return mechanism, err
 }
 
 // groupValue reads a bound: bytes, processors' worth of time, or a number.
