@@ -136,7 +136,7 @@ func outside(pid int, l profile.Limits) []Control {
 		c := Control{Name: bound.name, Asked: bound.asked, Enforced: bound.asked + " for all processes together"}
 		if bound.name == Processes {
 			bound.most += ownThreads
-			c.Enforced = fmt.Sprintf("%v, with those of the first process", bound.most)
+			c.Enforced = number(bound.most) + ", with those of the first process"
 		}
 		var err error
 		if c.Mechanism, err = bounded(string(membership), string(mounts), bound.controller, bound.v1, bound.v2, bound.most); err != nil {
@@ -169,13 +169,19 @@ func bounded(membership, mounts, controller, v1, v2 string, most float64) (mecha
 		return mechanism, fmt.Errorf("reading the container's cgroup: %w", err)
 	}
 	if value > most*(1+1e-6) {
-		return mechanism, fmt.Errorf("its cgroup allows %v, more than %v", value, most)
+		return mechanism, fmt.Errorf("its cgroup allows %s, more than %s", number(value), number(most))
 	}
 	if controller == "memory" {
 		err = swapBounded(folder)
 	}
 	return mechanism, err
 }
+
+func number(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
+
+// unbounded is more memory than any machine has; version 1 writes the largest number
+// of pages for none.
+const unbounded = 1 << 60
 
 // groupValue reads a bound: bytes, processors' worth of time, or a number.
 func groupValue(folder, file, controller string) (float64, error) {
@@ -188,6 +194,9 @@ func groupValue(folder, file, controller string) (float64, error) {
 		return 0, errors.New("it has no bound for " + controller)
 	}
 	value, err := strconv.ParseFloat(fields[0], 64)
+	if controller == "memory" && value >= unbounded {
+		err = errors.New("it has no bound for memory")
+	}
 	if err != nil || controller != "cpu" {
 		return value, err
 	}

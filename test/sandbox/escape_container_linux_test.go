@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type vessel struct {
 	starter string // starts a container as the gateway does
 	image   string
 	within  []string // variables with other values inside
+
+	credential *syscall.Credential // who starts it; nil for who runs the tests
 }
 
 func newVessel(t *testing.T, engine string) *vessel {
@@ -66,7 +69,8 @@ func (v *vessel) run(t *testing.T, p profile.Profile, secrets map[string]string,
 	defer to.Close()
 	var printed bytes.Buffer
 	cmd := exec.Command(v.starter)
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &printed, &printed, []*os.File{in, to}
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles, cmd.Dir = &printed, &printed, []*os.File{in, to}, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: v.credential}
 	must(t, cmd.Start())
 	limit := time.AfterFunc(60*time.Second, func() { _ = cmd.Process.Kill() })
 	defer limit.Stop()
@@ -127,6 +131,7 @@ func Test_escapes_from_containers(t *testing.T) {
 			t.Run("network", func(t *testing.T) { v.withNetwork(t) })
 			t.Run("everything a server is given", func(t *testing.T) { v.given(t) })
 			t.Run("a gateway that is killed", func(t *testing.T) { v.ends(t) })
+			t.Run("an ordinary user", func(t *testing.T) { v.ofAnOrdinaryUser(t) })
 			t.Run("what is missing", func(t *testing.T) { v.refuses(t) })
 			if out, err := exec.Command(engine, "ps", "--all", "--quiet").Output(); err != nil || len(out) > 0 {
 				t.Errorf("containers are left: %s (%v)", out, err)
@@ -167,6 +172,31 @@ func (v *vessel) given(t *testing.T) {
 	}
 	if strings.Contains(out, "GOGC=") {
 		t.Errorf("what is ours is the server's too:\n%s", out)
+	}
+}
+
+// ofAnOrdinaryUser starts a container as somebody who may only use the engine.
+func (v *vessel) ofAnOrdinaryUser(t *testing.T) {
+	socket, private := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://")
+	if os.Getuid() != 0 || v.profile.Runtime != profile.Docker || !private {
+		return // that is what the other tests are then, or Podman's store is root's
+	}
+	folder, err := os.MkdirTemp("", "ordinary") // t.TempDir lies in a folder that others cannot enter
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	must(t, os.Chmod(folder, 0o755))
+	must(t, os.Chmod(filepath.Dir(socket), 0o755))
+	must(t, os.Chmod(socket, 0o666))
+	other := *v
+	other.starter, other.credential = copyProgram(t, v.starter, filepath.Join(folder, "contain"), 0o755), &syscall.Credential{Uid: nobody, Gid: nobody}
+	p := v.profile
+	p.Write = nil
+	if out, report, err := other.run(t, p, nil, "/attack", "whoami"); err != nil || len(report.Controls) == 0 || len(report.Missing()) > 0 || out != "65534\n" {
+		t.Errorf("%v, not enforced: %v\n%s", err, report.Missing(), out)
+	}
+	p.Network = []profile.Destination{{Host: "127.0.0.1", Ports: []int{1}}}
+	if out, _, err := other.run(t, p, nil, "/attack", "whoami"); err == nil || !strings.Contains(out, "network: only a gateway that runs as root") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
