@@ -539,7 +539,8 @@ func (s *spec) probeContainedMount(m mount) error {
 // onlyGrantedChange finds mounts that can be written and that nobody asked for, such
 // as one below a folder that is read-only (proc_pid_mountinfo(5)).
 func (s *spec) onlyGrantedChange(mounts string) error {
-	may := append([]string{"/proc", "/sys", "/dev", profile.SecretFolder}, s.Private...)
+	private := append([]string{profile.SecretFolder}, s.Private...) // and nothing below them
+	may := []string{"/proc", "/sys", "/dev"}
 	for _, m := range s.Mounts {
 		if m.Write {
 			may = append(may, m.Path)
@@ -550,7 +551,7 @@ func (s *spec) onlyGrantedChange(mounts string) error {
 		if len(fields) < 6 || !contains(strings.Split(fields[5], ","), "rw") {
 			continue
 		}
-		expected := false
+		expected := contains(private, unescape(fields[4]))
 		for _, folder := range may {
 			expected = expected || within(folder, unescape(fields[4]))
 		}

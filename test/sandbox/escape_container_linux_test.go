@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
 	"gatehouse/test/program"
@@ -124,9 +126,10 @@ func Test_escapes_from_containers(t *testing.T) {
 				t.Run(attack, func(t *testing.T) { v.attack(t, v.profile, attack) })
 			}
 			t.Run("many-files", func(t *testing.T) {
-				p := v.profile // an engine bounds how many there are by their memory alone
-				p.Limits.Memory = 24 << 20
-				v.attack(t, p, "many-files")
+				p, many := v.profile, *v // an engine bounds how many there are by their memory alone
+				p.Limits.Memory = 40 << 20
+				many.within = append(slices.Clone(v.within), "MANY_FILES=40000")
+				many.attack(t, p, "many-files")
 			})
 			t.Run("network", func(t *testing.T) { v.withNetwork(t) })
 			t.Run("everything a server is given", func(t *testing.T) { v.given(t) })
@@ -244,6 +247,22 @@ func (v *vessel) running(t *testing.T) string {
 	out, err := exec.Command(v.profile.Runtime, "ps", "--quiet").Output()
 	must(t, err)
 	return string(out)
+}
+
+// refusesWhatIsBelow mounts something that changes below a folder that may be read
+// only, which engines leave as it is.
+func (v *vessel) refusesWhatIsBelow(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // nobody else can mount
+	}
+	p, below := v.profile, filepath.Join(v.folder, "home/below")
+	must(t, os.Mkdir(below, 0o755))
+	must(t, unix.Mount("below", below, "tmpfs", 0, ""))
+	defer func() { must(t, unix.Unmount(below, unix.MNT_DETACH)) }()
+	p.Read = []string{filepath.Join(v.folder, "home")}
+	if out, _, err := v.run(t, p, nil, "/attack", "whoami"); err == nil || !strings.Contains(out, "home/below can be written") {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // refusesWhatTheEngineAdds sets Podman up to give every container a folder of the
@@ -366,6 +385,7 @@ func (v *vessel) refuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q in\n%s", test.name, err, test.want, out)
 		}
 	}
+	v.refusesWhatIsBelow(t)
 	v.refusesWhatTheEngineAdds(t)
 	// A program that is not there is an error that says so.
 	if out, _, err := v.run(t, v.profile, nil, "no-such-program"); err == nil || !strings.Contains(out, "no-such-program: executable file not found in $PATH in the image") {

@@ -399,7 +399,11 @@ func manyFiles() error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	for i := range 20_000 {
+	most, err := strconv.Atoi(os.Getenv("MANY_FILES"))
+	if err != nil {
+		most = 20_000
+	}
+	for i := range most {
 		f, err := os.Create(filepath.Join(folder, strconv.Itoa(i)))
 		if err != nil {
 			return fmt.Errorf("after %d files: %w", i, err)
