@@ -261,8 +261,8 @@ func runContained() int {
 	}()
 	letGoOfStreams()
 	go forward(signals, server)
-	s.bound()
-	s = spec{Life: s.Life} // what is secret is the server's now
+	bound(s.Life, 0)
+	s = spec{} // what is secret is the server's now
 	debug.SetGCPercent(collectAt)
 	debug.FreeOSMemory()
 	code := reap(server)

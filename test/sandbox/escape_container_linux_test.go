@@ -134,6 +134,13 @@ func Test_escapes_from_containers(t *testing.T) {
 			t.Run("network", func(t *testing.T) { v.withNetwork(t) })
 			t.Run("everything a server is given", func(t *testing.T) { v.given(t) })
 			t.Run("a gateway that is killed", func(t *testing.T) { v.ends(t) })
+			t.Run("time", func(t *testing.T) {
+				p := v.profile
+				p.Limits.Time = time.Second
+				if out, report, err := v.run(t, p, nil, "/attack", "sleep"); err != nil || report.Controls[len(report.Controls)-1].Name != sandbox.Time || !strings.Contains(out, "the server is ended: its time of 1s is over") || strings.Contains(out, "awake") {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
 			t.Run("an ordinary user", func(t *testing.T) { v.ofAnOrdinaryUser(t) })
 			t.Run("what is missing", func(t *testing.T) { v.refuses(t) })
 			if out, err := exec.Command(engine, "ps", "--all", "--quiet").Output(); err != nil || len(out) > 0 {
@@ -323,6 +330,10 @@ func Test_escapes_from_containers_without_us_inside(t *testing.T) {
 			}
 			if out, report, err := v.run(t, p, nil, "/attack", "describe"); err != nil || !strings.Contains(out, "user: 65534\n") || !strings.Contains(out, "HOME=/tmp\n") || len(report.Controls) == 0 {
 				t.Errorf("%v\n%s", err, out)
+			}
+			p.Limits.Time = time.Second
+			if out, _, err := v.run(t, p, nil, "/attack", "sleep"); err != nil || strings.Contains(out, "awake") {
+				t.Errorf("it lives longer than its time: %v\n%s", err, out)
 			}
 			p.Network = []profile.Destination{{Host: "127.0.0.1", Ports: []int{1}}}
 			if out, _, err := v.run(t, p, nil, "/attack", "whoami"); err == nil || !strings.Contains(out, "the sandbox does not hold what the profile asks for: network") {

@@ -68,6 +68,7 @@ func main() {
 		describe()
 	case "sleep":
 		time.Sleep(20 * time.Second)
+		fmt.Println("awake")
 	default:
 		try(name)
 	}
