@@ -42,6 +42,9 @@ CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
 BROWSER_STAMP := test/.tools/browser.stamp
 ENGINES_STAMP := test/.tools/engines.stamp
+POSTGRES_STAMP := test/.tools/postgres.stamp
+HOLED_MODULES := test/node/holed/node_modules
+HOLED_STAMP := $(HOLED_MODULES)/.package-lock.json
 
 # Every file in the checkout that is source, whether git knows it already or not.
 FIND_SOURCE := find . \( -name .git -o -name node_modules -o -path ./test/.tools -o -path ./bin -o -path ./workspace \) -prune -o -type f
@@ -133,12 +136,17 @@ generate: ## write the generated files anew
 	$(GO) generate ./...
 
 .PHONY: tools
-tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) $(BROWSER_STAMP) $(ENGINES_STAMP) ## install what the tests run beside the product
+tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) $(BROWSER_STAMP) $(POSTGRES_STAMP) $(HOLED_STAMP) $(ENGINES_STAMP) ## install what the tests run beside the product
 
 # npm writes the stamp itself when the installation is complete. No package runs
 # a script of its own.
 $(NODE_STAMP): test/node/package.json test/node/package-lock.json
 	cd test/node && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+# Versions with known holes, which the tests attack.
+$(HOLED_STAMP): test/node/holed/package.json test/node/holed/package-lock.json
+	cd test/node/holed && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(TOOLS_STAMP): test/tools/go.mod test/tools/go.sum
@@ -195,6 +203,12 @@ $(ENGINES_STAMP):
 		fi
 	@touch $@
 
+# The database behind a server that the tests start in a sandbox.
+$(POSTGRES_STAMP): test/tools/postgres.sh
+	@mkdir -p test/.tools
+	@test/tools/postgres.sh install
+	@touch $@
+
 # A gigabyte, which only "make test-wide" needs.
 $(WIDE_STAMP): test/wide/package.json test/wide/package-lock.json test/wide/requirements.txt $(PYTHON_STAMP)
 	@mkdir -p $(WIDE)
@@ -211,4 +225,4 @@ workspace/welcome.txt: examples/welcome.txt
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	rm -rf bin test/.tools $(NODE_MODULES)
+	rm -rf bin test/.tools $(NODE_MODULES) $(HOLED_MODULES)

@@ -30,9 +30,9 @@ var layers = [][]string{
 	{"internal/arguments/*", "internal/rules"},
 	{"internal/arguments"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
-	{"internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth"},
+	{"internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
-	{"internal/clients", "internal/check"},
+	{"internal/clients", "internal/check", "internal/credential"},
 	{"internal/check/*", "internal/checks/*"},
 	{"internal/checks"},
 	{"internal/gateway"},
@@ -408,7 +408,7 @@ func TestFiles_hold_nothing_of_one_machine(t *testing.T) {
 }
 
 func TestNodeLocks_name_no_registry(t *testing.T) {
-	for _, folder := range []string{"node", "wide"} {
+	for _, folder := range []string{"node", "node/holed", "wide"} {
 		text, err := os.ReadFile(filepath.Join("test", folder, "package-lock.json"))
 		if err != nil {
 			t.Fatal(err)

@@ -211,12 +211,16 @@ func (o *options) report(about about, found problems) sandbox.Report {
 			found.add(sandbox.SystemCalls, "Podman lets programs make user namespaces, in which they are root")
 		}
 	}
+	if !o.within() && slices.ContainsFunc(o.grants, func(g grant) bool { return g.folder }) {
+		found.add(sandbox.Sockets, "sockets in granted folders can be connected to, unless the engine is in another machine")
+	}
 	add(sandbox.Landlock, "a second lock on the same files; signals and sockets stay inside", "so", "Landlock")
 	add(sandbox.Network, "no network", "no interface but loopback", by)
 	add(sandbox.Namespaces, "nothing of the machine is seen but its clock", "so", by)
 	add(sandbox.SystemCalls, "no dangerous system calls", "those that the engine lets through", by)
 	add(sandbox.Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", o.uid), by)
 	add(sandbox.Inherited, "only the standard streams", "so", by)
+	add(sandbox.Sockets, "no socket file of the machine is connected to", "so", by)
 	for _, limit := range []struct {
 		name, text string
 		asked      bool

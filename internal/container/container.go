@@ -46,6 +46,7 @@ var errNoNetwork = fmt.Errorf("%w: network: only a gateway on the Linux machine 
 type grant struct {
 	path, source string // inside, and what it leads to outside
 	write        bool
+	folder       bool
 }
 
 // New plans a container. The engine is not asked yet.
@@ -117,7 +118,7 @@ func grantsOf(p profile.Profile) ([]grant, error) {
 				return fmt.Errorf("%s lies in %s, which the server may change; a container cannot keep it from doing so", path, g.path)
 			}
 		}
-		out = append(out, grant{path, source, write})
+		out = append(out, grant{path, source, write, info.IsDir()})
 		return nil
 	}
 	writes := append([]string{p.Home}, p.Write...)

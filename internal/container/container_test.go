@@ -25,7 +25,7 @@ func asked(engine string) options {
 		Runtime: engine, Image: pinned, User: 1234, SecretFiles: []string{"token"},
 		Limits: profile.Limits{Memory: 64 << 20, CPU: 1.5, Processes: 32, Descriptors: 128, Disk: 3 << 20, FileSize: 1 << 20},
 	}
-	o := newOptions(p, []grant{{"/srv/a, b", "/srv/a, b", false}, {"/srv/out", "/mnt/out", true}})
+	o := newOptions(p, []grant{{"/srv/a, b", "/srv/a, b", false, false}, {"/srv/out", "/mnt/out", true, true}})
 	o.engine, o.image, o.keepUser = engine, "sha256:"+strings.Repeat("a", 64), false
 	o.share([]string{"/data", "/srv/out/cache", "/tmp"})
 	o.settings, o.names, o.dir, o.entrypoint, o.extra = []string{"A=b"}, []string{"TOKEN"}, "/work", "/run/x", 4
@@ -214,23 +214,23 @@ func Test_the_report_of_an_engine(t *testing.T) {
 	o := asked(profile.Docker)
 	o.limits.Time = time.Hour
 	report := o.report(about{version: "1.2", filters: true}, problems{})
-	if diff := cmp.Diff([]string{sandbox.Landlock}, report.Missing()); diff != "" {
+	if diff := cmp.Diff([]string{sandbox.Landlock, sandbox.Sockets}, report.Missing()); diff != "" {
 		t.Error(diff)
 	}
 	if err := report.Err(nil); !errors.Is(err, sandbox.ErrNotEnforced) {
 		t.Errorf("it starts: %v", err)
 	}
-	if err := report.Err([]string{sandbox.Landlock}); err != nil {
+	if err := report.Err([]string{sandbox.Landlock, sandbox.Sockets}); err != nil {
 		t.Error(err)
 	}
 	found := problems{}
 	found.add(sandbox.Memory, "no bound")
 	report = o.report(about{}, found)
-	if diff := cmp.Diff([]string{sandbox.Landlock, sandbox.SystemCalls, sandbox.Memory}, report.Missing()); diff != "" {
+	if diff := cmp.Diff([]string{sandbox.Landlock, sandbox.SystemCalls, sandbox.Sockets, sandbox.Memory}, report.Missing()); diff != "" {
 		t.Error(diff)
 	}
 	podman := asked(profile.Podman)
-	if diff := cmp.Diff([]string{sandbox.Landlock, sandbox.SystemCalls}, podman.report(about{filters: true}, problems{}).Missing()); diff != "" {
+	if diff := cmp.Diff([]string{sandbox.Landlock, sandbox.SystemCalls, sandbox.Sockets}, podman.report(about{filters: true}, problems{}).Missing()); diff != "" {
 		t.Error(diff)
 	}
 	var names []string
@@ -325,7 +325,7 @@ func Test_grants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []grant{{at("a"), at("a"), true}, {at("c"), at("c"), false}}
+	want := []grant{{at("a"), at("a"), true, true}, {at("c"), at("c"), false, true}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(grant{})); diff != "" {
 		t.Error(diff)
 	}

@@ -263,13 +263,17 @@ func setUp(pid int, broker *net.UnixConn) error {
 	if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("entering the container's network: %w", err)
 	}
-	return inside.Setup(broker)
+	_, err = inside.Setup(broker)
+	return err
 }
 
 // shut lets go of everything, upon which the container ends.
 func (g *gate) shut() {
 	if g == nil {
 		return
+	}
+	if g.server != nil {
+		g.server.Ended()
 	}
 	if g.cancel != nil {
 		g.cancel()

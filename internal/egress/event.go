@@ -25,6 +25,9 @@ type Event struct {
 	Up, Down int64
 	// Duration of the connection, in Closed and Refused.
 	Duration time.Duration
+	// Times is how often the same was refused so far, in Refused. The first ten times
+	// are on record, and then each tenth power.
+	Times int
 	// Reason of a refusal, or of an end that the broker brought about.
 	Reason Reason
 	// Detail is for people. It may hold what the server sent, made printable.

@@ -34,7 +34,7 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 	}
 	c := s.live().config
 	box, err := confine(*s.config.Sandbox, sandbox.Command{
-		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network,
+		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network, Refused: s.confined,
 		Hidden: []string{c.State, c.Lock, filepath.Join(c.State, "audit")},
 	})
 	if err != nil {
@@ -113,7 +113,19 @@ func (s *server) reached(e egress.Event) error {
 	if e.Detail != "" {
 		detail += " (" + e.Detail + ")"
 	}
+	if e.Times > 1 {
+		detail += fmt.Sprintf(", %d times", e.Times)
+	}
 	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(detail)})
+}
+
+// confined records what the sandbox of a server did not let it do.
+func (s *server) confined(f sandbox.Refusal) {
+	detail := f.What
+	if f.Times > 1 {
+		detail += fmt.Sprintf(", %d times", f.Times)
+	}
+	s.gateway.note(&audit.Record{Kind: audit.SandboxRefused, Server: s.id, Rule: f.Control, Detail: s.live().clean(detail)})
 }
 
 // notStarted records why a server is not there.

@@ -29,6 +29,8 @@ func (p Profile) CheckRuntime() error {
 		return nil
 	case p.Image == "":
 		return fmt.Errorf("a container of %s needs an image; name it by digest with image", p.Runtime)
+	case p.RecordFiles:
+		return errors.New("what is refused of files in a container is not recorded; take record_files out")
 	case len(p.Execute) > 0:
 		return errors.New("an image brings the programs that a server may start; execute has no meaning in a container")
 	}

@@ -17,9 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
-	"github.com/landlock-lsm/go-landlock/landlock"
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
 	"gatehouse/internal/profile"
@@ -53,7 +52,7 @@ type Container struct {
 type Contained struct {
 	spec    spec
 	profile profile.Profile
-	conn    *net.UnixConn
+	ear     *Sandbox // hears what the first process says
 }
 
 // NewContained plans what the first process of a container does. Args and Env of the
@@ -64,7 +63,7 @@ func NewContained(p profile.Profile, c Command, in Container) (*Contained, error
 	}
 	l := limitsOf(p)
 	l.Processes, l.CPUs = 0, 0 // counted for the user on the whole machine, and bounded by the engine
-	x := &Contained{profile: p, spec: spec{
+	x := &Contained{profile: p, ear: &Sandbox{refused: c.Refused}, spec: spec{
 		Contained: in.Engine, Args: c.Args, Env: c.Env, Dir: c.Dir, UID: in.UID, GID: in.GID, Private: in.Private,
 		Limits: l, Life: p.Limits.Time, Allowed: p.UnsafeMissing, Hidden: c.Hidden, Home: p.Home,
 	}}
@@ -84,6 +83,7 @@ func NewContained(p profile.Profile, c Command, in Container) (*Contained, error
 	for _, name := range p.SecretFiles {
 		x.spec.Files = append(x.spec.Files, file{filepath.Join(profile.SecretFolder, name), []byte(c.Secrets[name]), true})
 	}
+	x.spec.NoUnix = canHoldSockets(x.spec.Mounts) && landlockVersion() < unixScope && !contains(p.UnsafeMissing, Sockets)
 	host, err := namespaces()
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func NewContained(p profile.Profile, c Command, in Container) (*Contained, error
 // Begin tells the first process of a container, which is pid here, what to do, and
 // waits until the server begins. The container ends when the connection is closed.
 func (x *Contained) Begin(conn *net.UnixConn, pid int) (Report, error) {
-	x.conn = conn
+	x.ear.control = conn
 	x.spec.Outside = outside(pid, x.profile.Limits)
 	_ = conn.SetDeadline(time.Now().Add(startPatience))
 	if err := writeFrame(conn, x.spec); err != nil {
@@ -107,11 +107,19 @@ func (x *Contained) Begin(conn *net.UnixConn, pid int) (Report, error) {
 		return Report{}, fmt.Errorf("starting the container: it ended before the server began: %w", err)
 	}
 	_ = conn.SetDeadline(time.Time{})
+	if err := got.Report.Err(x.profile.UnsafeMissing); err != nil {
+		return got.Report, fmt.Errorf("starting the container: %w", err)
+	}
 	if got.Error != "" {
 		return got.Report, fmt.Errorf("starting the container: %s", got.Error)
 	}
-	return got.Report, got.Report.Err(x.profile.UnsafeMissing)
+	x.ear.heard = make(chan struct{})
+	go x.ear.hear()
+	return got.Report, nil
 }
+
+// Ended waits for the last word of the first process and closes the connection.
+func (x *Contained) Ended() { x.ear.Ended() }
 
 // ContainedThreads is what the first process of a container adds to the number of
 // its processes.
@@ -232,7 +240,7 @@ func runContained() int {
 	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return exitNotStarted
 	}
-	gateway, err := net.Dial("unix", filepath.Join(ContainedFolder, ContainedSocket))
+	gateway, err := reachGateway()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gatehouse: the container does not reach the gateway:", err)
 		return exitNotStarted
@@ -243,11 +251,24 @@ func runContained() int {
 	if err := readFrame(gateway, &s); err != nil {
 		return exitNotStarted
 	}
-	told := outcome{}
-	server := 0
-	if err = s.furnish(); err == nil {
-		server, told, err = startLauncher(&s, nil)
+	r := &recorder{decides: s.filter().program(), look: &onlooker{append([]mount{{Path: "/", Folder: true, Exec: true}}, s.Mounts...)}, tallies: map[refusal]*tally{}}
+	server, err := startLauncher()
+	if err == nil {
+		err = s.furnish()
 	}
+	if err != nil {
+		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
+		return exitNotStarted
+	}
+	if len(s.Network) == 0 {
+		_ = r.refuseNames() // where an engine lets an ordinary user have that port; it is for the record only
+	}
+	w := s.watcher(r, nil)
+	if most := s.Limits.Asked.Processes; most > 0 {
+		w.processes = most + ownThreads
+	}
+	r.begin = w.begin
+	told, err := server.run(&s, r)
 	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
 		return exitNotStarted
@@ -260,14 +281,33 @@ func runContained() int {
 		os.Exit(exitBySignal + int(syscall.SIGKILL))
 	}()
 	letGoOfStreams()
-	go forward(signals, server)
-	bound(s.Life, 0)
+	go forward(signals, server.pid)
+	s.bound(w, func() { r.say(gateway, true) })
+	go w.run(func() { r.say(gateway, false) })
 	s = spec{} // what is secret is the server's now
 	debug.SetGCPercent(collectAt)
 	debug.FreeOSMemory()
-	code := reap(server)
+	code, last := reap(server.pid)
+	if last != "" {
+		r.note(last, "the server was ended by the kernel for it", "", 1)
+	}
+	w.look()
+	r.say(gateway, true)
 	runtime.KeepAlive(gateway)
 	return code
+}
+
+// reachGateway connects to the gateway through the socket that the container was given.
+func reachGateway() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(ContainedFolder, ContainedSocket)}); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "gateway"), nil
 }
 
 // furnish puts into the file systems in memory what the server finds there.
@@ -302,16 +342,20 @@ func (s *spec) restrictContained() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("refusing new privileges: %w", err)
 	}
-	if err := s.lockContained(); err != nil {
+	if err := s.lockFiles(); err != nil {
 		return err
 	}
 	if err := s.Limits.apply(); err != nil {
 		return err
 	}
-	// Files that are programs and lie nowhere (memfd_create(2)) would be ones that are
-	// not in the image. No engine can set vm.memfd_noexec, which turns that off alone.
-	_, err = loadFilter(systemCallFilter(true, false), false)
-	return err
+	listener, err := loadFilter(s.filter().loaded(told(s)))
+	if err != nil {
+		return err
+	}
+	if err := handOver(listener); err != nil {
+		return fmt.Errorf("handing out the listener: %w", err)
+	}
+	return nil
 }
 
 // lookUp finds the program in the folders that the server's PATH names.
@@ -338,43 +382,21 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil
 }
 
-// lockContained restricts files by Landlock: what the image brings may be read and
-// started, what is granted may be used as it was granted and not be started, and the
-// rest may not be opened, whatever the mounts of the engine say.
-func (s *spec) lockContained() error {
-	rules := []landlock.Rule{
-		landlock.PathAccess(ll.AccessFSReadDir, "/"),
-		landlock.PathAccess(readFolder, "/proc"),
-		landlock.PathAccess(readFolder, profile.SecretFolder).IgnoreIfMissing(),
-		landlock.PathAccess(writeFile, "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom").IgnoreIfMissing(),
+// containedRules are about what the server may open in a container: what the image
+// brings may be read and started, what is granted may be used as it was granted and
+// not be started, and the rest may not be opened, whatever the mounts of the engine say.
+func (s *spec) containedRules() []landlockRule {
+	rules := []landlockRule{{"/", unix.LANDLOCK_ACCESS_FS_READ_DIR, false}, {"/proc", readFolder, false}, {profile.SecretFolder, readFolder, true}}
+	for _, device := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"} {
+		rules = append(rules, landlockRule{device, writeFile, true})
 	}
 	for _, place := range s.Private {
-		rules = append(rules, landlock.PathAccess(writeFolder, place))
+		rules = append(rules, landlockRule{place, writeFolder, false})
 	}
 	for _, m := range s.Mounts {
-		switch {
-		case m.Folder && m.Write:
-			rules = append(rules, landlock.PathAccess(writeFolder, m.Path))
-		case m.Folder:
-			rules = append(rules, landlock.PathAccess(readFolder, m.Path))
-		case m.Write:
-			rules = append(rules, landlock.PathAccess(writeFile, m.Path))
-		default:
-			rules = append(rules, landlock.PathAccess(readFile, m.Path))
-		}
+		rules = append(rules, landlockRule{m.Path, m.rights(), false})
 	}
-	ofImage, err := s.imageRules("/")
-	if err != nil {
-		return err
-	}
-	// What an older kernel lacks shows in the report, because the probe tries it.
-	if err := landlock.V9.BestEffort().RestrictPaths(append(rules, ofImage...)...); err != nil {
-		return fmt.Errorf("restricting files by Landlock: %w", err)
-	}
-	if err := landlock.V6.BestEffort().RestrictScoped(); err != nil {
-		return fmt.Errorf("restricting signals by Landlock: %w", err)
-	}
-	return nil
+	return append(rules, s.imageRules("/")...)
 }
 
 // notOfImage are folders with rules of their own, or none.
@@ -382,24 +404,15 @@ var notOfImage = []string{"/proc", "/sys", "/dev", "/run", "/tmp"}
 
 // imageRules are about everything in a folder of the image. A rule holds for all
 // that lies below, so that a folder with something granted in it is taken apart.
-func (s *spec) imageRules(folder string) ([]landlock.Rule, error) {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, os.ErrPermission) && folder != "/" {
-		return nil, nil // nothing of it can be used
-	} else if err != nil {
-		return nil, fmt.Errorf("listing the image: %w", err)
-	}
-	var rules []landlock.Rule
+func (s *spec) imageRules(folder string) []landlockRule {
+	entries, _ := os.ReadDir(folder) // of a folder that cannot be listed nothing is allowed
+	var rules []landlockRule
 	for _, e := range entries {
 		path := filepath.Join(folder, e.Name())
 		switch granted, leads := s.place(path); {
 		case contains(notOfImage, path), granted:
 		case leads:
-			below, err := s.imageRules(path)
-			if err != nil {
-				return nil, err
-			}
-			rules = append(rules, below...)
+			rules = append(rules, s.imageRules(path)...)
 		default:
 			// A link is what it leads to: another place of the image, or one with rules
 			// of its own, which gets no more by it.
@@ -411,14 +424,14 @@ func (s *spec) imageRules(folder string) ([]landlock.Rule, error) {
 			if err != nil {
 				continue
 			}
-			rights := readFile | execute
+			rights := uint64(readFile | execute)
 			if info.IsDir() {
 				rights = readFolder | execute
 			}
-			rules = append(rules, landlock.PathAccess(rights, target).IgnoreIfMissing())
+			rules = append(rules, landlockRule{target, rights, true})
 		}
 	}
-	return rules, nil
+	return rules
 }
 
 // place says whether a path is one that the server was given, or leads to one.
@@ -462,9 +475,10 @@ func (s *spec) probeContained() Report {
 		add(Network, "only "+strings.Join(s.Network, ", "), "no interface but loopback; everything is led to the gateway", by("network namespace")+"; nftables", probeNetwork(unix.EPERM))
 	}
 	add(Namespaces, "nothing of the machine is seen but its clock", "so", by("mount, process, network, IPC, host name and cgroup namespaces"), s.probeContainedNamespaces())
-	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through", len(allowed())+len(conditional())), "seccomp", probeSystemCalls())
+	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through; what is forbidden is on record", len(allowed())+len(s.filter().conditional())), "seccomp", probeSystemCalls())
 	add(Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", s.UID), by("capabilities, no_new_privs"), s.probePrivileges())
 	add(Inherited, "only the standard streams", "so", "close_range", probeInherited())
+	s.probeSockets(add)
 	r.Controls = append(r.Controls, s.Outside...)
 	want := s.Limits.Asked
 	if want.Descriptors > 0 {
@@ -573,7 +587,9 @@ func probeContainedLandlock() error {
 	if version < 3 {
 		return fmt.Errorf("version %d cannot keep files from being cut off; Linux 6.2 can", version)
 	}
-	if err := unix.Kill(1, 0); version >= signalScope && err != unix.EPERM {
+	// The filter of system calls forbids the usual ways; this one is left to Landlock.
+	queued := [128]byte{8: 0xff, 9: 0xff, 10: 0xff, 11: 0xff} // struct siginfo with the code SI_QUEUE
+	if _, _, errno := unix.RawSyscall(unix.SYS_RT_SIGQUEUEINFO, firstProcess, 0, uintptr(unsafe.Pointer(&queued))); version >= signalScope && errno != unix.EPERM {
 		return notRefused("sending a signal to the first process")
 	}
 	return nil

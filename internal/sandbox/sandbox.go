@@ -31,6 +31,9 @@ type Command struct {
 	// Observe notes what the server uses. It sees the whole machine then, read-only,
 	// but for the usual places of secrets; everything else holds.
 	Observe bool
+	// Refused is told of what the sandbox refuses, from one goroutine at a time, until
+	// Ended returns. May be nil.
+	Refused func(Refusal)
 	// Hidden are paths that the server must not see; the probe looks for them.
 	Hidden []string
 }
@@ -52,6 +55,7 @@ const (
 	SystemCalls = "system_calls"
 	Privileges  = "privileges"
 	Inherited   = "inherited" // no open files of the gateway
+	Sockets     = "sockets"   // no socket files of the machine are connected to
 	Memory      = "memory"
 	CPU         = "cpu"
 	Processes   = "processes"
@@ -64,7 +68,7 @@ const (
 // Controls lists them all.
 func Controls() []string {
 	return []string{
-		Files, Landlock, Network, Namespaces, SystemCalls, Privileges, Inherited,
+		Files, Landlock, Network, Namespaces, SystemCalls, Privileges, Inherited, Sockets,
 		Memory, CPU, Processes, Descriptors, Disk, FileSize, Time,
 	}
 }
@@ -153,5 +157,14 @@ func check(p profile.Profile, c Command) error {
 }
 
 // Setup makes the network inside a sandbox, in the namespace of the calling thread,
-// and connects it to the other end (egress/inside.Setup).
-type Setup func(broker *net.UnixConn) error
+// and connects it to the other end (egress/inside.Setup). Refused counts the packets
+// that the network has refused, by what they were; the names are always the same.
+type Setup func(broker *net.UnixConn) (refused func() map[string]uint64, err error)
+
+// Refusal is something that a sandbox did not let its server do, or a limit that the
+// server has reached.
+type Refusal struct {
+	Control string // the control that refused it, such as SystemCalls
+	What    string // for people; printable, and it may hold what the server chose
+	Times   int    // how often, since the server began
+}

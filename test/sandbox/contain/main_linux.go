@@ -39,7 +39,9 @@ func run() error {
 	if err := json.NewDecoder(os.NewFile(3, "order")).Decode(&o); err != nil {
 		return err
 	}
-	command := sandbox.Command{Args: o.Args, Dir: o.Dir, Env: o.Env, Secrets: o.Secrets, Hidden: o.Hidden}
+	command := sandbox.Command{Args: o.Args, Dir: o.Dir, Env: o.Env, Secrets: o.Secrets, Hidden: o.Hidden, Refused: func(f sandbox.Refusal) {
+		fmt.Fprintf(os.Stderr, "recorded: %s: %s, %d times\n", f.Control, f.What, f.Times)
+	}}
 	if len(o.Profile.Network) > 0 {
 		broker, err := broker(o.Profile.Network)
 		if err != nil {
