@@ -475,7 +475,7 @@ func (s *spec) probeContained() Report {
 		add(Network, "only "+strings.Join(s.Network, ", "), "no interface but loopback; everything is led to the gateway", by("network namespace")+"; nftables", probeNetwork(unix.EPERM))
 	}
 	add(Namespaces, "nothing of the machine is seen but its clock", "so", by("mount, process, network, IPC, host name and cgroup namespaces"), s.probeContainedNamespaces())
-	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through; what is forbidden is on record", len(allowed())+len(s.filter().conditional())), "seccomp", probeSystemCalls(unix.ENOSYS))
+	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through; what is forbidden is on record", len(allowed())+len(s.filter().conditional())), "seccomp", probeSystemCalls(true))
 	add(Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", s.UID), by("capabilities, no_new_privs"), s.probePrivileges())
 	add(Inherited, "only the standard streams", "so", "close_range", probeInherited())
 	s.probeSockets(add)
