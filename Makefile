@@ -44,6 +44,7 @@ CLIENTS_STAMP := test/.tools/clients.stamp
 CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
 BROWSER_STAMP := test/.tools/browser.stamp
+ENGINES_STAMP := test/.tools/engines.stamp
 POSTGRES_STAMP := test/.tools/postgres.stamp
 HOLED_MODULES := test/node/holed/node_modules
 HOLED_STAMP := $(HOLED_MODULES)/.package-lock.json
@@ -142,7 +143,7 @@ generate: ## write the generated files anew
 	$(GO) generate ./...
 
 .PHONY: tools
-tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) $(BROWSER_STAMP) $(POSTGRES_STAMP) $(HOLED_STAMP) ## install what the tests run beside the product
+tools: $(NODE_STAMP) $(TOOLS_STAMP) $(SERVERS_STAMP) $(CLIENT_STAMP) $(PYTHON_STAMP) $(BROWSER_STAMP) $(POSTGRES_STAMP) $(HOLED_STAMP) $(ENGINES_STAMP) ## install what the tests run beside the product
 
 # npm writes the stamp itself when the installation is complete. No package runs
 # a script of its own.
@@ -193,6 +194,19 @@ $(BROWSER_STAMP):
 			apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; \
 		else \
 			echo "The tests need Chromium; on Debian: apt-get install chromium" >&2; exit 1; \
+		fi
+	@touch $@
+
+# What the tests run containers with. They start a Docker of their own; nothing has
+# to run already. It is some 90 MB.
+$(ENGINES_STAMP):
+	@mkdir -p test/.tools
+	@{ command -v podman && command -v docker && command -v dockerd && command -v runc; } >/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			install="apt-get install -y -q --no-install-recommends podman docker.io runc iptables"; \
+			$$install || { apt-get update -q && $$install; }; \
+		else \
+			echo "The tests need Podman and Docker; on Debian: apt-get install podman docker.io runc" >&2; exit 1; \
 		fi
 	@touch $@
 

@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"internal/arguments/*", "internal/rules"},
 	{"internal/arguments"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/upstream"},
-	{"internal/advisory", "internal/client", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
+	{"internal/advisory", "internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check", "internal/credential"},
 	{"internal/check/*", "internal/checks/*", "internal/protect", "internal/facts/installed"},

@@ -21,7 +21,9 @@ import (
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
+	"gatehouse/internal/container"
 	"gatehouse/internal/policy"
+	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
 )
 
@@ -103,7 +105,7 @@ func diagnose(c *config.Config) []check {
 	for _, s := range c.Servers {
 		checks = append(checks, checkServer(s))
 	}
-	checks = append(checks, checkSandboxes(c)...)
+	checks = append(append(checks, checkSandboxes(c)...), checkContainers(c)...)
 	checks = append(append(checks, checkPolicies(c)...), checkQuotas(c)...)
 	return append(append(checks, checkApprovals(c)...), checkAudit(c), checkAddress(c))
 }
@@ -111,7 +113,7 @@ func diagnose(c *config.Config) []check {
 // checkSandboxes says what this machine enforces, and whether each sandbox can be
 // made. Where no server has one, it is for those who think of it.
 func checkSandboxes(c *config.Config) []check {
-	wanted := slices.ContainsFunc(c.Servers, func(s config.Server) bool { return s.Sandbox != nil })
+	wanted := slices.ContainsFunc(c.Servers, func(s config.Server) bool { return s.Sandbox != nil && !s.Sandbox.InContainer() })
 	bad := "warning"
 	if wanted {
 		bad = "problem"
@@ -127,8 +129,8 @@ func checkSandboxes(c *config.Config) []check {
 		}
 	}
 	for _, s := range c.Servers {
-		if s.Sandbox == nil {
-			continue
+		if s.Sandbox == nil || s.Sandbox.InContainer() {
+			continue // containers are checked by themselves
 		}
 		environ, err := s.Environ()
 		if err != nil {
@@ -141,14 +143,52 @@ func checkSandboxes(c *config.Config) []check {
 	return checks
 }
 
+// engineAnswers bounds asking an engine about itself and its images.
+const engineAnswers = 10 * time.Second
+
+// checkContainers says which engines are there and what they enforce, and whether the
+// images are there.
+func checkContainers(c *config.Config) []check {
+	ctx, cancel := context.WithTimeout(context.Background(), engineAnswers)
+	defer cancel()
+	var checks []check
+	for _, name := range []string{profile.Docker, profile.Podman} {
+		wanted := slices.ContainsFunc(c.Servers, func(s config.Server) bool { return s.Sandbox != nil && s.Sandbox.Runtime == name })
+		if !wanted && !container.Installed(name) {
+			continue
+		}
+		engine, err := container.Available(ctx, name)
+		switch {
+		case err != nil && wanted:
+			checks = append(checks, check{"engine " + name, "problem", err.Error(), "start it, or use runtime: native on Linux"})
+		case err != nil:
+			checks = append(checks, check{"engine " + name, "ok", "is not used and does not answer", ""})
+		default:
+			checks = append(checks, check{"engine " + name, "ok", engine.String(), ""})
+		}
+	}
+	for _, s := range c.Servers {
+		if s.Sandbox == nil || !s.Sandbox.InContainer() {
+			continue
+		}
+		if err := container.Check(ctx, *s.Sandbox); err != nil {
+			checks = append(checks, check{"container of " + s.ID, "problem", err.Error(), "change its sandbox section, or get the image"})
+		}
+	}
+	return checks
+}
+
 // unserved stands for the network of a sandbox that is only planned.
 func unserved(context.Context, *net.UnixConn) error { return nil }
 
-// planSandbox makes the plan of a sandbox, without its secrets.
-func planSandbox(s config.Server, environ []string) (*sandbox.Sandbox, error) {
+// planSandbox makes the plan of a sandbox or container, without its secrets.
+func planSandbox(s config.Server, environ []string) (interface{ Shown() []sandbox.Shown }, error) {
 	secrets := map[string]string{}
 	for _, name := range s.Sandbox.SecretFiles {
 		secrets[name] = ""
+	}
+	if s.Sandbox.InContainer() {
+		return container.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets, Network: unserved})
 	}
 	return sandbox.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets, Network: unserved})
 }
@@ -163,6 +203,9 @@ func checkServer(s config.Server) check {
 	}
 	if _, err := s.Environ(); err != nil {
 		return check{name, "problem", err.Error(), "set what the variable refers to"}
+	}
+	if s.Sandbox != nil && s.Sandbox.InContainer() {
+		return check{name, "ok", "the image " + s.Sandbox.Image, ""}
 	}
 	program := s.Command[0]
 	if filepath.Base(program) != program && !filepath.IsAbs(program) {

@@ -20,7 +20,7 @@ func newProfileCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newProfileShowCommand(), newProfileLearnCommand(), newProfilePresetsCommand())
+	cmd.AddCommand(newProfileShowCommand(), newProfileLearnCommand(), newProfileDockerCommand(), newProfilePresetsCommand())
 	return cmd
 }
 
@@ -80,6 +80,9 @@ func showProfile(w io.Writer, s config.Server, asJSON bool) error {
 	fmt.Fprintf(w, "%s, preset %s\n\n", s.ID, orNone(s.Sandbox.Preset))
 	for _, g := range grants {
 		fmt.Fprintf(w, "  %-20s %s\n", g.What, approval.Visible(g.Text))
+	}
+	if s.Sandbox.InContainer() {
+		return nil // the rest is in the image
 	}
 	fmt.Fprintf(w, "\nBesides, it sees what its program is made of or needs, and cannot change it:\n\n")
 	for _, shown := range box.Shown() {

@@ -69,6 +69,9 @@ func (o *learnOptions) run(cmd *cobra.Command, args []string) error {
 		return exitWith(exitUsage, err)
 	}
 	server := c.Servers[0]
+	if server.Sandbox.InContainer() {
+		return exitWith(exitUsage, errors.New("servers in containers cannot be observed; leave --runtime and --image out"))
+	}
 	environ, err := server.Environ()
 	if err != nil {
 		return exitWith(exitUsage, err)

@@ -32,6 +32,7 @@ type runOptions struct {
 	verbose  bool
 
 	sandbox                       string
+	runtime, image                string
 	read, write, execute, network []string
 }
 
@@ -51,12 +52,16 @@ a variable is a reference, such as keyring:github/TOKEN, and the server gets wha
 refers to.
 
 With --sandbox it is started so that it can do only what a preset and the flags --read,
---write, --execute and --network allow; it does not start where that cannot be enforced.`,
+--write, --execute and --network allow; it does not start where that cannot be enforced.
+With --runtime and --image that is a container of Docker or Podman; what follows the two
+dashes is what would follow the image in a docker run line, which may be nothing.`,
 		Example: `  gatehouse run -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes
   gatehouse run --pass-env GITHUB_TOKEN -- github-mcp-server stdio
   gatehouse run --sandbox offline-files --write ~/notes -- node server.js ~/notes`,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && o.image == "" {
+				return exitWith(exitUsage, errors.New("name the command of the server after --"))
+			}
 			return o.run(cmd, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -76,6 +81,8 @@ With --sandbox it is started so that it can do only what a preset and the flags 
 // sandboxFlags are the flags that say what the server may do.
 func (o *runOptions) sandboxFlags(f *pflag.FlagSet, preset string) {
 	f.StringVar(&o.sandbox, "sandbox", preset, "start the server in a sandbox with the preset `NAME`: "+noPreset+", "+strings.Join(profile.PresetNames(), ", "))
+	f.StringVar(&o.runtime, "runtime", "", "in a sandbox: what holds the server: "+strings.Join(profile.Runtimes(), ", "))
+	f.StringVar(&o.image, "image", "", "in a container: the image by digest, `NAME@sha256:…`, or by id")
 	f.StringSliceVar(&o.read, "read", nil, "in a sandbox: let it read this file or folder (repeatable)")
 	f.StringSliceVar(&o.write, "write", nil, "in a sandbox: let it read and change this file or folder (repeatable)")
 	f.StringSliceVar(&o.execute, "execute", nil, "in a sandbox: let it start this program (repeatable)")
@@ -135,7 +142,11 @@ func (o runOptions) configuration(args []string) (*config.Config, error) {
 	}
 	id := o.id
 	if id == "" {
-		id = commandID(args)
+		words := args
+		if o.image != "" {
+			words = append([]string{o.image}, args...)
+		}
+		id = commandID(words)
 	}
 	if !idForm.MatchString(id) {
 		return nil, fmt.Errorf("--id %s: small letters, digits and single dashes, at most 32 characters", id)
@@ -154,8 +165,8 @@ const noPreset = "nothing"
 // profile is what the flags allow; nil without --sandbox.
 func (o runOptions) profile(c *config.Config, dir string) (*profile.Profile, error) {
 	if o.sandbox == "" {
-		if len(o.read)+len(o.write)+len(o.execute)+len(o.network) > 0 {
-			return nil, errors.New("--read, --write, --execute and --network belong to a sandbox; add --sandbox nothing")
+		if len(o.read)+len(o.write)+len(o.execute)+len(o.network) > 0 || o.runtime != "" || o.image != "" {
+			return nil, errors.New("--runtime, --image, --read, --write, --execute and --network belong to a sandbox; add --sandbox nothing")
 		}
 		return nil, nil
 	}
@@ -163,7 +174,10 @@ func (o runOptions) profile(c *config.Config, dir string) (*profile.Profile, err
 	if err != nil {
 		return nil, fmt.Errorf("--sandbox %s: expected nothing, %s", o.sandbox, strings.Join(profile.PresetNames(), ", "))
 	}
-	changes := profile.Profile{Environment: slices.Concat(o.resolve, o.passEnv)}
+	if o.runtime != "" && !slices.Contains(profile.Runtimes(), o.runtime) {
+		return nil, fmt.Errorf("--runtime %s: expected %s", o.runtime, strings.Join(profile.Runtimes(), ", "))
+	}
+	changes := profile.Profile{Environment: slices.Concat(o.resolve, o.passEnv), Runtime: o.runtime, Image: o.image}
 	for from, to := range map[*[]string]*[]string{&o.read: &changes.Read, &o.write: &changes.Write, &o.execute: &changes.Execute} {
 		for _, path := range *from {
 			if !filepath.IsAbs(path) {

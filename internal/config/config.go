@@ -129,7 +129,7 @@ type Server struct {
 	Name string // as the file spells it; differs from ID only in a client's file
 
 	// A process that speaks on stdio.
-	Command []string          // program and arguments; no shell reads them
+	Command []string          // program and arguments; no shell reads them. With Sandbox.Image, what follows the image
 	Dir     string            // working folder, absolute
 	Env     map[string]Secret // variables set for it
 	PassEnv []string          // names passed on from the gateway's environment besides BaseEnv

@@ -60,6 +60,14 @@ func sandboxKeys(p *profile.Profile, s *Server) []key {
 	}
 	return []key{
 		oneOf("preset", "The profile to begin with.", &p.Preset, profile.PresetNames()...).without("default"),
+		oneOf("runtime", "What holds the server: the kernel of this machine, or an engine for containers.", &p.Runtime, profile.Runtimes()...).without("default"),
+		{"image", schema{"type": "string", "description": "Image of the container by digest, NAME@sha256:…, or by id, sha256:…. It is never pulled."}, func(r *reader, n *node, field string) {
+			if n.kind != text || profile.CheckImage(n.text) != nil {
+				r.wrong(n, field, "an image by digest, NAME@sha256:…, or by id, sha256:…")
+				return
+			}
+			p.Image = n.text
+		}},
 		paths("read", "Files and folders that it may read.", &p.Read),
 		paths("write", "Files and folders that it may read and change.", &p.Write),
 		paths("execute", "Programs that it may start besides itself, or folders of them.", &p.Execute),
@@ -215,6 +223,9 @@ func (r *reader) checkSandbox(n *node, field string, s *Server, c *Config) {
 	p.Environment = slices.Sorted(maps.Keys(s.Env))
 	p.Environment = append(p.Environment, s.PassEnv...)
 	section := n.get("sandbox")
+	if err := p.CheckRuntime(); err != nil {
+		r.refuse(section.at("runtime"), field+".runtime", "%v", err)
+	}
 	for _, conflict := range c.conflicts(*p) {
 		r.refuse(section.at(conflict.key), field+"."+conflict.key, "%s", conflict.text)
 	}
@@ -222,6 +233,9 @@ func (r *reader) checkSandbox(n *node, field string, s *Server, c *Config) {
 
 // CheckProfile refuses a profile that would hand out what guards it.
 func (c *Config) CheckProfile(p profile.Profile) error {
+	if err := p.CheckRuntime(); err != nil {
+		return fmt.Errorf("runtime: %w", err)
+	}
 	for _, conflict := range c.conflicts(p) {
 		return fmt.Errorf("%s: %s", conflict.key, conflict.text)
 	}

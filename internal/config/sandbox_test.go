@@ -112,3 +112,52 @@ func Test_one_wrong_value_in_each_field_of_a_sandbox_is_refused(t *testing.T) {
 		t.Errorf("a sandbox around a URL: %v", err)
 	}
 }
+
+func Test_a_container_is_read(t *testing.T) {
+	const image = "ghcr.io/example/notes@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	c, err := Load(write(t, "gatehouse.yaml", `
+servers:
+  notes:
+    command: []
+    sandbox: {preset: node, runtime: podman, image: "`+image+`"}
+  named:
+    command: [--root, /data]
+    sandbox: {runtime: docker, image: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes, _ := c.Server("notes")
+	if p := notes.Sandbox; !p.InContainer() || p.Runtime != profile.Podman || p.Image != image || p.Limits.Memory != 2<<30 || len(notes.Command) != 0 {
+		t.Errorf("%+v", notes)
+	}
+}
+
+func Test_what_is_no_container_is_refused(t *testing.T) {
+	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for section, want := range map[string]string{
+		"{runtime: docker}":                                                   "a container of docker needs an image",
+		"{image: \"" + digest + "\"}":                                         "an image needs an engine",
+		"{runtime: native, image: \"" + digest + "\"}":                        "an image needs an engine",
+		"{runtime: containerd}":                                               "native or docker or podman",
+		"{runtime: docker, image: \"node:22\"}":                               "an image by digest",
+		"{runtime: docker, image: \"node:22@sha256:abc\"}":                    "an image by digest",
+		"{runtime: docker, image: \"--privileged@" + digest + "\"}":           "an image by digest",
+		"{runtime: docker, image: \"" + digest + " x\"}":                      "an image by digest",
+		"{runtime: docker, image: [x]}":                                       "an image by digest",
+		"{runtime: docker, image: \"" + digest + "\", execute: [/bin/sh]}":    "execute has no meaning in a container",
+		"{runtime: docker, image: \"" + digest + "\", record_files: true}":    "take record_files out",
+		"{runtime: docker, image: \"" + digest + "\", write: [.gatehouse]}":   "the state of Gatehouse",
+		"{runtime: docker, image: \"" + digest + "\", unsafe_missing: [dns]}": "expected one of",
+	} {
+		_, err := Load(write(t, "gatehouse.yaml", "servers:\n  x:\n    command: []\n    sandbox: "+section+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", section, err, want)
+		}
+	}
+	for _, rest := range []string{"", "    sandbox:\n", "    sandbox: {preset: node}\n"} {
+		if _, err := Load(write(t, "gatehouse.yaml", "servers:\n  x:\n    command: []\n"+rest)); err == nil || !strings.Contains(err.Error(), "a list with the program and its arguments") {
+			t.Errorf("no program at all, %q: %v", rest, err)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func serverKeys(s *Server) []key {
 	texts := schema{"type": "array", "items": schema{"type": "string"}}
 	values := schema{"type": "object", "additionalProperties": schema{"type": []string{"string", "number", "boolean"}}}
 	return append([]key{
-		{"command", described(schema{"type": "array", "minItems": 1, "items": schema{"type": []string{"string", "number", "boolean"}}}, "Program and arguments of a server on stdio."), func(r *reader, n *node, field string) { r.command(n, field, s) }},
+		{"command", described(schema{"type": "array", "items": schema{"type": []string{"string", "number", "boolean"}}}, "Program and arguments of a server on stdio; with sandbox.image, what follows the image, which may be nothing."), func(r *reader, n *node, field string) { r.command(n, field, s) }},
 		path("dir", "Working folder of the process.", ".", &s.Dir),
 		{"env", described(values, "Variables set for the process: text, env:NAME or file:PATH."), func(r *reader, n *node, field string) { r.env(n, field, s) }},
 		{"pass_env", described(texts, "Variables passed on from the gateway's environment."), func(r *reader, n *node, field string) {
@@ -103,6 +103,9 @@ func (r *reader) server(m member, field string, c *Config) Server {
 		r.foreign(n, field, "url", "headers", "auth", "unsafe_plain_http")
 		r.process(n, field, s)
 		r.checkSandbox(n, field, &s, c)
+		if n.get("command").kind == list && len(s.Command) == 0 && (s.Sandbox == nil || s.Sandbox.Image == "") {
+			r.wrongKind(n.get("command"), field+".command", commandForm)
+		}
 	case hasURL:
 		r.foreign(n, field, "command", "dir", "env", "pass_env", "sandbox")
 		r.endpoint(n, field, s)
@@ -126,6 +129,8 @@ func (r *reader) foreign(n *node, field, belongsTo string, others ...string) {
 	}
 }
 
+const commandForm = "a list with the program and its arguments, such as [npx, -y, some-server]"
+
 // command reads an argument list. Arguments are compared, logged and approved as
 // they are, so no shell and no quoting rule comes between.
 func (r *reader) command(n *node, field string, s *Server) {
@@ -133,8 +138,8 @@ func (r *reader) command(n *node, field string, s *Server) {
 		r.refuse(n.pos, field, "found one text, expected a list; write command: %s", listForm(n.text))
 		return
 	}
-	if n.kind != list || len(n.list) == 0 || len(n.list) > maxArguments {
-		r.wrongKind(n, field, "a list with the program and its arguments, such as [npx, -y, some-server]")
+	if n.kind != list || len(n.list) > maxArguments {
+		r.wrongKind(n, field, commandForm)
 		return
 	}
 	for i, item := range n.list {

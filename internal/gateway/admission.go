@@ -381,5 +381,9 @@ func (s *server) capabilities() wire.Value {
 
 // ownerOf says who a server belongs to, from the configuration alone.
 func ownerOf(c config.Server) string {
-	return strings.ToLower(strings.Join(append([]string{c.ID, c.URL}, c.Command...), " "))
+	words := []string{c.ID, c.URL}
+	if c.Sandbox != nil {
+		words = append(words, c.Sandbox.Image)
+	}
+	return strings.ToLower(strings.Join(append(words, c.Command...), " "))
 }

@@ -9,7 +9,9 @@ import (
 	"strconv"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/container"
 	"gatehouse/internal/egress"
+	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
 	"gatehouse/internal/upstream"
 )
@@ -31,7 +33,7 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c := s.live().config
-	box, err := sandbox.New(*s.config.Sandbox, sandbox.Command{
+	box, err := confine(*s.config.Sandbox, sandbox.Command{
 		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network, Refused: s.confined,
 		Hidden: []string{c.State, c.Lock, filepath.Join(c.State, "audit")},
 	})
@@ -40,6 +42,9 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	command.Confine = box
+	if s.config.Sandbox.InContainer() {
+		command.Args = []string{s.config.Sandbox.Runtime} // what is started on this machine is the engine's command
+	}
 	process, err := upstream.Start(command, limits, s.log, inbound)
 	if err != nil {
 		s.notStarted(err)
@@ -49,6 +54,20 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 		s.log.Warn("the server runs although its sandbox is not whole, because unsafe_missing allows it", "missing", missing)
 	}
 	return process, nil
+}
+
+// box is what a server is started in.
+type box interface {
+	upstream.Confinement
+	Report() sandbox.Report
+}
+
+// confine plans what holds a server, by the runtime that its profile names.
+func confine(p profile.Profile, c sandbox.Command) (box, error) {
+	if p.InContainer() {
+		return container.New(p, c)
+	}
+	return sandbox.New(p, c)
 }
 
 // network serves what the profile lets the server reach, and nothing else; nil if that
@@ -116,8 +135,11 @@ func (s *server) notStarted(err error) {
 
 // confinement says what holds a process, for the log.
 func confinement(p *upstream.Process) string {
-	if box, ok := p.Confinement().(*sandbox.Sandbox); ok {
-		return ", in a sandbox; " + box.Report().String()
+	switch b := p.Confinement().(type) {
+	case *container.Box:
+		return ", in a container; " + b.Report().String()
+	case box:
+		return ", in a sandbox; " + b.Report().String()
 	}
 	return ""
 }

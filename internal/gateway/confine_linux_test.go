@@ -130,3 +130,24 @@ func Test_what_a_server_reaches_for_is_recorded(t *testing.T) {
 		t.Error("a connection that cannot be recorded is opened")
 	}
 }
+
+// What is started for a server in a container is the engine's command, and never the
+// server's own on this machine.
+func Test_a_server_in_a_container_starts_in_no_other_way(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	section := fmt.Sprintf("{runtime: docker, image: %q}", "sha256:"+strings.Repeat("a", 64))
+	h := confinedHouse(t, section)
+	h.refused(h.call(nil, "hello"), "upstream-unavailable")
+	if log := h.details(); strings.Contains(log, string(audit.ServerStarted)) || !strings.Contains(log, "the engine docker is not installed") {
+		t.Errorf("the log says\n%s", log)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte("#!/bin/sh\necho nobody answers >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h = confinedHouse(t, section)
+	h.refused(h.call(nil, "hello"), "upstream-unavailable")
+	if log := h.details(); strings.Contains(log, string(audit.ServerStarted)) || !strings.Contains(log, "nobody answers") {
+		t.Errorf("the log says\n%s", log)
+	}
+}

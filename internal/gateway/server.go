@@ -309,6 +309,9 @@ func (s *server) source() approval.Source {
 		URL: live.clean(s.config.URL),
 		Env: slices.Concat(slices.Collect(maps.Keys(s.config.Env)), s.config.PassEnv),
 	}
+	if p := s.config.Sandbox; p != nil && p.InContainer() {
+		src.Command = []string{p.Runtime, p.Image}
+	}
 	for _, arg := range s.config.RedactedCommand() {
 		src.Command = append(src.Command, live.clean(arg))
 	}

@@ -18,6 +18,9 @@ type Grant struct {
 func (p Profile) Explain() []Grant {
 	var out []Grant
 	add := func(what, format string, args ...any) { out = append(out, Grant{what, fmt.Sprintf(format, args...)}) }
+	if p.InContainer() {
+		add("runtime", "It runs in a container of %s, made from the image %s; it may read and start everything in the image.", p.Runtime, p.Image)
+	}
 	for _, path := range p.Read {
 		add("read", "It may read %s and everything below it.", path)
 	}

@@ -19,6 +19,9 @@ import (
 type Profile struct {
 	Preset string // the preset that it began with; "" for none
 
+	Runtime string // what holds the server: Native, Docker or Podman; "" is Native
+	Image   string // of the container, by digest or id; "" for Native
+
 	Read    []string // files and folders, absolute
 	Write   []string // files and folders that may be read and changed, absolute
 	Execute []string // programs that the server may start besides itself, absolute
@@ -40,6 +43,19 @@ type Profile struct {
 	// UnsafeMissing names controls without which the server may run all the same.
 	UnsafeMissing []string
 }
+
+// The runtimes.
+const (
+	Native = "native" // namespaces of the machine's own kernel
+	Docker = "docker"
+	Podman = "podman"
+)
+
+// Runtimes lists them all.
+func Runtimes() []string { return []string{Native, Docker, Podman} }
+
+// InContainer reports whether an engine makes a container for the server.
+func (p Profile) InContainer() bool { return p.Runtime == Docker || p.Runtime == Podman }
 
 // SecretFolder is where a server finds its secret files.
 const SecretFolder = "/run/secrets"
@@ -77,6 +93,8 @@ func (p Profile) With(changes Profile) Profile {
 	p.Network = joined(p.Network, changes.Network)
 	p.UnsafeAddresses = append(slices.Clone(p.UnsafeAddresses), changes.UnsafeAddresses...)
 	p.Preset = cmp.Or(changes.Preset, p.Preset)
+	p.Runtime = cmp.Or(changes.Runtime, p.Runtime)
+	p.Image = cmp.Or(changes.Image, p.Image)
 	p.Home = cmp.Or(changes.Home, p.Home)
 	p.User = cmp.Or(changes.User, p.User)
 	p.RecordFiles = p.RecordFiles || changes.RecordFiles

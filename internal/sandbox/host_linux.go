@@ -47,6 +47,9 @@ func New(p profile.Profile, c Command) (*Sandbox, error) {
 	if err := check(p, c); err != nil {
 		return nil, err
 	}
+	if p.InContainer() {
+		return nil, fmt.Errorf("this is no sandbox of %s", p.Runtime)
+	}
 	s := &Sandbox{profile: p, network: c.Network, refused: c.Refused}
 	s.spec = spec{Limits: limitsOf(p), Scratch: p.Limits.Disk, Life: p.Limits.Time, Allowed: p.UnsafeMissing, Hidden: hidden(p, c), RecordFiles: p.RecordFiles}
 	for _, d := range p.Network {

@@ -38,6 +38,8 @@ func Inside(network Setup) {
 		os.Exit(runInit(network))
 	case launchName:
 		os.Exit(runLaunch())
+	case ContainedName:
+		os.Exit(runContained())
 	}
 }
 

@@ -89,26 +89,34 @@ type landlockRule struct {
 }
 
 func (s *spec) landlockRules() []landlockRule {
+	if s.Contained != "" {
+		return s.containedRules()
+	}
 	rules := []landlockRule{
 		{"/proc", readFolder, false}, {"/etc", readFolder, false}, {"/tmp", writeFolder, false}, {"/dev/shm", writeFolder, false},
 		{"/run", readFolder, true}, {"/dev", unix.LANDLOCK_ACCESS_FS_READ_DIR, false},
 	}
 	for _, m := range s.Mounts {
-		rights := uint64(readFile)
-		switch {
-		case m.Folder && m.Write:
-			rights = writeFolder
-		case m.Folder:
-			rights = readFolder
-		case m.Write:
-			rights = writeFile
-		}
-		if m.Exec {
-			rights |= execute
-		}
-		rules = append(rules, landlockRule{m.Path, rights, false})
+		rules = append(rules, landlockRule{m.Path, m.rights(), false})
 	}
 	return rules
+}
+
+// rights are what the server may do with what is mounted.
+func (m mount) rights() uint64 {
+	rights := uint64(readFile)
+	switch {
+	case m.Folder && m.Write:
+		rights = writeFolder
+	case m.Folder:
+		rights = readFolder
+	case m.Write:
+		rights = writeFile
+	}
+	if m.Exec {
+		rights |= execute
+	}
+	return rights
 }
 
 func allowBeneath(set int, path string, rights uint64) error {

@@ -53,6 +53,9 @@ func runLaunch() int {
 
 // restrict takes everything away, in the order in which each step still may.
 func (s *spec) restrict() error {
+	if s.Contained != "" {
+		return s.restrictContained()
+	}
 	unix.Umask(0o022)
 	if err := unix.Chdir(s.Dir); err != nil {
 		if err := unix.Chdir(s.Home); err != nil && !s.Trial {
@@ -83,7 +86,7 @@ func (s *spec) restrict() error {
 
 // filter is that of the server.
 func (s *spec) filter() filter {
-	return filter{UID: s.UID, GID: s.GID, Watched: s.Watch > 0, NoUnix: s.NoUnix}
+	return filter{UID: s.UID, GID: s.GID, Watched: s.Watch > 0 || s.Contained != "", NoUnix: s.NoUnix}
 }
 
 // lastCapability is beyond any that a kernel knows; dropping an unknown one says

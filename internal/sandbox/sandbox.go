@@ -41,7 +41,7 @@ type Command struct {
 // Errors that callers tell apart.
 var (
 	// ErrUnsupported says that this machine has no sandbox of this kind.
-	ErrUnsupported = errors.New("servers can be confined on Linux only; take the sandbox section out, or run the server in a container")
+	ErrUnsupported = errors.New("the native runtime needs Linux on amd64 or arm64; run the server in a container with sandbox.runtime docker or podman, or take the sandbox section out")
 	// ErrNotEnforced says that something the profile asks for is not enforced.
 	ErrNotEnforced = errors.New("the sandbox does not hold what the profile asks for")
 )

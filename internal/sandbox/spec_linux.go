@@ -40,6 +40,9 @@ type spec struct {
 	RecordFiles bool              // uses of files that are refused are on record
 	Observe     bool              // what the server uses is sent when it has ended
 	Trial       bool              // only the report is wanted
+
+	Contained string   // the engine that made the container around this; "" for none
+	Private   []string // the container's file systems in memory
 }
 
 // mount is something of the machine that is seen inside, at the same path.

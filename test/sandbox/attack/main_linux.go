@@ -81,8 +81,11 @@ func main() {
 	switch name := os.Args[1]; name {
 	case "whoami":
 		fmt.Println(os.Geteuid())
+	case "describe":
+		describe()
 	case "sleep":
 		time.Sleep(20 * time.Second)
+		fmt.Println("awake")
 	case "eat": // a part of memory-bomb-many
 		size, _ := strconv.Atoi(os.Args[2])
 		fmt.Println(eat(size, unix.MAP_PRIVATE))
@@ -100,6 +103,18 @@ func try(name string) {
 		return
 	}
 	fmt.Println("worked")
+}
+
+// describe prints what a server finds that was given things.
+func describe() {
+	secret, _ := os.ReadFile("/run/secrets/token")
+	fmt.Printf("secret: %s\n", secret)
+	key, _ := os.ReadFile(os.Getenv("SECRET"))
+	fmt.Printf("key: %s", key)
+	fmt.Println("user:", os.Geteuid())
+	for _, variable := range os.Environ() {
+		fmt.Println(variable)
+	}
 }
 
 func parent(name string) string { return fmt.Sprintf("/proc/%d/%s", os.Getppid(), name) }
@@ -501,7 +516,11 @@ func manyFiles() error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	for i := range 20_000 {
+	most, err := strconv.Atoi(os.Getenv("MANY_FILES"))
+	if err != nil {
+		most = 20_000
+	}
+	for i := range most {
 		f, err := os.Create(filepath.Join(folder, strconv.Itoa(i)))
 		if err != nil {
 			hold()
