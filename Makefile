@@ -37,6 +37,9 @@ VENV := test/.tools/python
 WIDE := test/.tools/wide
 WIDE_STAMP := test/.tools/wide.stamp
 
+CLIENTS := test/.tools/clients
+CLIENTS_STAMP := test/.tools/clients.stamp
+
 # Labelled texts that lie beside the checkout; "make eval" measures on them.
 CORPORA ?= ../shared/corpora/dev
 PYTHON_STAMP := test/.tools/python.stamp
@@ -83,6 +86,10 @@ matrix: tools ## run real clients against real servers and write docs/COMPATIBIL
 .PHONY: test-wide
 test-wide: $(WIDE_STAMP) ## list and call the servers of others, and write docs/NOISE.md
 	GATEHOUSE_WIDE=required $(GO) test -count=1 -v -timeout 20m ./test/wide -update
+
+.PHONY: test-clients
+test-clients: tools $(CLIENTS_STAMP) ## let published clients start protected servers
+	GATEHOUSE_CLIENTS=required GATEHOUSE_TOOLS=required $(GO) test -count=1 -v -run Test_published_clients ./test/protect
 
 .PHONY: bench
 bench: tools build ## measure the gateway beside a direct connection and a bare proxy
@@ -217,6 +224,13 @@ $(WIDE_STAMP): test/wide/package.json test/wide/package-lock.json test/wide/requ
 	rm -rf $(WIDE)/python
 	$(PYTHON) -m venv $(WIDE)/python
 	$(WIDE)/python/bin/python -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r test/wide/requirements.txt
+	@touch $@
+
+# Almost a gigabyte, which only "make test-clients" needs.
+$(CLIENTS_STAMP): test/clients/package.json test/clients/package-lock.json
+	@mkdir -p $(CLIENTS)
+	cp test/clients/package.json test/clients/package-lock.json $(CLIENTS)
+	cd $(CLIENTS) && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 workspace/welcome.txt: examples/welcome.txt

@@ -26,16 +26,21 @@ const module = "gatehouse/"
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
 	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
+	{"internal/statefile"},
+	{"internal/secret"},
 	{"internal/argument", "internal/rules/*"},
 	{"internal/arguments/*", "internal/rules"},
 	{"internal/arguments"},
-	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
-	{"internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
+	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/upstream"},
+	{"internal/advisory", "internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check", "internal/credential"},
-	{"internal/check/*", "internal/checks/*"},
-	{"internal/checks"},
-	{"internal/gateway"},
+	{"internal/check/*", "internal/checks/*", "internal/protect", "internal/facts/installed"},
+	{"internal/facts/connect", "internal/facts/listening", "internal/facts/registry", "internal/facts/usage"},
+	{"internal/checks", "internal/facts"},
+	{"internal/report"},
+	{"internal/report/*"},
+	{"internal/checklist", "internal/gateway"},
 	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/checks/gen", "internal/clients/gen", "internal/rules/gen"},
 	{"cmd/*"},
@@ -111,7 +116,7 @@ func group(folder string) string {
 	if slices.Contains([]string{"internal/rules/gen", "internal/clients/gen", "internal/checks/gen"}, folder) {
 		return folder // writes the list of the rooms; not a room
 	}
-	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "cmd"} {
+	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "internal/report", "cmd"} {
 		if strings.HasPrefix(folder, parent+"/") {
 			return parent + "/*"
 		}
@@ -408,7 +413,7 @@ func TestFiles_hold_nothing_of_one_machine(t *testing.T) {
 }
 
 func TestNodeLocks_name_no_registry(t *testing.T) {
-	for _, folder := range []string{"node", "node/holed", "wide"} {
+	for _, folder := range []string{"node", "node/holed", "wide", "clients"} {
 		text, err := os.ReadFile(filepath.Join("test", folder, "package-lock.json"))
 		if err != nil {
 			t.Fatal(err)

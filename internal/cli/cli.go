@@ -48,10 +48,11 @@ configuration; 3 something could not be done or checked.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newServeCommand(), newRunCommand(), newScanCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
+		newServeCommand(), newRunCommand(), newScanCommand(), newAdvisoriesCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
 		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(), newChecksCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
+	root.AddCommand(newProtectCommand(), newUnprotectCommand(), newChecklistCommand(), newSecretCommand())
 	explainArguments(root)
 	return root
 }

@@ -25,6 +25,7 @@ import (
 type runOptions struct {
 	id       string
 	passEnv  []string
+	resolve  []string
 	state    string
 	lock     string
 	explicit bool
@@ -46,7 +47,9 @@ and stdout. Put it in front of the command in a client's configuration:
   "command": "gatehouse", "args": ["run", "--", "npx", "-y", "some-mcp-server"]
 
 The server gets HOME, LOGNAME, PATH, SHELL, TERM, USER, LANG, TZ and TMPDIR from the
-environment and nothing else; name more with --pass-env.
+environment and nothing else; name more with --pass-env. With --resolve-env the value of
+a variable is a reference, such as keyring:github/TOKEN, and the server gets what it
+refers to.
 
 With --sandbox it is started so that it can do only what a preset and the flags --read,
 --write, --execute and --network allow; it does not start where that cannot be enforced.
@@ -66,6 +69,7 @@ dashes is what would follow the image in a docker run line, which may be nothing
 	f.SetInterspersed(false) // everything after the command belongs to it
 	f.StringVar(&o.id, "id", "", "name of the server in the log and the lock file (default: made from the command)")
 	f.StringSliceVar(&o.passEnv, "pass-env", nil, "pass this environment variable to the server (repeatable)")
+	f.StringSliceVar(&o.resolve, "resolve-env", nil, "pass this variable, whose value is env:NAME, file:PATH, keyring:NAME or age:PATH (repeatable)")
 	f.StringVar(&o.state, "state", "", "folder for the log and pending changes (default: the user's state folder)")
 	f.StringVar(&o.lock, "lock", "", "approved definitions (default: gatehouse.lock in the state folder)")
 	f.BoolVar(&o.explicit, "explicit", false, "approve nothing at first sight; wait for gatehouse approve")
@@ -87,6 +91,9 @@ func (o *runOptions) sandboxFlags(f *pflag.FlagSet, preset string) {
 
 func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	c, err := o.configuration(args)
+	if err == nil {
+		err = o.follow(&c.Servers[0])
+	}
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
@@ -170,7 +177,7 @@ func (o runOptions) profile(c *config.Config, dir string) (*profile.Profile, err
 	if o.runtime != "" && !slices.Contains(profile.Runtimes(), o.runtime) {
 		return nil, fmt.Errorf("--runtime %s: expected %s", o.runtime, strings.Join(profile.Runtimes(), ", "))
 	}
-	changes := profile.Profile{Environment: o.passEnv, Runtime: o.runtime, Image: o.image}
+	changes := profile.Profile{Environment: slices.Concat(o.resolve, o.passEnv), Runtime: o.runtime, Image: o.image}
 	for from, to := range map[*[]string]*[]string{&o.read: &changes.Read, &o.write: &changes.Write, &o.execute: &changes.Execute} {
 		for _, path := range *from {
 			if !filepath.IsAbs(path) {

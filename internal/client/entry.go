@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/config"
+	"gatehouse/internal/secret"
 )
 
 // Transport is how a client reaches a server.
@@ -421,6 +422,8 @@ func (r *reading) value(name, value string) Value {
 		out.Kind = Empty
 	case found != "" && found == bare:
 		out.Kind, out.Reference = Reference, found
+	case secret.IsReference(bare):
+		out.Kind, out.Reference = Reference, bare // `gatehouse run --resolve-env` fills it in
 	default:
 		out.Fingerprint = r.prints.Of(bare)
 		out.Secret = config.LooksSecret(name, bare)

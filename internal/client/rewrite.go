@@ -120,6 +120,66 @@ func (p Patch) RevertIn(f File, raw []byte) ([]byte, error) {
 	return replace(raw, edits, func(e Edit) (int, []byte, []byte) { return e.At, e.Old, e.New })
 }
 
+// Stands reports whether every edit is in the file as it was made.
+func (p Patch) Stands(f File, raw []byte) bool {
+	_, err := p.RevertIn(f, raw)
+	return err == nil
+}
+
+// FileAt is a file that was read before, by its path and format, to take changes in it
+// back. It has no entries.
+func FileAt(path string, format config.Format) File {
+	return File{Path: path, place: Place{Format: format}}
+}
+
+// Format is how the file is written.
+func (f File) Format() config.Format { return f.place.Format }
+
+// Said is what a file says of one entry, secrets included.
+type Said struct {
+	Words   []string
+	Env     map[string]string // variables that stand as one name with one value
+	Headers map[string]string
+}
+
+// Said reads one entry in the bytes of a file; false if it is not there or cannot be
+// understood.
+func (f File) Said(raw []byte, path []string) (Said, bool) {
+	d, err := config.ParseDocument(f.Path, raw, f.place.Format)
+	if err != nil {
+		return Said{}, false
+	}
+	v := locate(d.Root, path)
+	if !v.IsMapping() {
+		return Said{}, false
+	}
+	r := &reading{file: &File{Path: f.Path}, document: d, prints: NewFingerprints([]byte("said"))}
+	e := Entry{Name: path[len(path)-1]}
+	if err := r.fill(&e, v); err != nil {
+		return Said{}, false
+	}
+	said := Said{Words: e.Words, Env: map[string]string{}, Headers: map[string]string{}}
+	for _, holder := range []config.Value{v, first(v, commandKeys)} {
+		take(said.Env, holder, config.EnvKeys)
+	}
+	take(said.Headers, v, headerKeys)
+	return said, true
+}
+
+// take collects the texts under the spellings of a key. The first spelling counts.
+func take(to map[string]string, v config.Value, spellings []string) {
+	for _, key := range spellings {
+		for name, item := range v.Get(key).Members() {
+			if _, there := to[name]; !there && item.IsText() {
+				to[name], _ = item.Text()
+			}
+		}
+	}
+}
+
+// headerKeys are the spellings of headers as one name with one value.
+var headerKeys = []string{"headers", "http_headers"}
+
 func digest(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
@@ -200,17 +260,29 @@ func (w *rewriting) change(c Change) error {
 	if err := w.members(entry, c.Path, config.EnvKeys, c.Env); err != nil {
 		return err
 	}
-	return w.members(entry, c.Path, []string{"headers", "http_headers"}, c.Headers)
+	return w.members(entry, c.Path, headerKeys, c.Headers)
+}
+
+// holder is a mapping in which variables may stand.
+type holder struct {
+	value config.Value
+	path  []string
 }
 
 func (w *rewriting) members(entry config.Value, path []string, spellings []string, values map[string]string) error {
+	holders := []holder{{entry, path}}
+	if key := spelled(entry, commandKeys); entry.Get(key).IsMapping() { // Zed
+		holders = append(holders, holder{entry.Get(key), append(slices.Clone(path), key)})
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		found := false
-		for _, key := range spellings {
-			if at := entry.Get(key); at.Get(name).Exists() {
-				found = true
-				if err := w.set(at, append(slices.Clone(path), key), name, w.quote(values[name])); err != nil {
-					return err
+		for _, h := range holders {
+			for _, key := range spellings {
+				if at := h.value.Get(key); at.Get(name).Exists() {
+					found = true
+					if err := w.set(at, append(slices.Clone(h.path), key), name, w.quote(values[name])); err != nil {
+						return err
+					}
 				}
 			}
 		}
@@ -391,9 +463,11 @@ func says(d *config.Document, c *Change) bool {
 	holds := func(spellings []string, values map[string]string) bool {
 		for name, want := range values {
 			found := false
-			for _, key := range spellings {
-				value, ok := entry.Get(key, name).Text()
-				found = found || ok && value == want
+			for _, h := range []config.Value{entry, first(entry, commandKeys)} {
+				for _, key := range spellings {
+					value, ok := h.Get(key, name).Text()
+					found = found || ok && value == want
+				}
 			}
 			if !found {
 				return false
@@ -401,5 +475,5 @@ func says(d *config.Document, c *Change) bool {
 		}
 		return true
 	}
-	return holds(config.EnvKeys, c.Env) && holds([]string{"headers", "http_headers"}, c.Headers)
+	return holds(config.EnvKeys, c.Env) && holds(headerKeys, c.Headers)
 }

@@ -361,7 +361,7 @@ func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 		{"env nothing", server("    env: {A: }"), "servers.files.env.A: found nothing, expected text"},
 		{"env reference", server("    env: {A: 'env:'}"), "servers.files.env.A: env: must be followed by the name of an environment variable"},
 		{"env file reference", server("    env: {A: 'file:'}"), "servers.files.env.A: file: must be followed by a path"},
-		{"env placeholder", server("    env: {A: 'x ${B}'}"), "servers.files.env.A: expected ${env:NAME} or ${file:PATH}"},
+		{"env placeholder", server("    env: {A: 'x ${B}'}"), "servers.files.env.A: expected ${env:NAME}, ${file:PATH}"},
 		{"env open placeholder", server("    env: {A: 'x ${B'}"), "servers.files.env.A: a ${ without }"},
 		{"pass_env", server("    pass_env: HOME"), ":4:15: servers.files.pass_env: found text, expected a list of variable names"},
 		{"pass_env name", server("    pass_env: ['A*']"), `servers.files.pass_env[0]: found "A*", expected the name`},

@@ -204,7 +204,7 @@ func (r *reader) secretFiles(n *node, field string, s *Server) {
 		case !secretFileName.MatchString(m.name):
 			r.refuse(m.pos, at, "expected the name of a file: letters, digits and . _ -")
 		case value.plain():
-			r.refuse(m.value.pos, at, "a secret does not stand in this file; write env:NAME or file:PATH")
+			r.refuse(m.value.pos, at, "a secret does not stand in this file; write %s", references)
 		default:
 			s.SecretFiles[m.name] = value
 		}

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	secretstore "gatehouse/internal/secret"
 )
 
 // Secret is a value that may be secret: a text, a reference to one, or a text
@@ -42,16 +44,24 @@ const (
 	literal source = iota
 	fromEnv
 	fromFile
+	fromKeyring
+	fromAge
 )
+
+// prefixes begin references.
+var prefixes = map[source]string{fromEnv: "env:", fromFile: "file:", fromKeyring: "keyring:", fromAge: "age:"}
+
+// references says in errors how a reference is written.
+const references = "env:NAME, file:PATH, keyring:NAME or age:PATH"
 
 // NewSecret makes a Secret of a value at hand.
 func NewSecret(value string) Secret {
 	return seal(&secret{parts: []part{{text: value}}})
 }
 
-// inFile reports whether any of the value comes from a file.
-func (s Secret) inFile() bool {
-	return slices.ContainsFunc(s.parts(), func(p part) bool { return p.source == fromFile })
+// kept reports whether any of the value comes from a place that is made for secrets.
+func (s Secret) kept() bool {
+	return slices.ContainsFunc(s.parts(), func(p part) bool { return p.source != literal && p.source != fromEnv })
 }
 
 // maxSecretBytes bounds a file that holds a secret; keys and tokens are far
@@ -96,6 +106,19 @@ func (p part) resolve() (string, error) {
 			return "", fmt.Errorf("reading a secret: %s is empty", p.text)
 		}
 		return value, nil
+	case fromKeyring:
+		value, err := secretstore.Keyring{}.Get(p.text)
+		if err != nil {
+			return "", fmt.Errorf("reading a secret: %w", err)
+		}
+		return value, nil
+	case fromAge:
+		identity, err := secretstore.IdentityFile()
+		if err != nil {
+			return "", err
+		}
+		value, err := secretstore.Decrypt(p.text, identity)
+		return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r"), err
 	}
 	return p.text, nil
 }
@@ -150,13 +173,10 @@ func (s Secret) String() string {
 }
 
 func (p part) String() string {
-	switch p.source {
-	case fromEnv:
-		return "env:" + p.text
-	case fromFile:
-		return "file:" + p.text
+	if p.source == literal {
+		return redacted
 	}
-	return redacted
+	return prefixes[p.source] + p.text
 }
 
 // Format writes String for every verb.
@@ -179,8 +199,12 @@ func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
 
 var placeholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// parseReference reads a value of gatehouse.yaml: env:NAME, file:PATH, or text
-// in which ${env:NAME} and ${file:PATH} are replaced and $${ means ${.
+// ParseReference reads a value as gatehouse.yaml writes it. Paths begin at dir; at names
+// the value in errors.
+func ParseReference(value, at, dir string) (Secret, error) { return parseReference(value, at, dir) }
+
+// parseReference reads a value of gatehouse.yaml: a reference, or text in which
+// references between ${ and } are replaced and $${ means ${.
 func parseReference(value, at, dir string) (Secret, error) {
 	if p, ok, err := parsePart(value, dir); ok || err != nil {
 		return seal(&secret{[]part{p}, at}), err
@@ -206,7 +230,7 @@ func parseReference(value, at, dir string) (Secret, error) {
 			return Secret{}, err
 		}
 		if !ok {
-			return Secret{}, errors.New("expected ${env:NAME} or ${file:PATH}; write $${ for the two characters themselves")
+			return Secret{}, errors.New("expected ${env:NAME}, ${file:PATH}, ${keyring:NAME} or ${age:PATH}; write $${ for the two characters themselves")
 		}
 		s.parts = append(s.parts, p)
 		value = value[start+end+1:]
@@ -230,20 +254,29 @@ func (s *secret) literal(value string) {
 	s.parts = append(s.parts, part{text: value})
 }
 
-// parsePart reads env:NAME or file:PATH. ok is false for anything else.
+// parsePart reads a reference. ok is false for anything else.
 func parsePart(value, dir string) (p part, ok bool, err error) {
-	if name, found := strings.CutPrefix(value, "env:"); found {
-		if checkEnvName(name) != "" {
-			return p, false, errors.New("env: must be followed by the name of an environment variable")
+	for from, prefix := range prefixes {
+		rest, found := strings.CutPrefix(value, prefix)
+		if !found {
+			continue
 		}
-		return part{source: fromEnv, text: name}, true, nil
-	}
-	if name, found := strings.CutPrefix(value, "file:"); found {
-		if name == "" || strings.ContainsAny(name, "\x00\n") {
-			return p, false, errors.New("file: must be followed by a path")
+		switch from {
+		case fromEnv:
+			if checkEnvName(rest) != "" {
+				return p, false, errors.New("env: must be followed by the name of an environment variable")
+			}
+		case fromKeyring:
+			if err := secretstore.CheckName(rest); err != nil {
+				return p, false, fmt.Errorf("keyring: %w", err)
+			}
+		default:
+			if rest == "" || strings.ContainsAny(rest, "\x00\n") {
+				return p, false, fmt.Errorf("%s must be followed by a path", prefix)
+			}
+			rest, err = resolvePath(dir, rest)
 		}
-		absolute, err := resolvePath(dir, name)
-		return part{source: fromFile, text: absolute}, err == nil, err
+		return part{source: from, text: rest}, err == nil, err
 	}
 	return p, false, nil
 }
@@ -257,11 +290,12 @@ func (r *reader) warnAboutSecret(at position, field string, s Secret) {
 			if _, err := p.resolve(); err != nil {
 				r.warn(at, field, "%v; the server will not start without it", err)
 			}
-		case fromFile:
+		case fromKeyring: // is asked when the server starts: a locked keyring asks a person
+		case fromFile, fromAge:
 			info, err := os.Stat(p.text)
 			if err != nil {
 				r.warn(at, field, "%v; the server will not start without it", err)
-			} else if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+			} else if p.source == fromFile && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 				r.warn(at, field, "%s has mode %04o and can be used by others; run chmod 600 on it", p.text, info.Mode().Perm())
 			}
 		}

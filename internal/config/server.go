@@ -254,7 +254,7 @@ func (r *reader) env(n *node, field string, s *Server) {
 			return
 		}
 		if value.plain() && suspiciousValue(m.name, m.value.text) {
-			r.warn(m.value.pos, at, "looks like a secret; write env:NAME or file:PATH instead of the value")
+			r.warn(m.value.pos, at, "looks like a secret; write "+references+" instead of the value")
 		}
 		s.Env[m.name] = value
 	})
@@ -269,7 +269,7 @@ func (r *reader) headers(n *node, field string, s *Server) {
 			return
 		}
 		if value.plain() && suspiciousValue(m.name, m.value.text) {
-			r.warn(m.value.pos, at, "looks like a secret; write env:NAME or file:PATH, or ${env:NAME} inside the text")
+			r.warn(m.value.pos, at, "looks like a secret; write "+references+", or ${env:NAME} inside the text")
 		}
 		s.Headers[name] = value
 	})
@@ -287,7 +287,7 @@ func (r *reader) secrets(n *node, field, what string, each func(m member, at str
 	for _, m := range n.members {
 		at := join(field, m.name)
 		if !m.value.scalar() {
-			r.wrongKind(m.value, at, `text, env:NAME or file:PATH ("" for an empty value)`)
+			r.wrongKind(m.value, at, `text, `+references+` ("" for an empty value)`)
 			continue
 		}
 		value, err := parseReference(m.value.text, at, r.dir)
@@ -304,7 +304,7 @@ func (r *reader) secrets(n *node, field, what string, each func(m member, at str
 // be committed with it.
 func (r *reader) stateKey(n *node, field string, c *Config) {
 	if n.kind != text {
-		r.wrongKind(n, field, "env:NAME or file:PATH")
+		r.wrongKind(n, field, references)
 		return
 	}
 	value, err := parseReference(n.text, field, r.dir)
@@ -313,7 +313,7 @@ func (r *reader) stateKey(n *node, field string, c *Config) {
 		return
 	}
 	if value.plain() {
-		r.refuse(n.pos, field, "expected env:NAME or file:PATH, not the key itself")
+		r.refuse(n.pos, field, "expected %s, not the key itself", references)
 		return
 	}
 	r.warnAboutSecret(n.pos, field, value)
@@ -370,7 +370,7 @@ func (s Server) Secrets() []string {
 	}
 	for name, secret := range s.Env {
 		value, err := secret.Resolve()
-		if err == nil && (suspiciousValue(name, value) || secret.inFile()) {
+		if err == nil && (suspiciousValue(name, value) || secret.kept()) {
 			add(value)
 		}
 	}

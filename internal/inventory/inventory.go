@@ -190,3 +190,13 @@ func Of(e client.Entry) Source {
 }
 
 func argsOf(e client.Entry) []string { return parse(e.Words).args }
+
+// Command is what an entry starts in the end, as written: without what wraps it.
+func Command(e client.Entry) []string {
+	p := parsed{}
+	return p.unwrap(e.Words)
+}
+
+// Arguments are those of the server itself, as written. Where the launcher is told a
+// package apart from the command in it, as by uvx --from, the command comes first.
+func Arguments(e client.Entry) []string { return argsOf(e) }

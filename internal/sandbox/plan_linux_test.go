@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -370,5 +371,31 @@ func Test_control_groups_hold_only_what_they_say_they_hold(t *testing.T) {
 	none.remove()
 	if h := (&groups{folders: []string{filepath.Join(folder, "nowhere")}, held: held{memory: true}}).add(1); h.memory {
 		t.Error("a group without the process in it holds its memory")
+	}
+}
+
+// The texts are those that debug/elf finds, for programs of this machine.
+func Test_dynamic_texts_of_programs(t *testing.T) {
+	seen := 0
+	for _, path := range []string{"/bin/sh", "/usr/bin/node", "/usr/bin/python3", "/usr/local/bin/node", os.Args[0]} {
+		f, err := elf.Open(path)
+		if err != nil {
+			continue
+		}
+		defer f.Close()
+		for _, tag := range []elf.DynTag{elf.DT_NEEDED, elf.DT_RPATH, elf.DT_RUNPATH} {
+			want, err := f.DynString(tag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := dynamic(f, tag)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s, %v: %q, want %q (%v)", path, tag, got, want, err)
+			}
+			seen += len(got)
+		}
+	}
+	if seen == 0 {
+		t.Error("no program of this machine names a library")
 	}
 }

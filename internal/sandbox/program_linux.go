@@ -228,11 +228,11 @@ func needs(path string) (names, folders []string, err error) {
 		return nil, nil, err
 	}
 	defer f.Close()
-	if names, err = f.DynString(elf.DT_NEEDED); err != nil {
+	if names, err = dynamic(f, elf.DT_NEEDED); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
-		lists, err := f.DynString(tag)
+		lists, err := dynamic(f, tag)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -247,6 +247,32 @@ func needs(path string) (names, folders []string, err error) {
 		}
 	}
 	return names, folders, nil
+}
+
+// maxDynamic bounds one text of a program's dynamic section, which is a list of paths.
+const maxDynamic = 64 << 10
+
+// dynamic are the texts of a tag. DynString of debug/elf reads the table of all texts
+// for each tag, which takes long with programs that export much, such as Node.
+func dynamic(f *elf.File, tag elf.DynTag) ([]string, error) {
+	offsets, err := f.DynValue(tag)
+	section := f.SectionByType(elf.SHT_DYNAMIC)
+	if err != nil || len(offsets) == 0 || section == nil {
+		return nil, err
+	}
+	if int(section.Link) >= len(f.Sections) || f.Sections[section.Link].ReaderAt == nil {
+		return nil, errors.New("its dynamic section has no table of texts")
+	}
+	var out []string
+	for _, offset := range offsets {
+		table := io.NewSectionReader(f.Sections[section.Link], int64(offset), maxDynamic)
+		text, err := bufio.NewReaderSize(table, 256).ReadString(0)
+		if err != nil {
+			return nil, fmt.Errorf("reading its dynamic section: %w", err)
+		}
+		out = append(out, strings.TrimSuffix(text, "\x00"))
+	}
+	return out, nil
 }
 
 // libraryPlaces are where loaders look when nothing else says where.

@@ -181,7 +181,13 @@ func (r *recorder) receive(socket int) {
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), receiveNotification, uintptr(unsafe.Pointer(&n)))
 		switch errno {
 		case 0:
-		case unix.EINTR, unix.ENOENT: // the process was killed meanwhile
+		case unix.EINTR:
+			continue
+		case unix.ENOENT: // the process was killed meanwhile, or none is left
+			poll := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
+			if _, err := unix.Poll(poll, 0); err == nil && poll[0].Revents&unix.POLLHUP != 0 {
+				return
+			}
 			continue
 		default:
 			return

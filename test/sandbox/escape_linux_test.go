@@ -597,7 +597,7 @@ func Test_a_flood_of_attempts_is_few_records(t *testing.T) {
 			total = f.Times
 		}
 	}
-	if len(x.refused) > 6 || total != 20_000 || !strings.Contains(out, "\nrefused: ") {
+	if len(x.refused) > 6 || total != 5_000 || !strings.Contains(out, "\nrefused: ") {
 		t.Errorf("%d attempts in %d records: %+v\n%s", total, len(x.refused), x.refused, out)
 	}
 }

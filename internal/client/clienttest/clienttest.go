@@ -112,7 +112,7 @@ func run(t *testing.T, c client.Client, name string, seen map[string]bool) {
 		}
 		write(t, filepath.Join(root, filepath.FromSlash(file.Name)), file.Data)
 	}
-	m := machine(root, strings.TrimSuffix(filepath.Base(name), ".txtar"))
+	m := Machine(root, strings.TrimSuffix(filepath.Base(name), ".txtar"))
 	files, found := read(m, c)
 	for _, f := range found {
 		seen[m.System.String()+" "+f.Place.Path] = true
@@ -148,7 +148,8 @@ func write(t *testing.T, name string, data []byte) {
 	}
 }
 
-func machine(root, name string) client.Machine {
+// Machine is the machine whose files lie below root as a case of that name lays them out.
+func Machine(root, name string) client.Machine {
 	system := client.Linux
 	switch {
 	case strings.HasPrefix(name, "macos"):

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package protect
+
+func swap(fresh, path string, old, _ []byte) error { return swapWhereChecked(fresh, path, old) }
