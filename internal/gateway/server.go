@@ -274,10 +274,13 @@ func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 		return nil, err
 	}
 	command := upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}
+	if request, launches, err := s.config.Package(); launches {
+		return s.startPackage(request, err, command, limits, inbound)
+	}
 	if s.config.Sandbox == nil {
 		return upstream.Start(command, limits, s.log, inbound)
 	}
-	return s.startConfined(command, limits, inbound)
+	return s.startConfined(*s.config.Sandbox, command, limits, inbound)
 }
 
 // live is the configuration in force, whichever made the server.
