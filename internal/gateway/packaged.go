@@ -9,7 +9,6 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/install"
 	"gatehouse/internal/profile"
-	"gatehouse/internal/sandbox"
 	"gatehouse/internal/upstream"
 )
 
@@ -33,7 +32,7 @@ func (s *server) startPackage(request command.Request, err error, c upstream.Com
 	}
 	c.Args = start.Command
 	conn, err := s.startConfined(s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}}), c, limits, inbound)
-	if errors.Is(err, sandbox.ErrUnsupported) || errors.Is(err, sandbox.ErrNotEnforced) {
+	if err != nil {
 		return nil, fmt.Errorf("%w; a command such as %s has a sandbox unless unsafe_no_sandbox says otherwise", err, s.config.Command[0])
 	}
 	return conn, err

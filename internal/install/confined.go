@@ -49,8 +49,8 @@ var private = []netip.Prefix{
 // lead to public addresses.
 var everybodys = []string{"registry.npmjs.org", "pypi.org", "files.pythonhosted.org"}
 
-// registry is the place of a registry's URL.
-func registry(raw string, unsafe []netip.Prefix) (place, error) {
+// registryPlace is the place of a registry's URL.
+func registryPlace(raw string, unsafe []netip.Prefix) (place, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return place{}, errors.New("the registry is not set up as an http or https URL")
@@ -183,7 +183,7 @@ func (i *Installer) watch(ctx context.Context, folder string, stop func()) (larg
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
-			if outgrown(folder) {
+			if outgrown(folder, cmp.Or(i.Bytes, maxBytes)) {
 				stop()
 				return true
 			}

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ type Installer struct {
 	UnsafeAddresses []netip.Prefix        // ranges into which their names may lead though they are not public
 	Hidden          []string              // paths that installers must not see
 	Time            time.Duration         // of one installation; 0: ten minutes
+	Bytes           int64                 // of one installation; 0: 2 GiB
 }
 
 // Ensure is what is installed for a request; it installs it if there is nothing. What
@@ -153,6 +155,9 @@ func (i *Installer) keep(r command.Request, folder string, rec *Record) error {
 	found, err := measure(folder, rec.Kind)
 	if err != nil {
 		return err
+	}
+	if found.bytes > cmp.Or(i.Bytes, maxBytes) {
+		return errTooLarge
 	}
 	rec.Tree, rec.Files, rec.Bytes = found.digest, found.files, found.bytes
 	rec.Installed = time.Now().UTC().Truncate(time.Second)

@@ -78,7 +78,7 @@ func (i *Installer) npm(ctx context.Context, r command.Request, folder string, r
 		s.node, s.npm, "install", "--prefix", folder, "--cache", filepath.Join(folder, cacheName),
 		"--ignore-scripts", "--global=false", "--workspaces=false", "--omit=dev", "--save-exact", "--package-lock=true", "--package-lock-only=false",
 		"--omit-lockfile-registry-resolved=false", "--audit=false", "--fund=false", "--update-notifier=false", "--progress=false", "--loglevel=error", "--logs-max=0",
-		"--fetch-retries=1", "--fetch-timeout=60000",
+		"--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000", "--fetch-timeout=60000",
 	}
 	if rec.Registry, err = i.npmRegistries(s, r, &t); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (i *Installer) npmRegistries(s npmSettings, r command.Request, t *tool) (st
 		of = urls[scope+":registry"]
 	}
 	for _, name := range slices.Sorted(maps.Keys(urls)) {
-		p, err := registry(urls[name], i.UnsafeAddresses)
+		p, err := registryPlace(urls[name], i.UnsafeAddresses)
 		if err != nil {
 			return "", fmt.Errorf("%s of npm: %w", name, err)
 		}
@@ -125,7 +125,7 @@ func (i *Installer) npmRegistries(s npmSettings, r command.Request, t *tool) (st
 	for _, d := range i.Network {
 		t.places = append(t.places, further(d, i.UnsafeAddresses))
 	}
-	return of, nil
+	return withoutSecret(of), nil
 }
 
 // variable is how a file of npm's settings names a variable of the environment.

@@ -150,7 +150,7 @@ func (i *Installer) pypi(ctx context.Context, r command.Request, folder string, 
 // pypiPlaces lets pip reach the indexes that it is set up for.
 func (i *Installer) pypiPlaces(s pythonSettings, t *tool) error {
 	for n, index := range append([]string{s.index}, s.extra...) {
-		p, err := registry(index, i.UnsafeAddresses)
+		p, err := registryPlace(index, i.UnsafeAddresses)
 		if err != nil {
 			return fmt.Errorf("the index of pip: %w", err)
 		}

@@ -74,7 +74,7 @@ func measure(folder string, kind command.Kind) (tree, error) {
 	return t, err
 }
 
-var errTooLarge = fmt.Errorf("the package and those that it needs have more than %d files or %d bytes", maxFiles, maxBytes)
+var errTooLarge = errors.New("the package and those that it needs are too large")
 
 // stays reports whether a link at rel leads to something in the same folder.
 func stays(rel, target string) bool {
@@ -124,7 +124,7 @@ func settle(folder string) error {
 }
 
 // outgrown reports whether a folder that is still being filled is too large already.
-func outgrown(folder string) bool {
+func outgrown(folder string, most int64) bool {
 	files, bytes := 0, int64(0)
 	err := filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -134,7 +134,7 @@ func outgrown(folder string) bool {
 			bytes += info.Size()
 		}
 		// What was fetched lies there a second time until the end.
-		if files++; files > 2*maxFiles || bytes > 2*maxBytes {
+		if files++; files > 2*maxFiles || bytes > 2*most {
 			return errTooLarge
 		}
 		return nil
