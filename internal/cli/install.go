@@ -203,11 +203,11 @@ func newInstaller(c *config.Config, trail *audit.Log, server string, progress fu
 		Store: install.InState(c.State), Progress: progress,
 		Record: func(r install.Record) error {
 			return trail.Append(&audit.Record{
-				Kind: audit.Installed, Server: server, Principal: "local:" + person(), Target: string(r.Kind) + ":" + r.Package + "@" + r.Version, Detail: r.String(),
+				Kind: audit.Installed, Server: server, Principal: "local:" + person(), Detail: r.String(),
 			})
 		},
 		Reached: func(e egress.Event) error {
-			return trail.Append(&audit.Record{Kind: audit.Reached, Server: server, Target: "installer", Detail: e.String()})
+			return trail.Append(&audit.Record{Kind: audit.Reached, Server: server, Detail: "an installer: " + e.String()})
 		},
 		Network: c.Install.Network, UnsafeAddresses: c.Install.UnsafeAddresses,
 		Hidden: []string{c.Lock, filepath.Join(c.State, "audit"), filepath.Join(c.State, "oauth")},

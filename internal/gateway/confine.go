@@ -15,7 +15,7 @@ import (
 
 // startConfined starts a server in its sandbox. What the profile asks for and
 // cannot be held keeps it from starting; there is no other way to start it.
-func (s *server) startConfined(p profile.Profile, command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
+func (s *server) startConfined(p profile.Profile, watched bool, command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
 	secrets := map[string]string{}
 	for name, secret := range s.config.SecretFiles {
 		value, err := secret.Resolve()
@@ -24,14 +24,14 @@ func (s *server) startConfined(p profile.Profile, command upstream.Command, limi
 		}
 		secrets[name] = value
 	}
-	network, err := s.network()
+	network, err := s.network(watched)
 	if err != nil {
 		s.notStarted(err)
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c := s.live().config
 	box, err := sandbox.New(p, sandbox.Command{
-		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network,
+		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network, Watched: watched,
 		Hidden: hiddenState(c),
 	})
 	if err != nil {
@@ -51,9 +51,9 @@ func (s *server) startConfined(p profile.Profile, command upstream.Command, limi
 }
 
 // network serves what the profile lets the server reach, and nothing else; nil if that
-// is nothing.
-func (s *server) network() (func(context.Context, *net.UnixConn) error, error) {
-	if len(s.config.Sandbox.Network) == 0 {
+// is nothing and nobody wants to know what the server asks for.
+func (s *server) network(watched bool) (func(context.Context, *net.UnixConn) error, error) {
+	if len(s.config.Sandbox.Network) == 0 && !watched {
 		return nil, nil
 	}
 	var rules []egress.Rule
@@ -76,6 +76,7 @@ func (s *server) network() (func(context.Context, *net.UnixConn) error, error) {
 
 // reached records what a server reached for. What cannot be recorded is not reached.
 func (s *server) reached(e egress.Event) error {
+	s.tellRefused(e)
 	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(e.String())})
 }
 

@@ -3,10 +3,13 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
+	"strconv"
 
 	"gatehouse/internal/command"
 	"gatehouse/internal/config"
+	"gatehouse/internal/egress"
 	"gatehouse/internal/install"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/upstream"
@@ -31,11 +34,38 @@ func (s *server) startPackage(request command.Request, err error, c upstream.Com
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c.Args = start.Command
-	conn, err := s.startConfined(s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}}), c, limits, inbound)
+	conn, err := s.startConfined(s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}}), true, c, limits, inbound)
 	if err != nil {
 		return nil, fmt.Errorf("%w; a command such as %s has a sandbox unless unsafe_no_sandbox says otherwise", err, s.config.Command[0])
 	}
 	return conn, err
+}
+
+// maxTold bounds of how many places a person is told; the log has them all.
+const maxTold = 32
+
+// tellRefused says which place a server was not let reach, and which key would let it:
+// what fails inside a server often says nothing of why.
+func (s *server) tellRefused(e egress.Event) {
+	if e.Reason != egress.NameNotAllowed && e.Reason != egress.AddressNotAllowed && e.Reason != egress.PortNotAllowed {
+		return
+	}
+	place := e.Name
+	if e.Port > 0 {
+		place = net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port)))
+	}
+	s.mu.Lock()
+	if s.told == nil {
+		s.told = map[string]bool{}
+	}
+	tell := !s.told[place] && len(s.told) < maxTold
+	if tell {
+		s.told[place] = true
+	}
+	s.mu.Unlock()
+	if tell {
+		s.log.Warn("the server was not let reach a place on the network; to allow it, name it with its port", "place", s.live().clean(place), "key", "servers."+s.id+".sandbox.network", "flag", "--network")
+	}
 }
 
 // hiddenState are places of our own state. They are named one by one because the

@@ -57,6 +57,7 @@ type server struct {
 	children  map[upstream.Conn]*link
 	links     map[string]*link // to a server without sessions, by principal; not the local user's
 	ending    sync.WaitGroup   // the records of their ends
+	told      map[string]bool  // places that it was not let reach, of which a person was told
 }
 
 var trusts = map[string]rule.Trust{config.Low: rule.TrustLow, config.High: rule.TrustHigh}
@@ -280,7 +281,7 @@ func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 	if s.config.Sandbox == nil {
 		return upstream.Start(command, limits, s.log, inbound)
 	}
-	return s.startConfined(*s.config.Sandbox, command, limits, inbound)
+	return s.startConfined(*s.config.Sandbox, false, command, limits, inbound)
 }
 
 // live is the configuration in force, whichever made the server.

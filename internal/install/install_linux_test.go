@@ -232,6 +232,41 @@ func Test_what_was_changed_does_not_start(t *testing.T) {
 	}
 }
 
+// What was compared once is compared by the times of its inodes, which nobody can put back.
+func Test_a_change_is_seen_though_its_time_was_put_back(t *testing.T) {
+	h := newHouse(t)
+	h.npm(t, greeter, helper)
+	const line = "npx -y @made/up"
+	rec := h.ensure(t, line)
+	folder := h.Store.Path(rec)
+	settle := func() { // the clock of the file system must have gone on
+		tick := time.NewTicker(settled / 20)
+		defer tick.Stop()
+		for stampOf(folder) == "" {
+			<-tick.C
+		}
+	}
+	settle()
+	if _, err := h.Store.Start(request(t, line)); err != nil {
+		t.Fatal(err)
+	}
+	if known, seen := verified.Load(folder); !seen || known != [2]string{rec.Tree, stampOf(folder)} {
+		t.Fatalf("what was compared is not known: %v", known)
+	}
+	file := filepath.Join(folder, "node_modules/helper/main.js")
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(file, []byte("module.exports = 'harmed'\n"), 0o644), os.Chtimes(file, info.ModTime(), info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	settle()
+	if _, err := h.Store.Start(request(t, line)); !errors.Is(err, ErrChanged) {
+		t.Errorf("%v", err)
+	}
+}
+
 func Test_another_version_is_another_installation(t *testing.T) {
 	h := newHouse(t)
 	r := h.npm(t, greeter, helper)
@@ -473,4 +508,23 @@ func Test_registries_are_places(t *testing.T) {
 	if got := withoutSecret("https://user:password@pypi.corp.example/simple"); got != "https://pypi.corp.example/simple" {
 		t.Error(got)
 	}
+}
+
+func Benchmark_start(b *testing.B) {
+	folder := os.Getenv("GATEHOUSE_TEST_PACKAGE") // any installed package
+	if folder == "" {
+		b.Skip("no package named")
+	}
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := measure(folder, command.PyPI); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("stamp", func(b *testing.B) {
+		for b.Loop() {
+			stampOf(folder)
+		}
+	})
 }

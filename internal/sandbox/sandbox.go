@@ -28,6 +28,9 @@ type Command struct {
 	// that it may reach: it serves what the network inside hands out, until ctx is
 	// done or the connection ends (egress.Broker.Serve).
 	Network func(ctx context.Context, inside *net.UnixConn) error
+	// Watched makes the network although the profile lists no place: Network then
+	// learns what the server asks for, and refuses it.
+	Watched bool
 	// Observe notes what the server uses. It sees the whole machine then, read-only,
 	// but for the usual places of secrets; everything else holds.
 	Observe bool
@@ -146,7 +149,7 @@ func check(p profile.Profile, c Command) error {
 			return fmt.Errorf("the secret %s has no value", name)
 		}
 	}
-	if len(p.Network) > 0 && c.Network == nil {
+	if (len(p.Network) > 0 || c.Watched) && c.Network == nil {
 		return errors.New("nobody serves the network that the profile asks for")
 	}
 	return nil
