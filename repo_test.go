@@ -25,11 +25,11 @@ const module = "gatehouse/"
 // layers orders the packages of the product, lowest first. A package may import
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
-	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
+	{"internal/wire", "internal/rule", "internal/rule/*", "internal/command", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
 	{"internal/rules/*"},
 	{"internal/rules"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
-	{"internal/client", "internal/evaluate", "internal/identity", "internal/oauth"},
+	{"internal/client", "internal/evaluate", "internal/identity", "internal/install", "internal/oauth"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check"},
 	{"internal/check/*", "internal/checks/*"},
@@ -59,6 +59,7 @@ var forbidden = map[string]string{
 	"internal/downstream → internal/rule":  "a transport carries messages and does not judge them",
 	"internal/gateway → internal/client":   "what a client's file says is no business of the gateway",
 	"internal/gateway → internal/clients":  "what a client's file says is no business of the gateway",
+	"internal/install → internal/config":   "an installer is told what to fetch and reads no files of ours",
 	"internal/sandbox → internal/config":   "a sandbox is told what to hold and reads no files of ours",
 	"cmd/* → internal/gateway":             "main starts the command line and nothing else",
 	"cmd/* → internal/config":              "main starts the command line and nothing else",
@@ -72,6 +73,7 @@ var standardOnly = map[string]string{
 	"internal/finding":  "vocabulary",
 	"internal/decision": "vocabulary",
 	"internal/profile":  "vocabulary",
+	"internal/command":  "vocabulary",
 	"internal/rules/*":  "a rule is one folder that can be read by itself",
 }
 

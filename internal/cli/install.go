@@ -35,7 +35,7 @@ type installOptions struct {
 func newInstallCommand() *cobra.Command {
 	var o installOptions
 	cmd := &cobra.Command{
-		Use:   "install [SERVER | npm:NAME@VERSION | pypi:NAME==VERSION]...",
+		Use:   "install [SERVER | npm:NAME@VERSION | pypi:NAME==VERSION]... | -- COMMAND",
 		Short: "Install the packages of servers that npx and uvx would start",
 		Long: `Install packages into the state of Gatehouse, from the registry that npm or pip is set up
 for on this machine. Their scripts are not run, and nothing is built from source. npm and pip
@@ -48,7 +48,8 @@ there yet. A server or a package that is named is installed anew: this is how on
 version is not fixed is updated. Restart the server, or Gatehouse, to use it.`,
 		Example: `  gatehouse install
   gatehouse install files
-  gatehouse install npm:@modelcontextprotocol/server-memory@2026.8.31`,
+  gatehouse install npm:@modelcontextprotocol/server-memory@2026.8.31
+  gatehouse install -- uvx --with 'mcp<2' mcp-server-time`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, args)
@@ -173,6 +174,9 @@ func wantedBy(c *config.Config, args []string) ([]wanted, error) {
 		}
 		return wants, nil
 	}
+	if r, launches, err := command.Launches(args); launches {
+		return []wanted{{Request: r, anew: true}}, err
+	}
 	for _, arg := range args {
 		if s, found := c.Server(arg); found {
 			if err := add(s, true); err != nil {
@@ -255,7 +259,7 @@ func fromPackage(state string, s config.Server) (config.Server, error) {
 	}
 	start, err := install.InState(state).Start(r)
 	if err != nil {
-		return s, fmt.Errorf("%w; gatehouse install installs it", err)
+		return s, fmt.Errorf("%w; this installs it: %s", err, install.InState(state).Advice(r))
 	}
 	p := s.Sandbox.With(profile.Profile{Read: []string{start.Folder}})
 	s.Command, s.Sandbox = start.Command, &p

@@ -28,7 +28,7 @@ func (s *server) startPackage(request command.Request, err error, c upstream.Com
 	}
 	if err != nil {
 		if errors.Is(err, install.ErrNotInstalled) || errors.Is(err, install.ErrChanged) {
-			err = fmt.Errorf("%w; gatehouse install %s installs it", err, request)
+			err = fmt.Errorf("%w; this installs it: %s", err, install.InState(s.live().config.State).Advice(request))
 		}
 		s.notStarted(err)
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)

@@ -9,6 +9,7 @@ package install
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -149,6 +150,29 @@ func (s Store) List() ([]Record, error) {
 		return strings.Compare(a.Package+"\x00"+a.Version, b.Package+"\x00"+b.Version)
 	})
 	return all, nil
+}
+
+// Advice is the command that installs what a request means.
+func (s Store) Advice(r command.Request) string {
+	words := []string{"gatehouse", "install", "--state", filepath.Dir(s.Dir)}
+	if len(r.Specs) == 1 && r.Python == "" {
+		return strings.Join(append(words, r.String()), " ")
+	}
+	words = append(words, "--", "npx")
+	option := "--package"
+	if r.Kind == command.PyPI {
+		words[len(words)-1], option = "uvx", "--with"
+		if r.Python != "" {
+			words = append(words, "--python", r.Python)
+		}
+		words = append(words, "--from", r.Specs[0])
+	}
+	for i, spec := range r.Specs {
+		if i > 0 || r.Kind == command.NPM {
+			words = append(words, option, "'"+spec+"'")
+		}
+	}
+	return strings.Join(append(words, cmp.Or(r.Program, r.Name())), " ")
 }
 
 // Path is where the package of a record lies, absolute.

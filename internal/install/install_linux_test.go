@@ -484,6 +484,25 @@ func Test_programs_are_those_that_npx_starts(t *testing.T) {
 	}
 }
 
+// The advice asks for the same as the command that could not start.
+func Test_advice_installs_what_is_missing(t *testing.T) {
+	store := InState("/state")
+	for _, line := range []string{"npx -y @made/up@1.0.0 x", "npx -p a@1.0.0 -p b c", "uvx made-up==1.0", "uvx --python 3.11 --with a<2,b made-up", "uvx --from a[x]>=1 c d"} {
+		r := request(t, line)
+		advice := strings.Fields(strings.ReplaceAll(store.Advice(r), "'", ""))
+		if strings.Join(advice[:4], " ") != "gatehouse install --state /state" {
+			t.Fatal(advice)
+		}
+		got, err := command.NewRequest(advice[len(advice)-1])
+		if advice[4] == "--" {
+			got, _, err = command.Launches(advice[5:])
+		}
+		if err != nil || key(got) != key(r) {
+			t.Errorf("%s: %q asks for %+v (%v)", line, advice, got, err)
+		}
+	}
+}
+
 func Test_registries_are_places(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://registry.npmjs.org/":     "registry.npmjs.org 443 tls 0",
