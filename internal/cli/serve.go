@@ -104,6 +104,7 @@ const smallest = `listen: 127.0.0.1:8848
 servers:
   files:
     command: [npx, -y, "@modelcontextprotocol/server-filesystem@2026.8.31", ./workspace]
+    sandbox: {write: [./workspace]}
 `
 
 func (o serveOptions) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {

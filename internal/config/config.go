@@ -286,7 +286,8 @@ func noServers(found string) string {
 	return found + "; write at least one, for example\n\n" +
 		"servers:\n" +
 		"  files:\n" +
-		"    command: [npx, -y, \"@modelcontextprotocol/server-filesystem\", ./workspace]\n"
+		"    command: [npx, -y, \"@modelcontextprotocol/server-filesystem\", ./workspace]\n" +
+		"    sandbox: {write: [./workspace]}\n"
 }
 
 // Warnings lists in plain sentences everything that was loosened and whatever
