@@ -26,8 +26,9 @@ const module = "gatehouse/"
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
 	{"internal/wire", "internal/rule", "internal/rule/*", "internal/command", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
-	{"internal/rules/*"},
-	{"internal/rules"},
+	{"internal/argument", "internal/rules/*"},
+	{"internal/arguments/*", "internal/rules"},
+	{"internal/arguments"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
 	{"internal/client", "internal/evaluate", "internal/identity", "internal/install", "internal/oauth"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
@@ -112,7 +113,7 @@ func group(folder string) string {
 	if slices.Contains([]string{"internal/rules/gen", "internal/clients/gen", "internal/checks/gen"}, folder) {
 		return folder // writes the list of the rooms; not a room
 	}
-	for _, parent := range []string{"internal/rules", "internal/rule", "internal/clients", "internal/client", "internal/checks", "internal/check", "cmd"} {
+	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "cmd"} {
 		if strings.HasPrefix(folder, parent+"/") {
 			return parent + "/*"
 		}
@@ -409,7 +410,7 @@ func TestFiles_hold_nothing_of_one_machine(t *testing.T) {
 }
 
 func TestNodeLocks_name_no_registry(t *testing.T) {
-	for _, folder := range []string{"node", "wide"} {
+	for _, folder := range []string{"node", "node/holed", "wide"} {
 		text, err := os.ReadFile(filepath.Join("test", folder, "package-lock.json"))
 		if err != nil {
 			t.Fatal(err)

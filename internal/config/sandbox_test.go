@@ -72,7 +72,7 @@ func Test_one_wrong_value_in_each_field_of_a_sandbox_is_refused(t *testing.T) {
 	for _, test := range []struct{ sandbox, want string }{
 		{"offline-files", "sandbox: found text, expected a mapping"},
 		{"{presett: node}", `sandbox.presett: unknown key; did you mean "preset"?`},
-		{"{preset: nodejs}", `sandbox.preset: found "nodejs", expected database or node`},
+		{"{preset: nodejs}", `sandbox.preset: found "nodejs", expected browser or database or node`},
 		{"{read: /srv}", "sandbox.read: found text, expected a list"},
 		{"{read: ['/srv/*']}", "sandbox.read[0]: found \"/srv/*\", expected one path"},
 		{"{write: ['']}", "sandbox.write[0]: found \"\", expected a path"},

@@ -14,7 +14,7 @@ type Preset struct {
 
 // Presets lists them by name.
 func Presets() []Preset {
-	return []Preset{database, node, offlineFiles, python, webReader}
+	return []Preset{browser, database, node, offlineFiles, python, webReader}
 }
 
 // PresetNames are the names of the presets, sorted.

@@ -45,7 +45,7 @@ func Test_what_is_no_destination_is_refused(t *testing.T) {
 
 func Test_presets_are_sorted_explained_and_allow_no_files(t *testing.T) {
 	names := PresetNames()
-	if !slices.IsSorted(names) || len(names) != 5 {
+	if !slices.IsSorted(names) || len(names) != 6 {
 		t.Errorf("presets %v", names)
 	}
 	for _, preset := range Presets() {

@@ -96,8 +96,8 @@ func runInit(network Setup) int {
 	}()
 	letGoOfStreams()
 	go forward(signals, server)
-	s.bound()
-	s = spec{Life: s.Life, Watch: s.Watch} // what is secret is the server's now
+	bound(s.Life, s.Watch)
+	s = spec{} // what is secret is the server's now
 	debug.SetGCPercent(collectAt)
 	debug.FreeOSMemory()
 	defer runtime.KeepAlive(broker) // as long as it is open, the other end serves
@@ -179,16 +179,16 @@ func reap(server int) int {
 // it for all processes together.
 const watchEvery = 100 * time.Millisecond
 
-// bound ends the sandbox when its time is over or its memory is used up.
-func (s *spec) bound() {
-	if s.Life > 0 {
-		time.AfterFunc(s.Life, func() { giveUp("its time of %v is over", s.Life) })
+// bound ends the sandbox when its time is over or its memory, in bytes, is used up.
+func bound(life time.Duration, memory int) {
+	if life > 0 {
+		time.AfterFunc(life, func() { giveUp("its time of %v is over", life) })
 	}
-	if s.Watch > 0 {
+	if memory > 0 {
 		go func() {
 			for range time.Tick(watchEvery) {
-				if used := memoryInUse(); used > s.Watch {
-					giveUp("it uses %d MiB of memory, more than %d MiB", used>>20, s.Watch>>20)
+				if used := memoryInUse(); used > memory {
+					giveUp("it uses %d MiB of memory, more than %d MiB", used>>20, memory>>20)
 				}
 			}
 		}()
