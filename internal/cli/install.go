@@ -38,7 +38,7 @@ func newInstallCommand() *cobra.Command {
 		Use:   "install [SERVER | npm:NAME@VERSION | pypi:NAME==VERSION]... | -- COMMAND",
 		Short: "Install the packages of servers that npx and uvx would start",
 		Long: `Install packages into the state of Gatehouse, from the registry that npm or pip is set up
-for on this machine. Their scripts are not run, and nothing is built from source. npm and pip
+for on this machine. Their scripts are not run, and nothing is built from source. The installers
 work in a sandbox that reaches the registry and writes into one new folder. What was
 installed is recorded, and servers start from it without a network; a file that was changed
 since keeps its server from starting.

@@ -186,6 +186,67 @@ func Test_a_package_of_python_is_installed_once_from_wheels_only(t *testing.T) {
 	}
 }
 
+// Where Python has no pip, uv does the same.
+func Test_uv_installs_where_there_is_no_pip(t *testing.T) {
+	h := newHouse(t)
+	uv, err := program("uv")
+	if err != nil {
+		t.Skip(err) // make tools does not install it; pip is what most machines have
+	}
+	python, err := findPython(t.Context(), "")
+	if err != nil {
+		missing(t, err)
+	}
+	index := registry.NewPyPI(t,
+		registry.Wheel{Name: "made_up", Version: "1.0", Needs: []string{"helper>=1"}, Scripts: map[string]string{"made-up": "made_up:main"}, Files: map[string]string{"made_up.py": "import helper, sys\ndef main(): print('up', helper.word, *sys.argv[1:])\n"}},
+		registry.Wheel{Name: "helper", Version: "1.5", Files: map[string]string{"helper.py": "word = 'helped'\n"}},
+		registry.Wheel{Name: "to_build", Version: "1.0", Source: true, Files: map[string]string{"setup.py": "raise SystemExit('it ran')\n"}},
+	)
+	t.Setenv("UV_DEFAULT_INDEX", index.URL)
+	// An environment of its own has no pip, and says which interpreter it is made of.
+	bare := t.TempDir()
+	if err := errors.Join(exec.Command(python.python, "-m", "venv", "--without-pip", bare).Run(), os.Symlink(uv, filepath.Join(bare, "bin", "uv"))); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", filepath.Join(bare, "bin"))
+	const line = "uvx made-up==1.0 a b"
+	rec := h.ensure(t, line)
+	if got := h.output(t, line); got != "up helped a b" {
+		t.Errorf("it says %q", got)
+	}
+	if rec.Packages != 2 || rec.Version != "1.0" || !strings.HasPrefix(rec.Integrity, "sha256:") || !strings.HasPrefix(rec.Installer, "uv ") {
+		t.Errorf("the record is %+v", rec)
+	}
+	if _, _, err := h.Ensure(t.Context(), request(t, "uvx to-build")); err == nil || strings.Contains(err.Error(), "it ran") {
+		t.Errorf("a package that has to be built: %v", err)
+	}
+}
+
+func Test_the_lock_of_uv_has_digests(t *testing.T) {
+	for text, want := range map[string]string{
+		"a==1.0 \\\n    --hash=sha256:11\nb==2 \\\n    --hash=sha256:22 \\\n    --hash=sha256:33\n": "",
+		"a==1.0\nb==2 \\\n    --hash=sha256:22\n":                                                   "no digest of a",
+		"a==1.0 \\\n    --hash=sha256:11\nb==2\n":                                                   "no digest of b",
+		"a==1.0 \\\n    --hash=sha256:11\nb @ https://h.example/b\n":                                "does not come from an index",
+		"a==1.0 \\\n    --hash=md5:11\n":                                                            "does not come from an index",
+		"b==1.0 \\\n    --hash=sha256:11\n":                                                         "no package a",
+		"":                                                                                          "no package a",
+	} {
+		file := filepath.Join(t.TempDir(), pipLockName)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var rec Record
+		err := rec.readUVLock(file, "a")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+		if want == "" && (rec.Packages != 2 || rec.Integrity != "sha256:11") {
+			t.Errorf("the record is %+v", rec)
+		}
+	}
+}
+
 func Test_what_was_changed_does_not_start(t *testing.T) {
 	h := newHouse(t)
 	h.npm(t, greeter, helper)

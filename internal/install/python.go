@@ -30,28 +30,33 @@ func digestOf(raw []byte) string {
 
 // pythonSettings is what Python and pip are set up for on this machine.
 type pythonSettings struct {
-	python  string // the interpreter itself, not one of a virtual environment
-	runner  string // the part of pip that installs into another environment
-	version string // of pip
+	python  string   // the interpreter itself, not one of a virtual environment
+	library []string // what the interpreter is made of besides its program
+	runner  string   // the part of pip that installs into another environment; "" without pip
+	version string   // of pip
 	index   string
 	extra   []string
 	cert    string
 }
 
 // about is a program in Python that says what we need to know.
-const about = `import json, os, sys
+const about = `import json, os, sys, sysconfig
 base = getattr(sys, "_base_executable", sys.executable) or sys.executable
+about = {"python": base, "library": sorted({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})}
 try:
     import pip
     runner = os.path.join(list(pip.__path__)[0], "__pip-runner__.py")
-    print(json.dumps([base, sys.version_info[:2], runner if os.path.isfile(runner) else "", pip.__version__]))
+    if os.path.isfile(runner):
+        about.update(runner=runner, version=pip.__version__)
 except ImportError:
-    print(json.dumps([base, sys.version_info[:2], "", ""]))
+    pass
+print(json.dumps(about))
 `
 
-// findPython finds an interpreter of the version that is asked for, with pip.
+// findPython finds an interpreter of the version that is asked for, the first that has
+// pip if one has.
 func findPython(ctx context.Context, version string) (pythonSettings, error) {
-	var s pythonSettings
+	var without pythonSettings // the first that has no pip
 	names := []string{"python3", "python"}
 	if version != "" {
 		names = []string{"python" + version}
@@ -67,24 +72,29 @@ func findPython(ctx context.Context, version string) (pythonSettings, error) {
 			why = err
 			continue
 		}
-		var parts [4]any
-		if err := json.Unmarshal([]byte(answer), &parts); err != nil {
+		var says struct {
+			Python, Runner, Version string
+			Library                 []string
+		}
+		if err := json.Unmarshal([]byte(answer), &says); err != nil {
 			why = fmt.Errorf("%s does not say what it is: %w", found, err)
 			continue
 		}
-		s.python, _ = parts[0].(string)
-		s.runner, _ = parts[2].(string)
-		s.version, _ = parts[3].(string)
-		if s.runner == "" {
-			why = fmt.Errorf("%s has no pip of version 23 or later; install it, on Debian with apt-get install python3-pip", found)
-			continue
+		s := pythonSettings{python: says.Python, library: says.Library, runner: says.Runner, version: says.Version, index: defaultIndex}
+		if s.runner != "" {
+			return s, s.readPip(ctx)
 		}
-		return s, s.readPip(ctx)
+		if without.python == "" {
+			without = s
+		}
+	}
+	if without.python != "" {
+		return without, nil
 	}
 	if why != nil {
-		return s, why
+		return without, why
 	}
-	return s, fmt.Errorf("packages of Python need %s with pip, which is not found; install it, or set PATH", names[0])
+	return without, fmt.Errorf("packages of Python need %s, which is not found; install it, or set PATH", names[0])
 }
 
 const defaultIndex = "https://pypi.org/simple"
@@ -92,7 +102,6 @@ const defaultIndex = "https://pypi.org/simple"
 // readPip asks pip for its settings. Lines are like global.index-url='https://…'; those
 // of the environment come last and win.
 func (s *pythonSettings) readPip(ctx context.Context) error {
-	s.index = defaultIndex
 	out, err := ask(ctx, s.python, "-m", "pip", "--disable-pip-version-check", "config", "list")
 	if err != nil {
 		return err
@@ -124,9 +133,18 @@ func (i *Installer) pypi(ctx context.Context, r command.Request, folder string, 
 	if err != nil {
 		return err
 	}
+	uv := ""
+	if s.runner == "" {
+		if uv, err = program("uv"); err != nil {
+			return fmt.Errorf("%s has no pip of version 23 or later, and there is no uv; install one of them, on Debian with apt-get install python3-pip", s.python)
+		}
+	}
 	// The environment is made of the interpreter alone; nothing is fetched for it.
 	if _, err := ask(ctx, s.python, "-I", "-m", "venv", "--without-pip", "--symlinks", folder); err != nil {
 		return fmt.Errorf("making a virtual environment: %w", err)
+	}
+	if uv != "" {
+		return i.uv(ctx, uv, s, r, folder, rec)
 	}
 	t := tool{folder: folder, read: []string{filepath.Dir(s.runner)}}
 	t.args = []string{
