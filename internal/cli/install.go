@@ -242,7 +242,7 @@ func ensurePackages(ctx context.Context, c *config.Config, trail *audit.Log, log
 		}
 		i := newInstaller(c, trail, s.ID, func(text string) { log.Info(text, "server", s.ID) })
 		if _, _, err := i.Ensure(ctx, r); err != nil {
-			log.Error("the package of a server is not installed; the server does not start", "server", s.ID, "error", err)
+			log.Error("the package of a server is not installed; the server does not start", "server", s.ID, "error", err, "hint", "gatehouse install tries again; with unsafe_no_sandbox: true its command starts as it is")
 		}
 	}
 }

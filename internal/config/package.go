@@ -33,7 +33,28 @@ func (s Server) Package() (r command.Request, launches bool, err error) {
 	if s.UnsafeNoSandbox || s.URL != "" {
 		return command.Request{}, false, nil
 	}
-	return command.Launches(s.Command)
+	if r, launches, err = command.Launches(s.Command); launches && err == nil {
+		err = s.checkLocal(r)
+	}
+	return r, launches, err
+}
+
+// checkLocal refuses what npx would not fetch, because a project has it already: a
+// package of that name in the registry may be somebody else's.
+func (s Server) checkLocal(r command.Request) error {
+	if r.Kind != command.NPM || r.Program != "" || r.Pin() != command.Newest {
+		return nil
+	}
+	for dir := s.Dir; ; dir = filepath.Dir(dir) {
+		for _, there := range []string{filepath.Join(dir, "node_modules", r.Name()), filepath.Join(dir, "node_modules", ".bin", filepath.Base(r.Name()))} {
+			if fileExists(there) {
+				return fmt.Errorf("%s would start what is in %s already; write the program in %s as the command, or the version of the package that is meant", s.Command[0], there, filepath.Join(dir, "node_modules", ".bin"))
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // ConfinePackage gives a server without a sandbox the one that belongs to a package
@@ -73,7 +94,7 @@ func wordsOf(n *node) []string {
 // checkPackage refuses commands whose package cannot be installed apart from their
 // start, and tells what the server will miss.
 func (r *reader) checkPackage(n *node, field string, s *Server) {
-	_, launches, err := command.Launches(s.Command)
+	_, launches, err := Server{Command: s.Command, Dir: s.Dir}.Package()
 	at := n.at("unsafe_no_sandbox")
 	switch {
 	case s.UnsafeNoSandbox && n.get("sandbox") != nil:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,6 +105,26 @@ func Test_servers_of_client_files_have_the_same_sandbox(t *testing.T) {
 	for _, s := range c.Servers {
 		if _, launches, _ := s.Package(); launches || s.Sandbox != nil {
 			t.Errorf("%s still has a sandbox", s.ID)
+		}
+	}
+}
+
+// npx takes what a project has before it asks a registry, where somebody else may have
+// published something of that name.
+func Test_what_a_project_has_already_is_not_fetched(t *testing.T) {
+	for _, there := range []string{"node_modules/.bin/server", "node_modules/@scope/server/package.json"} {
+		path := write(t, "gatehouse.yaml", "")
+		dir := filepath.Dir(path)
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, filepath.Dir(there)), 0o700), os.MkdirAll(filepath.Join(dir, "below"), 0o700), os.WriteFile(filepath.Join(dir, there), nil, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		for line, refused := range map[string]bool{"dir: below, command: [npx, '@scope/server']": true, "command: [npx, '@scope/server@1.0.0']": false, "command: [npx, -p, '@scope/server', x]": false, "command: [uvx, server]": false} {
+			if err := os.WriteFile(path, []byte("servers: {a: {"+line+"}}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load(path); (err != nil) != refused || refused && !strings.Contains(err.Error(), "node_modules/.bin as the command") {
+				t.Errorf("%s with %s: %v", line, there, err)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"gatehouse/internal/command"
 	"gatehouse/internal/config"
@@ -34,7 +35,12 @@ func (s *server) startPackage(request command.Request, err error, c upstream.Com
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c.Args = start.Command
-	conn, err := s.startConfined(s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}}), true, c, limits, inbound)
+	p := s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}})
+	conn, err := s.startConfined(p, true, c, limits, inbound)
+	if err != nil && len(p.Network) == 0 && strings.Contains(err.Error(), "network") {
+		// Without nftables nobody can tell what it asks for; it is refused all the same.
+		conn, err = s.startConfined(p, false, c, limits, inbound)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; a command such as %s has a sandbox unless unsafe_no_sandbox says otherwise", err, s.config.Command[0])
 	}
