@@ -6,11 +6,9 @@ import (
 	"os"
 
 	"gatehouse/internal/cli"
-	"gatehouse/internal/egress/inside"
-	"gatehouse/internal/sandbox"
+	_ "gatehouse/internal/sandbox/begin" // a part of a sandbox is this program too, and nothing else of it
 )
 
 func main() {
-	sandbox.Inside(inside.Setup) // a part of a sandbox is this program too, and nothing else of it
 	os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

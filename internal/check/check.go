@@ -6,10 +6,13 @@
 package check
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,6 +147,92 @@ type Unchecked struct {
 func Bind(facts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(facts, "\x00")))
 	return hex.EncodeToString(sum[:16])
+}
+
+// Entries goes through every entry of every server, those that are switched off too.
+func (s *Scene) Entries() iter.Seq2[inventory.Server, client.Entry] {
+	return func(yield func(inventory.Server, client.Entry) bool) {
+		for _, server := range s.Servers {
+			for _, e := range server.Entries {
+				if !yield(server, e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Running goes through the entries that a client would start or reach.
+func (s *Scene) Running() iter.Seq2[inventory.Server, client.Entry] {
+	return func(yield func(inventory.Server, client.Entry) bool) {
+		for server, e := range s.Entries() {
+			if !e.Disabled && !yield(server, e) {
+				return
+			}
+		}
+	}
+}
+
+// Set is what one client has at once: its own servers and, where there are any, those
+// of one project.
+type Set struct {
+	Client  string // its ID
+	Project string // folder; empty for the client's own
+	Members []Member
+}
+
+// Member is one entry in a set.
+type Member struct {
+	Server inventory.Server
+	Entry  client.Entry
+}
+
+// Sets lists what each client has at once, entries that are switched off left out.
+// Servers that meet in no client are in no set together.
+func (s *Scene) Sets() []Set {
+	projects := map[string]string{}
+	for _, f := range s.Files {
+		projects[f.Path] = f.Project
+	}
+	own, of := map[string][]Member{}, map[[2]string][]Member{}
+	for server, e := range s.Running() {
+		project := projects[e.File]
+		if project == "" && len(e.Path) > 2 && e.Path[0] == "projects" {
+			project = e.Path[1] // a client that keeps the servers of projects in its own file
+		}
+		for _, id := range e.Clients {
+			if project == "" {
+				own[id] = append(own[id], Member{server, e})
+			} else {
+				at := [2]string{id, project}
+				of[at] = append(of[at], Member{server, e})
+			}
+		}
+	}
+	var out []Set
+	for id, members := range own {
+		out = append(out, Set{Client: id, Members: members})
+	}
+	for at, members := range of {
+		out = append(out, Set{at[0], at[1], slices.Concat(own[at[0]], members)})
+	}
+	slices.SortFunc(out, func(a, b Set) int {
+		return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Project, b.Project))
+	})
+	return out
+}
+
+// Says completes a finding with why it matters and how to fix it. Without a severity it
+// has that of its check. The evidence is made of the facts that would change if the
+// thing were mended.
+func (f Finding) Says(severity rule.Severity, why, fix string, facts ...string) Finding {
+	f.Severity, f.Why, f.Fix, f.Evidence = severity, why, fix, Bind(facts...)
+	return f
+}
+
+// AboutFile is a finding about a file, without what is wrong with it.
+func AboutFile(f client.File) Finding {
+	return Finding{Clients: f.Clients, File: f.Path}
 }
 
 // About is a finding about one entry of a server, without what is wrong with it.

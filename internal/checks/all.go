@@ -4,12 +4,66 @@ package checks
 
 import (
 	"gatehouse/internal/check"
+	"gatehouse/internal/checks/broadroot"
+	"gatehouse/internal/checks/confusableservers"
+	"gatehouse/internal/checks/containernetwork"
+	"gatehouse/internal/checks/containerrights"
+	"gatehouse/internal/checks/downloadandrun"
+	"gatehouse/internal/checks/elevated"
+	"gatehouse/internal/checks/excessrights"
+	"gatehouse/internal/checks/imitatedpackage"
+	"gatehouse/internal/checks/loadedcode"
+	"gatehouse/internal/checks/lookalikehost"
+	"gatehouse/internal/checks/mixedenvironments"
+	"gatehouse/internal/checks/oddaddress"
+	"gatehouse/internal/checks/openbind"
+	"gatehouse/internal/checks/openfile"
+	"gatehouse/internal/checks/otherregistry"
+	"gatehouse/internal/checks/plainhttp"
+	"gatehouse/internal/checks/plainsecret"
+	"gatehouse/internal/checks/projectprogram"
+	"gatehouse/internal/checks/secretinaddress"
+	"gatehouse/internal/checks/severalversions"
+	"gatehouse/internal/checks/sharedsecret"
+	"gatehouse/internal/checks/shellline"
+	"gatehouse/internal/checks/temporaryplace"
+	"gatehouse/internal/checks/tlsoff"
+	"gatehouse/internal/checks/toomany"
+	"gatehouse/internal/checks/unaskedservers"
+	"gatehouse/internal/checks/unaskedtools"
 	"gatehouse/internal/checks/unpinned"
 )
 
 // All lists every check, in the order of their folders.
 func All() []check.Check {
 	return []check.Check{
+		broadroot.Check,
+		confusableservers.Check,
+		containernetwork.Check,
+		containerrights.Check,
+		downloadandrun.Check,
+		elevated.Check,
+		excessrights.Check,
+		imitatedpackage.Check,
+		loadedcode.Check,
+		lookalikehost.Check,
+		mixedenvironments.Check,
+		oddaddress.Check,
+		openbind.Check,
+		openfile.Check,
+		otherregistry.Check,
+		plainhttp.Check,
+		plainsecret.Check,
+		projectprogram.Check,
+		secretinaddress.Check,
+		severalversions.Check,
+		sharedsecret.Check,
+		shellline.Check,
+		temporaryplace.Check,
+		tlsoff.Check,
+		toomany.Check,
+		unaskedservers.Check,
+		unaskedtools.Check,
 		unpinned.Check,
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Page is docs/checks.md: every check with what it looks for.
 func Page(all []check.Check) []byte {
 	var out bytes.Buffer
-	out.WriteString("# Checks\n\nWhat `gatehouse scan` looks for. This page is written by `go generate ./internal/checks`.\n\n| check | severity | what is wrong |\n|---|---|---|\n")
+	out.WriteString("# Checks\n\nWhat `gatehouse scan` looks for. `gatehouse checks explain ID` prints the same pages.\n\n| severity | |\n|---|---|\n| critical | somebody else can run programs as you, or read your secrets, now |\n| high | a secret or the machine is one step away |\n| medium | what you should close; `gatehouse protect` does much of it |\n| low, info | advice |\n\n| check | severity | what is wrong |\n|---|---|---|\n")
 	for _, c := range all {
 		fmt.Fprintf(&out, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Severity, c.Title)
 	}

@@ -49,7 +49,7 @@ configuration; 3 something could not be done or checked.`,
 	}
 	root.AddCommand(
 		newServeCommand(), newRunCommand(), newScanCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
-		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newInstallCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(),
+		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newInstallCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(), newChecksCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
 	explainArguments(root)

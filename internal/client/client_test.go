@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +83,7 @@ func Test_files_that_are_none_are_reported_and_not_waited_for(t *testing.T) {
 }
 
 func Test_values_are_never_repeated(t *testing.T) {
-	f := readText(t, `{"mcpServers": {"a": {"command": "x", "args": ["--token=hunter22", "--key", "hunter22", "postgresql://u:hunter22@h/d"], "env": {"TOKEN": "hunter22"}},
+	f := readText(t, `{"mcpServers": {"a": {"command": "x", "args": ["--token=hunter22", "--key", "hunter22", "postgresql://u:hunter22@h/d", "--header", "Authorization: Bearer hunter22"], "env": {"TOKEN": "hunter22"}},
 		"b": {"url": "https://u:hunter22@h.example/mcp?api_key=hunter22&q=1", "headers": {"Authorization": "Bearer hunter22"}}}}`)
 	if len(f.Entries) != 2 {
 		t.Fatal(f.Problems)
@@ -91,6 +92,9 @@ func Test_values_are_never_repeated(t *testing.T) {
 		if shown := strings.Join(append(e.Shown, e.ShownURL), " "); strings.Contains(shown, "hunter22") {
 			t.Errorf("shown: %s", shown)
 		}
+	}
+	if printed := fmt.Sprintf("%v %+v %#v %q", f.Entries[1].Headers, f.Entries[0].Env, f.Entries[0].Env, f.Entries[0].Env[0].Raw); strings.Contains(printed, "hunter22") {
+		t.Errorf("printed: %s", printed)
 	}
 	env, header := f.Entries[0].Env[0], f.Entries[1].Headers[0]
 	if !env.Secret || env.Fingerprint == "" || env.Fingerprint != header.Fingerprint {

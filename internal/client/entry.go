@@ -55,7 +55,19 @@ type Value struct {
 	Fingerprint string `json:"fingerprint,omitempty"` // of a literal
 	// Secret says that name or form of a literal are those of a secret.
 	Secret bool `json:"secret,omitempty"`
+
+	Raw Raw `json:"-"` // as written
 }
+
+// Raw is a value as it stands in a file. However it is printed or encoded, it does not
+// show: a conversion to string is the one way to it.
+type Raw string
+
+const hidden = "[redacted]"
+
+func (Raw) String() string               { return hidden }
+func (Raw) GoString() string             { return hidden }
+func (Raw) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // ValueKind says how a value stands in a file.
 type ValueKind string
@@ -402,7 +414,7 @@ var placeholder = regexp.MustCompile(`\$\{\{[^{}]+\}\}|\$\{[^{}]+\}|\{(?:env|fil
 var leading = regexp.MustCompile(`(?i)^\s*(?:bearer|basic|token)\s+`)
 
 func (r *reading) value(name, value string) Value {
-	out := Value{Name: name, Kind: Literal}
+	out := Value{Name: name, Kind: Literal, Raw: Raw(value)}
 	bare := strings.TrimSpace(leading.ReplaceAllString(value, ""))
 	switch found := placeholder.FindString(bare); {
 	case value == "":

@@ -29,12 +29,44 @@ type File struct {
 	State    State    `json:"state"`
 	Problems []string `json:"problems,omitempty"`
 	Mode     string   `json:"mode,omitempty"` // as rw-r--r--; empty where the system has none
+	Access   Access   `json:"access,omitzero"`
+	Project  string   `json:"project,omitempty"` // the folder whose file it is
 	Entries  []Entry  `json:"-"`
 	Settings []Set    `json:"settings,omitempty"`
 	// Projects are folders that the file speaks of.
 	Projects []string `json:"-"`
 
 	place Place
+}
+
+// Access is what other people on this machine may do with a file. Modes of the folders
+// above it count; lists beyond the modes are not read.
+type Access struct {
+	Read  Who `json:"read,omitempty"`
+	Write Who `json:"write,omitempty"`
+	// Replace is who may put another file in its place, in Folder or at its path.
+	Replace Who    `json:"replace,omitempty"`
+	Folder  string `json:"folder,omitempty"`
+}
+
+// Who are other people than the owner of a file.
+type Who string
+
+const (
+	Nobody    Who = ""
+	Group     Who = "group" // of the file, where that is not the owner's alone
+	Everybody Who = "everybody"
+)
+
+// and is who may do both of two things.
+func (w Who) and(other Who) Who {
+	switch {
+	case w == Nobody || other == Nobody:
+		return Nobody
+	case w == Group || other == Group:
+		return Group
+	}
+	return Everybody
 }
 
 // Set is a setting of a client that decides whether people are asked.
@@ -50,7 +82,7 @@ func (f File) Complete() bool { return f.State == Parsed }
 // Read reads a file that Find found. It never fails as a whole: State and Problems
 // say what could not be read.
 func Read(id string, found Found, prints *Fingerprints) File {
-	f := File{Path: found.Path, Clients: []string{id}, Scope: found.Place.Scope, Home: found.Home, place: found.Place}
+	f := File{Path: found.Path, Clients: []string{id}, Scope: found.Place.Scope, Home: found.Home, Project: found.Project, place: found.Place}
 	if found.Err != nil {
 		return f.not(Failed, found.Err)
 	}
@@ -61,8 +93,9 @@ func Read(id string, found Found, prints *Fingerprints) File {
 	case err != nil:
 		return f.not(Failed, err)
 	}
-	if d.Mode != 0 && found.Place.On != Windows {
+	if d.Mode != 0 && found.System != Windows && found.Place.On != Windows {
 		f.Mode = d.Mode.Perm().String()[1:]
+		f.Access = access(found)
 	}
 	f.take(d, prints)
 	return f

@@ -35,7 +35,11 @@ type Found struct {
 	Path  string
 	Place Place
 	Home  string // whose file it is; empty for projects and the machine
-	Err   error
+	// Project is the folder whose file it is; empty for people and the machine.
+	Project string
+	System  System // how what lies around it is laid out
+	Root    string // above which nothing is looked at; empty but in tests
+	Err     error
 }
 
 const (
@@ -57,36 +61,45 @@ func (m Machine) Find(p Place) []Found {
 	for _, b := range m.bases(p) {
 		matches, err := glob(b.dir, b.rest)
 		for _, match := range matches {
-			out = append(out, Found{Path: match, Place: p, Home: b.home})
+			out = append(out, m.found(p, b, match, nil))
 		}
 		if err != nil {
-			out = append(out, Found{Path: filepath.Join(b.dir, filepath.FromSlash(b.rest)), Place: p, Home: b.home, Err: err})
+			out = append(out, m.found(p, b, filepath.Join(b.dir, filepath.FromSlash(b.rest)), err))
 		}
 	}
 	return out
 }
 
+func (m Machine) found(p Place, b base, path string, err error) Found {
+	return Found{Path: path, Place: p, Home: b.home, Project: b.project, System: b.system, Root: m.Root, Err: err}
+}
+
 // base is a folder and the pattern below it.
-type base struct{ dir, rest, home string }
+type base struct {
+	dir, rest, home, project string
+	system                   System
+}
 
 func (m Machine) bases(p Place) []base {
 	root, rest, _ := strings.Cut(p.Path, "/")
 	here := p.On == 0 || p.On&m.System != 0
 	var out []base
-	add := func(dir, home string) {
-		if dir != "" {
-			out = append(out, base{dir, rest, home})
+	put := func(b base) {
+		if b.dir != "" {
+			b.rest = rest
+			out = append(out, b)
 		}
 	}
+	add := func(dir, home string) { put(base{dir: dir, home: home, system: m.System}) }
 	switch root {
 	case ".":
 		for _, project := range m.Projects {
-			add(project, "")
+			put(base{dir: project, project: project, system: m.System})
 		}
 	case "~", "$APP", "$LOCALAPP":
 		for _, home := range m.Homes {
 			if p.On == 0 || p.On&home.System != 0 {
-				add(m.folder(home, root), home.Dir)
+				put(base{dir: m.folder(home, root), home: home.Dir, system: home.System})
 			}
 		}
 	case "":

@@ -98,8 +98,8 @@ func parse(words []string) parsed {
 	return p
 }
 
-// program is the name of a program without folder and ending, in lower case.
-func program(word string) string {
+// Program is the name of a program without folder and ending, in lower case.
+func Program(word string) string {
 	name := strings.ToLower(path.Base(strings.ReplaceAll(word, `\`, "/")))
 	for _, ending := range []string{".exe", ".cmd", ".bat", ".ps1"} {
 		name = strings.TrimSuffix(name, ending)
@@ -110,6 +110,9 @@ func program(word string) string {
 // maxWrappers bounds how many wrappers are undone.
 const maxWrappers = 8
 
+// Assigns reports whether a word sets a variable, NAME=value, for a program behind it.
+func Assigns(word string) bool { return assignment.MatchString(word) }
+
 var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 
 // unwrap undoes what only starts something else. It stops at what it does not know.
@@ -118,7 +121,7 @@ func (p *parsed) unwrap(words []string) []string {
 		if len(words) == 0 {
 			return nil
 		}
-		name := program(words[0])
+		name := Program(words[0])
 		rest, undone := inner(name, words[1:])
 		if !undone {
 			return words
@@ -223,7 +226,7 @@ var (
 // longestLauncher finds a launcher of one to three words at the front.
 func longestLauncher(words, launchers []string) (name string, rest []string) {
 	for n := min(3, len(words)); n > 0; n-- {
-		joined := strings.Join(append([]string{program(words[0])}, words[1:n]...), " ")
+		joined := strings.Join(append([]string{Program(words[0])}, words[1:n]...), " ")
 		if slices.Contains(launchers, joined) {
 			return joined, words[n:]
 		}
@@ -232,7 +235,7 @@ func longestLauncher(words, launchers []string) (name string, rest []string) {
 }
 
 func (p *parsed) launch(words []string) {
-	name := program(words[0])
+	name := Program(words[0])
 	if runner, rest := longestLauncher(words, npmRunners); runner != "" {
 		p.npm(runner, rest)
 		return
@@ -303,6 +306,8 @@ func (p *parsed) pypi(runner string, words []string) {
 	p.source.Pin = pinOf(p.source.Version)
 }
 
+var separators = regexp.MustCompile(`[-_.]+`)
+
 // pythonRequirement splits name[extra]==1.2, name@1.2 and name>=1.
 func pythonRequirement(s string) (name, version string) {
 	if i := strings.IndexAny(s, "=<>!~@"); i > 0 {
@@ -312,7 +317,7 @@ func pythonRequirement(s string) (name, version string) {
 	}
 	name, _, _ = strings.Cut(name, "[")
 	// PEP 503: names are the same whatever their case and whichever of - _ . they use.
-	return regexp.MustCompile(`[-_.]+`).ReplaceAllString(strings.ToLower(strings.TrimSpace(name)), "-"), strings.TrimSpace(version)
+	return separators.ReplaceAllString(strings.ToLower(strings.TrimSpace(name)), "-"), strings.TrimSpace(version)
 }
 
 // fetched reports whether a package is named by where its source is.
@@ -341,7 +346,10 @@ func splitVersion(s, sign string) (name, version string) {
 	return s, ""
 }
 
-var exactVersion = regexp.MustCompile(`^v?\d+(\.\d+)+([-+.]?[0-9A-Za-z.+-]+)?$`)
+var (
+	exactVersion = regexp.MustCompile(`^v?\d+(\.\d+)+([-+.]?[0-9A-Za-z.+-]+)?$`)
+	wholeNumber  = regexp.MustCompile(`^\d+$`)
+)
 
 func pinOf(version string) Pin {
 	switch {
@@ -349,7 +357,7 @@ func pinOf(version string) Pin {
 		return Newest
 	case exactVersion.MatchString(version) && !strings.HasSuffix(version, ".x"):
 		return Exact
-	case strings.ContainsAny(version, "^~<>=*| ,!") || strings.HasSuffix(version, ".x") || regexp.MustCompile(`^\d+$`).MatchString(version):
+	case strings.ContainsAny(version, "^~<>=*| ,!") || strings.HasSuffix(version, ".x") || wholeNumber.MatchString(version):
 		return Range
 	}
 	return Tag

@@ -19,7 +19,7 @@ const maxGrants = 200
 // sandboxControls are the controls that unsafe_missing may name (sandbox.Controls;
 // the test of the gateway compares them).
 var sandboxControls = []string{
-	"files", "landlock", "network", "namespaces", "system_calls", "privileges", "inherited",
+	"files", "landlock", "network", "namespaces", "system_calls", "privileges", "inherited", "sockets",
 	"memory", "cpu", "processes", "descriptors", "disk", "file_size", "time",
 }
 
@@ -84,6 +84,7 @@ func sandboxKeys(p *profile.Profile, s *Server) []key {
 			size("file_size", "The largest file that it writes.", &l.FileSize, minSandboxDisk, maxSandboxDisk).without("default"),
 			lifetime(&l.Time),
 		),
+		yesNo("record_files", "Whether uses of files that are refused are on record; each use of a file takes some microseconds longer then.", &p.RecordFiles),
 		{"unsafe_missing", schema{"type": "array", "items": schema{"enum": sandboxControls}, "description": "Controls without which it may start where this machine cannot enforce them."}, func(r *reader, n *node, field string) {
 			p.UnsafeMissing = r.texts(n, field, "control", func(name string) string {
 				if slices.Contains(sandboxControls, name) {

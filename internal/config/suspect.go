@@ -23,8 +23,15 @@ var randomText = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{32,}$`)
 
 // looksSecret judges a text by itself.
 func looksSecret(s string) bool {
-	return knownTokens.MatchString(s) || passwordInURL.MatchString(s) || (randomText.MatchString(s) && mixed(s))
+	return len(s) >= shortestToken && knownTokens.MatchString(s) || strings.Contains(s, "://") && passwordInURL.MatchString(s) ||
+		len(s) >= shortestRandom && randomText.MatchString(s) && mixed(s)
 }
+
+// Lengths below which an expression cannot match, so that short words cost nothing.
+const (
+	shortestToken  = len("hf_") + 12
+	shortestRandom = 32
+)
 
 // mixed reports whether digits and letters alternate as they do in keys, not in
 // words and paths.
@@ -53,10 +60,23 @@ func suspiciousArgument(words []string, i int) bool {
 	if name, value, found := strings.Cut(words[i], "="); found && suspiciousValue(strings.TrimLeft(name, "-"), value) {
 		return true
 	}
+	if name, value, found := headerWord(words[i]); found && suspiciousValue(name, value) {
+		return true
+	}
 	if i > 0 && strings.HasPrefix(words[i-1], "-") && !strings.HasPrefix(words[i], "-") && !strings.Contains(words[i-1], "=") {
 		return suspiciousValue(strings.TrimLeft(words[i-1], "-"), words[i])
 	}
 	return looksSecret(words[i])
+}
+
+// headerLike is "Name: value", as programs are given headers in one word.
+var headerLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):\s*([^/\\\s].*)$`)
+
+func headerWord(word string) (name, value string, found bool) {
+	if m := headerLike.FindStringSubmatch(word); m != nil && !strings.HasPrefix(m[2], "$") {
+		return m[1], m[2], true
+	}
+	return "", "", false
 }
 
 func suspiciousQuery(u *url.URL) bool {
@@ -95,6 +115,8 @@ func RedactWords(words []string) []string {
 			out[i] = name + "=" + redacted
 		} else if strings.Contains(word, "://") {
 			out[i] = RedactURL(word)
+		} else if name, _, found := headerWord(word); found && secretName.MatchString(name) {
+			out[i] = name + ": " + redacted
 		}
 	}
 	return out

@@ -46,6 +46,8 @@ const (
 	defaultBytesDown   = 16 << 30
 	// maxRefusedNames are recorded by name; the rest is only counted.
 	maxRefusedNames = 1024
+	// maxRefusals are counted each; what is refused after that is counted together.
+	maxRefusals = 1024
 	// connectionsPerSecond and queriesPerSecond bound the work that a server makes
 	// here by opening connections and asking for names in a loop; more of them wait.
 	connectionsPerSecond = 200
@@ -73,6 +75,7 @@ type Broker struct {
 
 	mu           sync.Mutex
 	refusedNames map[string]bool
+	refusals     map[string]int // how often, by what was refused
 }
 
 // NewBroker checks all rules. Without rules it refuses everything, and records it.
@@ -106,7 +109,7 @@ func NewBroker(rules []Rule, log Log, options Options) (*Broker, error) {
 		paceDown:     pace{perSecond: limits.BytesPerSecond},
 		paceNew:      pace{perSecond: connectionsPerSecond},
 		paceName:     pace{perSecond: queriesPerSecond},
-		refusedNames: map[string]bool{},
+		refusedNames: map[string]bool{}, refusals: map[string]int{},
 	}
 	if n := len(b.forwards()); n > handover.MaxForwards {
 		return nil, fmt.Errorf("%d places on this machine in the network rules, want at most %d", n, handover.MaxForwards)
@@ -418,8 +421,36 @@ func (c *connection) refuse(reason Reason, detail string) {
 	}
 	event := c.event(Refused)
 	event.Reason, event.Detail = reason, printableText(detail)
-	_ = c.broker.log(event)
+	if event.Times = c.broker.refused(event); worthSaying(event.Times) {
+		_ = c.broker.log(event)
+	}
 	c.reset = true
+}
+
+// refused counts a refusal among those like it. Those of a server that tries ever new
+// things are counted together after some time.
+func (b *Broker) refused(e Event) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	what := fmt.Sprint(e.Name, " ", e.Port, " ", e.Reason, " ", e.Detail)
+	if _, known := b.refusals[what]; !known && len(b.refusals) >= maxRefusals {
+		what = ""
+	}
+	b.refusals[what]++
+	return b.refusals[what]
+}
+
+// worthSaying keeps a server that tries something in a loop from filling the log: the
+// first times are on record, and then each time that it has become ten times as many.
+func worthSaying(times int) bool {
+	const first = 10
+	if times <= first {
+		return true
+	}
+	for times%10 == 0 {
+		times /= 10
+	}
+	return times == 1
 }
 
 // close ends both sides.

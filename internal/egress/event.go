@@ -28,6 +28,9 @@ type Event struct {
 	Up, Down int64
 	// Duration of the connection, in Closed and Refused.
 	Duration time.Duration
+	// Times is how often the same was refused so far, in Refused. The first ten times
+	// are on record, and then each tenth power.
+	Times int
 	// Reason of a refusal, or of an end that the broker brought about.
 	Reason Reason
 	// Detail is for people. It may hold what the server sent, made printable.
@@ -51,6 +54,9 @@ func (e Event) String() string {
 	}
 	if e.Detail != "" {
 		text += " (" + e.Detail + ")"
+	}
+	if e.Times > 1 {
+		text += fmt.Sprintf(", %d times", e.Times)
 	}
 	return text
 }

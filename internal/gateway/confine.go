@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/egress"
@@ -15,7 +16,7 @@ import (
 
 // startConfined starts a server in its sandbox. What the profile asks for and
 // cannot be held keeps it from starting; there is no other way to start it.
-func (s *server) startConfined(p profile.Profile, watched bool, command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
+func (s *server) startConfined(p profile.Profile, command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
 	secrets := map[string]string{}
 	for name, secret := range s.config.SecretFiles {
 		value, err := secret.Resolve()
@@ -24,14 +25,14 @@ func (s *server) startConfined(p profile.Profile, watched bool, command upstream
 		}
 		secrets[name] = value
 	}
-	network, err := s.network(watched)
+	network, err := s.network()
 	if err != nil {
 		s.notStarted(err)
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c := s.live().config
 	box, err := sandbox.New(p, sandbox.Command{
-		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network, Watched: watched,
+		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network, Refused: s.confined,
 		Hidden: hiddenState(c),
 	})
 	if err != nil {
@@ -51,9 +52,9 @@ func (s *server) startConfined(p profile.Profile, watched bool, command upstream
 }
 
 // network serves what the profile lets the server reach, and nothing else; nil if that
-// is nothing and nobody wants to know what the server asks for.
-func (s *server) network(watched bool) (func(context.Context, *net.UnixConn) error, error) {
-	if len(s.config.Sandbox.Network) == 0 && !watched {
+// is nothing.
+func (s *server) network() (func(context.Context, *net.UnixConn) error, error) {
+	if len(s.config.Sandbox.Network) == 0 {
 		return nil, nil
 	}
 	var rules []egress.Rule
@@ -76,8 +77,25 @@ func (s *server) network(watched bool) (func(context.Context, *net.UnixConn) err
 
 // reached records what a server reached for. What cannot be recorded is not reached.
 func (s *server) reached(e egress.Event) error {
-	s.tellRefused(e)
+	switch e.Reason {
+	case egress.NameNotAllowed:
+		s.tellRefused("the name " + e.Name)
+	case egress.AddressNotAllowed, egress.PortNotAllowed:
+		s.tellRefused(net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port))))
+	}
 	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(e.String())})
+}
+
+// confined records what the sandbox of a server did not let it do.
+func (s *server) confined(f sandbox.Refusal) {
+	if f.Control == sandbox.Network {
+		s.tellRefused(f.What)
+	}
+	detail := f.What
+	if f.Times > 1 {
+		detail += fmt.Sprintf(", %d times", f.Times)
+	}
+	s.gateway.note(&audit.Record{Kind: audit.SandboxRefused, Server: s.id, Rule: f.Control, Detail: s.live().clean(detail)})
 }
 
 // notStarted records why a server is not there.

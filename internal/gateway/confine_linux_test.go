@@ -80,6 +80,20 @@ func Test_every_control_can_be_named_in_a_configuration(t *testing.T) {
 	confinedHouse(t, "{unsafe_missing: ["+strings.Join(sandbox.Controls(), ", ")+"]}")
 }
 
+func Test_what_a_sandbox_refuses_is_recorded(t *testing.T) {
+	h := confinedHouse(t, "{record_files: true}")
+	s := h.g.live.Load().servers["stub"]
+	s.confined(sandbox.Refusal{Control: sandbox.SystemCalls, What: "ptrace", Times: 1})
+	s.confined(sandbox.Refusal{Control: sandbox.Files, What: "read /home/ann/.ssh/id_test", Times: 10})
+	var got []string
+	for _, r := range h.records(audit.SandboxRefused) {
+		got = append(got, r.Server+" "+r.Rule+": "+r.Detail)
+	}
+	if diff := cmp.Diff([]string{"stub system_calls: ptrace", "stub files: read /home/ann/.ssh/id_test, 10 times"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A rule that the broker refuses is found before the server starts.
 func Test_a_server_with_a_network_is_served_by_a_broker(t *testing.T) {
 	h := confinedHouse(t, `{network: ["api.example.com:443", "127.0.0.1:8443", "*:80"], unsafe_addresses: [10.1.0.0/16]}`)

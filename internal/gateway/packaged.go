@@ -3,14 +3,10 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"gatehouse/internal/command"
 	"gatehouse/internal/config"
-	"gatehouse/internal/egress"
 	"gatehouse/internal/install"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/upstream"
@@ -35,12 +31,7 @@ func (s *server) startPackage(request command.Request, err error, c upstream.Com
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c.Args = start.Command
-	p := s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}})
-	conn, err := s.startConfined(p, true, c, limits, inbound)
-	if err != nil && len(p.Network) == 0 && strings.Contains(err.Error(), "network") {
-		// Without nftables nobody can tell what it asks for; it is refused all the same.
-		conn, err = s.startConfined(p, false, c, limits, inbound)
-	}
+	conn, err := s.startConfined(s.config.Sandbox.With(profile.Profile{Read: []string{start.Folder}}), c, limits, inbound)
 	if err != nil {
 		return nil, fmt.Errorf("%w; a command such as %s has a sandbox unless unsafe_no_sandbox says otherwise", err, s.config.Command[0])
 	}
@@ -52,14 +43,7 @@ const maxTold = 32
 
 // tellRefused says which place a server was not let reach, and which key would let it:
 // what fails inside a server often says nothing of why.
-func (s *server) tellRefused(e egress.Event) {
-	if e.Reason != egress.NameNotAllowed && e.Reason != egress.AddressNotAllowed && e.Reason != egress.PortNotAllowed {
-		return
-	}
-	place := e.Name
-	if e.Port > 0 {
-		place = net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port)))
-	}
+func (s *server) tellRefused(place string) {
 	s.mu.Lock()
 	if s.told == nil {
 		s.told = map[string]bool{}
@@ -70,7 +54,7 @@ func (s *server) tellRefused(e egress.Event) {
 	}
 	s.mu.Unlock()
 	if tell {
-		s.log.Warn("the server was not let reach a place on the network; to allow it, name it with its port", "place", s.live().clean(place), "key", "servers."+s.id+".sandbox.network", "flag", "--network")
+		s.log.Warn("the sandbox did not let the server reach a place on the network; to allow it, name it with its port", "place", s.live().clean(place), "key", "servers."+s.id+".sandbox.network", "flag", "--network")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/config"
 	"gatehouse/internal/egress"
+	"gatehouse/internal/sandbox"
 	"gatehouse/internal/upstream"
 )
 
@@ -21,7 +22,7 @@ func Test_what_launches_a_package_starts_only_from_what_is_installed(t *testing.
 	if err := os.WriteFile(marker, []byte("#!/bin/sh\ntouch $0.ran\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sandbox := s.config.Sandbox
+	profile := s.config.Sandbox
 	for _, test := range []struct {
 		command []string
 		without bool
@@ -32,7 +33,7 @@ func Test_what_launches_a_package_starts_only_from_what_is_installed(t *testing.
 		{[]string{"sh", "-c", marker + " made-up"}, false, "through sh"},
 		{[]string{"uvx", "--from", "git+https://h.example/x", "x"}, false, "no registry keeps"},
 	} {
-		s.config.Command, s.config.Sandbox = test.command, sandbox
+		s.config.Command, s.config.Sandbox = test.command, profile
 		if test.without {
 			s.config.Sandbox = nil
 		}
@@ -55,9 +56,15 @@ func Test_who_is_not_let_reach_a_place_is_told_of_once(t *testing.T) {
 	var said strings.Builder
 	s.log = slog.New(slog.NewTextHandler(&said, nil))
 	for range 3 {
-		s.tellRefused(egress.Event{Kind: egress.NameRefused, Name: "api.example.com", Reason: egress.NameNotAllowed})
+		s.confined(sandbox.Refusal{Control: sandbox.Network, What: "the name api.example.com", Times: 1})
+		if err := s.reached(egress.Event{Kind: egress.NameRefused, Name: "api.example.com", Reason: egress.NameNotAllowed}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	s.tellRefused(egress.Event{Kind: egress.Closed, Name: "other.example.com", Port: 443, Reason: egress.Idle})
+	s.confined(sandbox.Refusal{Control: sandbox.SystemCalls, What: "other", Times: 1})
+	if err := s.reached(egress.Event{Kind: egress.Closed, Name: "other.example.com", Port: 443, Reason: egress.Idle}); err != nil {
+		t.Fatal(err)
+	}
 	if got := said.String(); strings.Count(got, "api.example.com") != 1 || !strings.Contains(got, "servers.stub.sandbox.network") || strings.Contains(got, "other") {
 		t.Errorf("it says %s", got)
 	}

@@ -281,7 +281,7 @@ func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 	if s.config.Sandbox == nil {
 		return upstream.Start(command, limits, s.log, inbound)
 	}
-	return s.startConfined(*s.config.Sandbox, false, command, limits, inbound)
+	return s.startConfined(*s.config.Sandbox, command, limits, inbound)
 }
 
 // live is the configuration in force, whichever made the server.

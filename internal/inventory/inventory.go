@@ -44,6 +44,9 @@ const (
 	Without = command.Without
 )
 
+// Program is the name of a program without folder and ending, in lower case.
+func Program(word string) string { return command.Program(word) }
+
 // Server is one server and who names it.
 type Server struct {
 	// ID tells servers apart from one scan to the next. It is made of what is shown of

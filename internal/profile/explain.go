@@ -54,6 +54,9 @@ func (p Profile) Explain() []Grant {
 		add("user", "It runs as the user with the id %d.", p.User)
 	}
 	out = append(out, p.Limits.explain()...)
+	if p.RecordFiles {
+		add("record_files", "Uses of files that are refused are on record.")
+	}
 	for _, control := range p.UnsafeMissing {
 		add("unsafe_missing", "UNSAFE: it is started even where %q cannot be enforced.", control)
 	}

@@ -33,6 +33,10 @@ type Profile struct {
 	User   int    // user id of the server; 0: the gateway's own, or Nobody if that is root
 	Limits Limits
 
+	// RecordFiles puts uses of files that are refused on record. Each use of a file
+	// takes a little longer then.
+	RecordFiles bool
+
 	// UnsafeMissing names controls without which the server may run all the same.
 	UnsafeMissing []string
 }
@@ -75,6 +79,7 @@ func (p Profile) With(changes Profile) Profile {
 	p.Preset = cmp.Or(changes.Preset, p.Preset)
 	p.Home = cmp.Or(changes.Home, p.Home)
 	p.User = cmp.Or(changes.User, p.User)
+	p.RecordFiles = p.RecordFiles || changes.RecordFiles
 	l, c := &p.Limits, changes.Limits
 	l.Memory = cmp.Or(c.Memory, l.Memory)
 	l.CPU = cmp.Or(c.CPU, l.CPU)

@@ -12,15 +12,15 @@ const statAt = unix.SYS_NEWFSTATAT
 // conditionalHere are calls that only this architecture has, being older.
 func conditionalHere() []condition {
 	return []condition{
-		without(unix.SYS_CHMOD, 1, setID),
-		without(unix.SYS_OPEN, 2, setID),
-		without(unix.SYS_CREAT, 1, setID),
-		without(unix.SYS_MKNOD, 1, setID),
+		{unix.SYS_CHMOD, without(1, setID), "chmod", asOwner},
+		{unix.SYS_OPEN, without(2, setID), "open", asOwner},
+		{unix.SYS_CREAT, without(1, setID), "creat", asOwner},
+		{unix.SYS_MKNOD, without(1, setID), "mknod", asOwner},
 	}
 }
 
-func forbiddenHere() []uintptr {
-	return []uintptr{unix.SYS_IOPL, unix.SYS_IOPERM, unix.SYS_MODIFY_LDT, unix.SYS_USELIB, unix.SYS_USTAT, unix.SYS_SYSFS, unix.SYS__SYSCTL}
+func forbiddenHere() []call {
+	return []call{{"iopl", unix.SYS_IOPL}, {"ioperm", unix.SYS_IOPERM}, {"modify_ldt", unix.SYS_MODIFY_LDT}, {"uselib", unix.SYS_USELIB}, {"ustat", unix.SYS_USTAT}, {"sysfs", unix.SYS_SYSFS}, {"sysctl", unix.SYS__SYSCTL}}
 }
 
 func allowedHere() []uintptr {
@@ -36,7 +36,7 @@ func observedHere() []uintptr {
 	return []uintptr{unix.SYS_OPEN, unix.SYS_CREAT, unix.SYS_UNLINK, unix.SYS_RENAME, unix.SYS_MKDIR, unix.SYS_RMDIR, unix.SYS_LINK, unix.SYS_SYMLINK}
 }
 
-func (o *observer) takeHere(n *notification, file func(kind string, folder, at int), opened func(flags uint64) string) {
+func fileUsesHere(n *notification, file func(kind string, folder, at int), opened func(flags uint64) string) {
 	const here = -1
 	switch uintptr(n.number) {
 	case unix.SYS_OPEN:

@@ -9,11 +9,11 @@ const statAt = unix.SYS_FSTATAT
 
 func conditionalHere() []condition { return nil }
 
-func forbiddenHere() []uintptr { return nil }
+func forbiddenHere() []call { return nil }
 
 func allowedHere() []uintptr { return nil }
 
 func observedHere() []uintptr { return nil }
 
-func (o *observer) takeHere(*notification, func(kind string, folder, at int), func(flags uint64) string) {
+func fileUsesHere(*notification, func(kind string, folder, at int), func(flags uint64) string) {
 }

@@ -3,13 +3,15 @@
 package sandbox
 
 import (
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// decide runs a filter as the kernel would (bpf(4) for the instructions).
-func decide(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) uint32 {
+// kernel runs a filter as the kernel would (bpf(4) for the instructions), and stops at
+// what decide might overlook.
+func kernel(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) uint32 {
 	t.Helper()
 	word := func(offset uint32) uint32 {
 		switch {
@@ -108,10 +110,21 @@ func Test_the_filter_decides(t *testing.T) {
 		{"the limits of others", unix.SYS_PRLIMIT64, []uint64{1, 7, 0x7fff0000}, forbid},
 		{"the limits of others, high in memory", unix.SYS_PRLIMIT64, []uint64{1, 7, 0x7f << 32}, forbid},
 		{"which personality", unix.SYS_PERSONALITY, []uint64{minusOne}, allow},
+		{"who it is", unix.SYS_SETUID, []uint64{1000}, allow},
+		{"root", unix.SYS_SETUID, []uint64{0}, forbid},
+		{"all three as they are", unix.SYS_SETRESUID, []uint64{same, 1000, minusOne}, allow},
+		{"the third another user", unix.SYS_SETRESUID, []uint64{same, 1000, 0}, forbid},
+		{"the first another user", unix.SYS_SETREUID, []uint64{0, 1000}, forbid},
+		{"another group", unix.SYS_SETGID, []uint64{0}, forbid},
+		{"other groups", unix.SYS_SETGROUPS, []uint64{0}, forbid},
+		{"a signal to itself", unix.SYS_KILL, []uint64{7, 9}, allow},
+		{"a signal to all of its own", unix.SYS_KILL, []uint64{minusOne, 9}, allow},
+		{"a signal to the first process", unix.SYS_KILL, []uint64{1, 9}, forbid},
+		{"a signal to a thread of the first process", unix.SYS_TGKILL, []uint64{1, 2, 9}, forbid},
 		{"no random addresses", unix.SYS_PERSONALITY, []uint64{0x0040000}, forbid},
 	} {
 		for _, watched := range []bool{false, true} {
-			got := decide(t, systemCallFilter(watched, false), auditArch, uint32(test.number), test.args...)
+			got := kernel(t, filter{UID: 1000, GID: 1000, Watched: watched}.program(), auditArch, uint32(test.number), test.args...)
 			want := test.want
 			if watched && test.number == unix.SYS_MEMFD_CREATE {
 				want = forbid // memory of nobody, which nobody counts
@@ -121,7 +134,7 @@ func Test_the_filter_decides(t *testing.T) {
 			}
 		}
 	}
-	if got := decide(t, systemCallFilter(false, false), unix.AUDIT_ARCH_I386, unix.SYS_READ); got != kill {
+	if got := kernel(t, filter{}.program(), unix.AUDIT_ARCH_I386, unix.SYS_READ); got != kill {
 		t.Errorf("a call of another architecture: %#x", got)
 	}
 }
@@ -134,7 +147,7 @@ func Test_each_system_call_is_in_one_list(t *testing.T) {
 		}
 		seen[number] = list
 	}
-	for _, c := range conditional() {
+	for _, c := range (filter{}).conditional() {
 		add(uintptr(c.number), "conditional")
 		if len(c.test) > 255 {
 			t.Errorf("the test of %d is too long for a jump", c.number)
@@ -143,28 +156,78 @@ func Test_each_system_call_is_in_one_list(t *testing.T) {
 	for _, n := range allowed() {
 		add(n, "allowed")
 	}
-	for _, n := range forbidden() {
-		add(n, "forbidden")
+	for _, c := range forbidden() {
+		add(c.number, "forbidden")
 	}
-	if n := len(systemCallFilter(true, true)); n > 4096 { // BPF_MAXINSNS
+	if n := len(filter{Watched: true, NoUnix: true}.loaded(observed())); n > 4096 { // BPF_MAXINSNS
 		t.Errorf("%d instructions", n)
+	}
+}
+
+// Without unix sockets there are only pairs that cannot be led elsewhere.
+func Test_the_filter_without_unix_sockets(t *testing.T) {
+	program := filter{NoUnix: true}.program()
+	for _, test := range []struct {
+		name   string
+		number uintptr
+		args   []uint64
+		want   uint32
+	}{
+		{"a unix socket", unix.SYS_SOCKET, []uint64{unix.AF_UNIX, unix.SOCK_STREAM}, forbid},
+		{"a TCP socket", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM}, allow},
+		{"a pair of streams", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX, unix.SOCK_STREAM | unix.SOCK_CLOEXEC}, allow},
+		{"a pair of packets in order", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX, unix.SOCK_SEQPACKET}, allow},
+		{"a pair of datagrams", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX, unix.SOCK_DGRAM | unix.SOCK_NONBLOCK}, forbid},
+		{"a raw pair, which is one of datagrams", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX, unix.SOCK_RAW}, forbid},
+	} {
+		if got := kernel(t, program, auditArch, uint32(test.number), test.args...); got != test.want {
+			t.Errorf("%s: %#x, want %#x", test.name, got, test.want)
+		}
+	}
+}
+
+// What the kernel gets differs from what was decided only in that the first process is
+// told, and then answers as it was decided.
+func Test_the_first_process_is_told_of_what_is_forbidden_and_of_nothing_else(t *testing.T) {
+	f := filter{UID: 1000, GID: 1000}
+	program, plain, all := f.program(), f.loaded(nil), f.loaded(observed())
+	for number := range uint32(1 << 9) {
+		for _, args := range [][]uint64{nil, {1, 1, 1, 1}, {^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}, {unix.AF_INET, unix.SOCK_RAW}} {
+			want := kernel(t, program, auditArch, number, args...)
+			told := want
+			if want == forbid {
+				told = notify
+			}
+			if got := kernel(t, plain, auditArch, number, args...); got != told {
+				t.Errorf("system call %d %v: %#x, want %#x", number, args, got, told)
+			}
+			if slices.Contains(observed(), uintptr(number)) {
+				told = notify
+			}
+			if got := kernel(t, all, auditArch, number, args...); got != told {
+				t.Errorf("observed, system call %d %v: %#x, want %#x", number, args, got, told)
+			}
+		}
 	}
 }
 
 // The answer of the filter does not depend on bits that the kernel does not look at.
 func FuzzFilter(f *testing.F) {
 	f.Add(uint32(unix.SYS_SOCKET), uint64(unix.AF_INET), uint64(unix.SOCK_RAW), uint64(1))
-	program := systemCallFilter(false, false)
+	program := filter{UID: 1000, GID: 1000}.program()
 	f.Fuzz(func(t *testing.T, number uint32, a, b, c uint64) {
 		const high = uint64(0xdead) << 32
-		got := decide(t, program, auditArch, number, a, b, c)
+		got := kernel(t, program, auditArch, number, a, b, c)
 		if got != allow && got != forbid && got != unknown {
 			t.Fatalf("%#x", got)
+		}
+		if inProduction := decide(program, &notification{number: int32(number), arch: auditArch, args: [6]uint64{a, b, c}}); inProduction != got {
+			t.Errorf("system call %d: the first process answers %#x, the kernel %#x", number, inProduction, got)
 		}
 		if number == unix.SYS_PRLIMIT64 {
 			return // the third argument is an address
 		}
-		if again := decide(t, program, auditArch, number, a^high, b^high, c^high); again != got {
+		if again := kernel(t, program, auditArch, number, a^high, b^high, c^high); again != got {
 			t.Errorf("system call %d: %#x, and with other upper halves %#x", number, got, again)
 		}
 	})

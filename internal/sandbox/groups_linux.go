@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -157,11 +158,8 @@ func (g *groups) make(place groupPlace, name string, l profile.Limits) {
 		return
 	}
 	folder := filepath.Join(place.folder, name)
-	if place.version == 2 {
-		enabled, err := os.ReadFile(filepath.Join(place.folder, "cgroup.subtree_control"))
-		if err != nil || len(strings.Fields(string(enabled))) == 0 {
-			return
-		}
+	if place.version == 2 && !handsDown(place.folder) {
+		return
 	}
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return
@@ -181,6 +179,51 @@ func (g *groups) make(place groupPlace, name string, l profile.Limits) {
 			g.held.processes = true
 		}
 	}
+}
+
+// needed are the controllers that our groups use.
+var needed = []string{"cpu", "memory", "pids"}
+
+// ownGroup is where the gateway itself goes in a group that was delegated to it.
+const ownGroup = groupPrefix + "self"
+
+var handingDown sync.Mutex
+
+// handsDown reports whether a group of version 2 hands controllers down to the groups
+// in it. One that does not is made to, if the gateway is the only process in it, as in
+// a service or scope of systemd with Delegate=yes: then it goes into a group of its
+// own below, because a group that hands controllers down has no processes.
+func handsDown(folder string) bool {
+	handingDown.Lock()
+	defer handingDown.Unlock()
+	const control = "cgroup.subtree_control"
+	if handed, err := os.ReadFile(filepath.Join(folder, control)); err != nil {
+		return false
+	} else if len(strings.Fields(string(handed))) > 0 {
+		return true
+	}
+	processes, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
+	if err != nil || strings.TrimSpace(string(processes)) != strconv.Itoa(os.Getpid()) {
+		return false
+	}
+	there, err := os.ReadFile(filepath.Join(folder, "cgroup.controllers"))
+	if err != nil {
+		return false
+	}
+	var wanted []string
+	for _, c := range strings.Fields(string(there)) {
+		if slices.Contains(needed, c) {
+			wanted = append(wanted, "+"+c)
+		}
+	}
+	own := filepath.Join(folder, ownGroup)
+	if err := os.Mkdir(own, 0o755); len(wanted) == 0 || err != nil && !os.IsExist(err) {
+		return false
+	}
+	if err := os.WriteFile(filepath.Join(own, "cgroup.procs"), processes, 0o644); err != nil {
+		return false
+	}
+	return os.WriteFile(filepath.Join(folder, control), []byte(strings.Join(wanted, " ")), 0o644) == nil
 }
 
 // setting is one file of a group.
@@ -257,6 +300,43 @@ func (g *groups) remove() {
 		}
 	}
 	g.folders = nil
+}
+
+// refusals are what the kernel says of the limits that were reached. It is read before
+// the groups are removed.
+func (g *groups) refusals(l profile.Limits) []Refusal {
+	if g == nil {
+		return nil
+	}
+	var out []Refusal
+	for _, folder := range g.folders {
+		for _, c := range []struct{ control, file, counter, what string }{
+			{Memory, "memory.events", "oom_kill", "more memory than " + profile.Size(l.Memory)},
+			{Memory, "memory.oom_control", "oom_kill", "more memory than " + profile.Size(l.Memory)},
+			{Processes, "pids.events", "max", fmt.Sprintf("more than %d processes and threads", l.Processes)},
+			{CPU, "cpu.stat", "nr_throttled", fmt.Sprintf("more than %v processors' worth of time", l.CPU)},
+		} {
+			if n := counterOf(filepath.Join(folder, c.file), c.counter); n > 0 {
+				out = append(out, Refusal{c.control, c.what, n})
+			}
+		}
+	}
+	return out
+}
+
+// counterOf reads one line of a file of lines with a name and a number.
+func counterOf(file, name string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0 // the group has no such controller
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, name+" "); found {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
 }
 
 // controls reports what is held from outside. What is not is left to the rest of

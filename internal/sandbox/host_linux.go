@@ -4,11 +4,13 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -26,6 +28,10 @@ type Sandbox struct {
 	control *net.UnixConn
 	child   []*os.File // the other ends, until the process has started
 
+	refused func(Refusal)
+	heard   chan struct{} // closed when the sandbox says nothing more; nil before the server began
+	uses    []profile.Use // what a server that was observed has used, after heard
+
 	network func(context.Context, *net.UnixConn) error
 	broker  *net.UnixConn // nil without a network
 	cancel  context.CancelFunc
@@ -41,13 +47,10 @@ func New(p profile.Profile, c Command) (*Sandbox, error) {
 	if err := check(p, c); err != nil {
 		return nil, err
 	}
-	s := &Sandbox{profile: p, network: c.Network}
-	s.spec = spec{Limits: limitsOf(p), Scratch: p.Limits.Disk, Life: p.Limits.Time, Allowed: p.UnsafeMissing, Hidden: hidden(p, c)}
+	s := &Sandbox{profile: p, network: c.Network, refused: c.Refused}
+	s.spec = spec{Limits: limitsOf(p), Scratch: p.Limits.Disk, Life: p.Limits.Time, Allowed: p.UnsafeMissing, Hidden: hidden(p, c), RecordFiles: p.RecordFiles}
 	for _, d := range p.Network {
 		s.spec.Network = append(s.spec.Network, d.String())
-	}
-	if c.Watched && len(p.Network) == 0 {
-		s.spec.Network = []string{"nothing"} // for the report; the other end knows no place
 	}
 	var err error
 	if s.spec.UID, s.spec.GID, err = userOf(p); err != nil {
@@ -67,6 +70,7 @@ func New(p profile.Profile, c Command) (*Sandbox, error) {
 		s.spec.Hidden = nil // the blank places show by themselves
 	}
 	plan.into(&s.spec)
+	s.spec.NoUnix = canHoldSockets(s.spec.Mounts) && landlockVersion() < unixScope && !slices.Contains(p.UnsafeMissing, Sockets)
 	s.spec.Env = environment(c.Env, &s.spec)
 	if len(p.SecretFiles) > 0 && covered(s.spec.Mounts, profile.SecretFolder) {
 		return nil, fmt.Errorf("what is granted would cover %s, where the server looks for its secrets; name the folders below it", profile.SecretFolder)
@@ -241,11 +245,51 @@ func (s *Sandbox) Started(pid int) error {
 	}
 	_ = s.control.SetDeadline(time.Time{})
 	s.report = got.Report
+	if err := s.report.Err(s.profile.UnsafeMissing); err != nil {
+		return fmt.Errorf("starting the sandbox: %w", err)
+	}
 	if got.Error != "" {
 		return fmt.Errorf("starting the sandbox: %s%s", got.Error, namespaceHint())
 	}
-	return s.report.Err(s.profile.UnsafeMissing)
+	if !s.spec.Trial {
+		s.heard = make(chan struct{})
+		go s.hear()
+	}
+	return nil
 }
+
+// maxMessages bounds what is heard of one server. Each refusal that is told apart is
+// said once for each power of ten.
+const maxMessages = 16 * maxRefusals
+
+// hear listens to the first process until it is gone.
+func (s *Sandbox) hear() {
+	defer close(s.heard)
+	for range maxMessages {
+		var m message
+		if err := readFrame(s.control, &m); err != nil {
+			return // it has ended
+		}
+		s.uses = append(s.uses, m.Uses...)
+		for _, f := range m.Refused[:min(len(m.Refused), maxRefusals+1)] {
+			if f.Outside != "" {
+				if _, err := os.Lstat(f.Outside); err != nil {
+					continue // it is nowhere, so nothing was refused
+				}
+			}
+			s.tell(Refusal{f.Control, f.What, f.Times})
+		}
+	}
+}
+
+func (s *Sandbox) tell(f Refusal) {
+	if s.refused != nil && f.Times > 0 {
+		s.refused(f)
+	}
+}
+
+// lastWord is how long the end of a sandbox waits for what was still on its way.
+const lastWord = time.Second
 
 // limitTogether puts the process under the limits that hold for all processes of
 // the sandbox, before it starts any.
@@ -266,6 +310,13 @@ func (s *Sandbox) limitTogether(pid int) {
 // is gone, or when it was never started.
 func (s *Sandbox) Ended() {
 	s.closeChild()
+	if s.heard != nil {
+		_ = s.control.SetReadDeadline(time.Now().Add(lastWord))
+		<-s.heard
+		for _, f := range s.groups.refusals(s.profile.Limits) {
+			s.tell(f)
+		}
+	}
 	if s.control != nil {
 		s.control.Close()
 	}
@@ -284,11 +335,11 @@ func (s *Sandbox) Report() Report { return s.report }
 // Uses is what a server that was observed has used. It waits until the server has
 // ended, and must be called before Ended.
 func (s *Sandbox) Uses() ([]profile.Use, error) {
-	var uses []profile.Use
-	if err := readFrame(s.control, &uses); err != nil {
-		return nil, fmt.Errorf("the sandbox ended before it said what was used: %w", err)
+	if s.heard == nil {
+		return nil, errors.New("the server did not begin")
 	}
-	return uses, nil
+	<-s.heard
+	return s.uses, nil
 }
 
 // Shown lists everything of the machine that the server sees.
@@ -337,6 +388,7 @@ func Available() (Report, error) {
 		return Report{}, err
 	}
 	plan.into(&s.spec)
+	s.spec.NoUnix = landlockVersion() < unixScope // as where a folder is granted
 	defer s.Ended()
 	cmd := exec.Command("/proc/self/exe")
 	if err := s.Configure(cmd); err != nil {

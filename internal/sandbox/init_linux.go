@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,23 +67,28 @@ func runInit(network Setup) int {
 	if err := readFrame(gateway, &s); err != nil {
 		return exitNotStarted
 	}
-	broker, err := s.setUpNetwork(network)
+	r := &recorder{decides: s.filter().program(), files: s.RecordFiles, look: &onlooker{s.Mounts}, tallies: map[refusal]*tally{}}
+	// Our program takes some time to start, which it may as well do while the world is
+	// made that it will find.
+	server, err := startLauncher()
+	if err != nil {
+		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
+		return exitNotStarted
+	}
+	refused, broker, err := s.setUpNetwork(network)
 	if err == nil {
 		err = enter(&s)
+	}
+	if err == nil {
+		err = s.answerNames(r)
 	}
 	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: err.Error()})
 		return exitNotStarted
 	}
-	var seen *observer
-	if s.Observe {
-		seen = &observer{uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
-		if err := seen.answerNames(); err != nil {
-			_ = writeFrame(gateway, outcome{Error: err.Error()})
-			return exitNotStarted
-		}
-	}
-	server, told, err := startLauncher(&s, seen)
+	w := s.watcher(r, refused)
+	r.begin = w.begin
+	told, err := server.run(&s, r)
 	if err != nil {
 		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
 		return exitNotStarted
@@ -95,38 +101,53 @@ func runInit(network Setup) int {
 		os.Exit(exitBySignal + int(syscall.SIGKILL))
 	}()
 	letGoOfStreams()
-	go forward(signals, server)
-	bound(s.Life, s.Watch)
+	go forward(signals, server.pid)
+	s.bound(w, func() { r.say(gateway, true) })
+	go w.run(func() { r.say(gateway, false) })
 	s = spec{} // what is secret is the server's now
 	debug.SetGCPercent(collectAt)
 	debug.FreeOSMemory()
 	defer runtime.KeepAlive(broker) // as long as it is open, the other end serves
-	code := reap(server)
-	if seen != nil {
-		_ = writeFrame(gateway, seen.all())
+	code, last := reap(server.pid)
+	if last != "" {
+		r.note(last, "the server was ended by the kernel for it", "", 1)
 	}
+	w.look()
+	r.say(gateway, true)
 	return code
 }
 
 // setUpNetwork makes the network that the profile asks for, while this process may.
-func (s *spec) setUpNetwork(network Setup) (*net.UnixConn, error) {
+func (s *spec) setUpNetwork(network Setup) (refused func() map[string]uint64, broker *net.UnixConn, err error) {
 	if len(s.Network) == 0 {
-		return nil, loopbackUp()
+		return nil, nil, loopbackUp()
 	}
 	if network == nil {
-		return nil, errors.New("this program has no network for sandboxes")
+		return nil, nil, errors.New("this program has no network for sandboxes")
 	}
 	f := os.NewFile(brokerFD, "broker")
 	conn, err := net.FileConn(f)
 	f.Close()
 	if err != nil {
-		return nil, fmt.Errorf("making the network: %w", err)
+		return nil, nil, fmt.Errorf("making the network: %w", err)
 	}
-	broker := conn.(*net.UnixConn)
-	if err := network(broker); err != nil {
-		return nil, fmt.Errorf("making the network: %w", err)
+	broker = conn.(*net.UnixConn)
+	if refused, err = network(broker); err != nil {
+		return nil, nil, fmt.Errorf("making the network: %w", err)
 	}
-	return broker, nil
+	return refused, broker, nil
+}
+
+// answerNames answers queries for names where nobody else does.
+func (s *spec) answerNames(r *recorder) error {
+	switch {
+	case s.Observe:
+		r.uses = &observer{uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
+		return r.uses.answerNames()
+	case len(s.Network) == 0 && !s.Trial:
+		return r.refuseNames()
+	}
+	return nil
 }
 
 // ownEnvironment is that of our processes in a sandbox. They live for milliseconds or
@@ -157,53 +178,73 @@ func forward(signals <-chan os.Signal, server int) {
 	}
 }
 
-// reap waits for the server and buries whatever else dies.
-func reap(server int) int {
+// reap waits for the server and buries whatever else dies. With a server that the
+// kernel has ended for what it tried, it says which control that was.
+func reap(server int) (code int, control string) {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, 0, nil)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return exitNotStarted
+			return exitNotStarted, ""
 		case pid != server:
 		case status.Signaled():
-			return exitBySignal + int(status.Signal())
+			return exitBySignal + int(status.Signal()), map[unix.Signal]string{unix.SIGSYS: SystemCalls, unix.SIGXFSZ: FileSize}[status.Signal()]
 		case status.Exited():
-			return status.ExitStatus()
+			return status.ExitStatus(), ""
 		}
 	}
 }
 
 // watchEvery is how often the memory is looked at where the kernel does not bound
-// it for all processes together.
-const watchEvery = 100 * time.Millisecond
+// it for all processes together; watchClosely, when more than half of it is used: many
+// processes together fill memory fast.
+const watchEvery, watchClosely = 100 * time.Millisecond, 10 * time.Millisecond
 
-// bound ends the sandbox when its time is over or its memory, in bytes, is used up.
-func bound(life time.Duration, memory int) {
-	if life > 0 {
-		time.AfterFunc(life, func() { giveUp("its time of %v is over", life) })
+// bound ends the sandbox when its time is over or its memory is used up.
+func (s *spec) bound(w *watcher, lastWord func()) {
+	giveUp := func(control, why string) {
+		w.record.note(control, why, "", 1)
+		lastWord()
+		fmt.Fprintf(os.Stderr, "gatehouse: the server is ended: %s\n", why)
+		os.Exit(exitBySignal + int(syscall.SIGKILL))
 	}
-	if memory > 0 {
+	if life := s.Life; life > 0 {
+		time.AfterFunc(life, func() { giveUp(Time, fmt.Sprintf("its time of %v is over", life)) })
+	}
+	if most := s.Watch; most > 0 {
 		go func() {
-			for range time.Tick(watchEvery) {
-				if used := memoryInUse(); used > memory {
-					giveUp("it uses %d MiB of memory, more than %d MiB", used>>20, memory>>20)
+			for wait := watchEvery; ; {
+				time.Sleep(wait)
+				used := memoryInUse(most)
+				if used > most {
+					giveUp(Memory, fmt.Sprintf("it uses more than %d MiB of memory", most>>20))
+				}
+				if wait = watchEvery; used > most/2 {
+					wait = watchClosely
 				}
 			}
 		}()
 	}
 }
 
-func giveUp(why string, args ...any) {
-	fmt.Fprintf(os.Stderr, "gatehouse: the server is ended: "+why+"\n", args...)
-	os.Exit(exitBySignal + int(syscall.SIGKILL))
-}
-
 // memoryInUse adds up what the processes of the sandbox hold, in bytes, except this
 // one: memory of their own and memory that they share (proc_pid_status(5), RssAnon
-// and RssShmem). What several share counts for each.
-func memoryInUse() int {
+// and RssShmem). What several share counts for each, which is quick to read; what is
+// exact takes as long as the memory is large, and is read if the sum is more than most
+// (proc_pid_smaps_rollup(5), Pss_Anon and Pss_Shmem).
+func memoryInUse(most int) int {
+	sum := memoryBy("status", "RssAnon", "RssShmem")
+	if sum > most {
+		if exact := memoryBy("smaps_rollup", "Pss_Anon", "Pss_Shmem"); exact > 0 {
+			return exact
+		}
+	}
+	return sum
+}
+
+func memoryBy(file string, names ...string) int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return math.MaxInt // could not tell
@@ -213,13 +254,13 @@ func memoryInUse() int {
 		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
 			continue
 		}
-		text, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		text, err := os.ReadFile("/proc/" + e.Name() + "/" + file)
 		if err != nil {
 			continue // it has ended since
 		}
 		for line := range strings.Lines(string(text)) {
 			name, value, _ := strings.Cut(line, ":")
-			if name == "RssAnon" || name == "RssShmem" {
+			if slices.Contains(names, name) {
 				size, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 				sum += size << 10
 			}
@@ -228,58 +269,62 @@ func memoryInUse() int {
 	return sum
 }
 
-// startLauncher starts our program once more, as the one that gives everything up,
-// tries what must be refused, and becomes the server.
-func startLauncher(s *spec, seen *observer) (pid int, told outcome, err error) {
+// launcher is our program once more, as the one that gives everything up, tries what
+// must be refused, and becomes the server.
+type launcher struct {
+	pid             int
+	listener        int // the socket over which the listener comes
+	orders, answers *os.File
+}
+
+func startLauncher() (*launcher, error) {
 	var orders, answers [2]int
 	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
-		return 0, told, err
+		return nil, err
 	}
 	if err := unix.Pipe2(answers[:], unix.O_CLOEXEC); err != nil {
-		return 0, told, err
+		return nil, err
 	}
-	attr := &syscall.ProcAttr{
+	sockets, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{launchName}, &syscall.ProcAttr{
 		Dir: "/", Env: ownEnvironment,
-		Files: []uintptr{0, 1, 2, uintptr(orders[0]), uintptr(answers[1])},
+		Files: []uintptr{0, 1, 2, uintptr(orders[0]), uintptr(answers[1]), uintptr(sockets[1])},
 		// A session of its own: no signal to a group reaches the first process, and
 		// there is no terminal to type into.
 		Sys: &syscall.SysProcAttr{Setsid: true},
-	}
-	var sockets [2]int
-	if seen != nil {
-		if sockets, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
-			return 0, told, err
-		}
-		attr.Files = append(attr.Files, uintptr(sockets[1]))
-	}
-	pid, err = syscall.ForkExec("/proc/self/exe", []string{launchName}, attr)
-	unix.Close(orders[0])
-	unix.Close(answers[1])
-	if seen != nil {
-		unix.Close(sockets[1])
-		go seen.receive(sockets[0])
+	})
+	for _, fd := range []int{orders[0], answers[1], sockets[1]} {
+		unix.Close(fd)
 	}
 	if err != nil {
-		return 0, told, err
+		return nil, err
 	}
-	to, from := os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")
-	defer from.Close()
-	err = writeFrame(to, s)
-	to.Close()
+	return &launcher{pid, sockets[0], os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")}, nil
+}
+
+// run lets the launcher become the server, or say why it does not.
+func (l *launcher) run(s *spec, r *recorder) (told outcome, err error) {
+	go r.receive(l.listener)
+	defer l.answers.Close()
+	err = writeFrame(l.orders, s)
+	l.orders.Close()
 	if err != nil {
-		return 0, told, err
+		return told, err
 	}
 	// The pipe is closed by the exec that makes the launcher the server.
-	text, err := io.ReadAll(io.LimitReader(from, 2*maxFrame))
+	text, err := io.ReadAll(io.LimitReader(l.answers, 2*maxFrame))
 	if err != nil {
-		return 0, told, err
+		return told, err
 	}
 	in := bytes.NewReader(text)
 	if err := readFrame(in, &told); err != nil {
-		return 0, told, fmt.Errorf("it ended before it was ready: %w", err)
+		return told, fmt.Errorf("it ended before it was ready: %w", err)
 	}
 	if in.Len() > 0 {
 		err = readFrame(in, &told)
 	}
-	return pid, told, err
+	return told, err
 }

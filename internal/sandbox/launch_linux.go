@@ -9,15 +9,13 @@ import (
 	"syscall"
 	"unsafe"
 
-	"github.com/landlock-lsm/go-landlock/landlock"
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
 // Descriptors of the launcher.
 const (
 	ordersFD  = 3
-	answersFD = 4
+	answersFD = 4 // listenerFD follows
 )
 
 // runLaunch gives up everything that the server must not have, proves it, and
@@ -27,6 +25,7 @@ func runLaunch() int {
 	runtime.LockOSThread()
 	unix.CloseOnExec(ordersFD)
 	unix.CloseOnExec(answersFD)
+	unix.CloseOnExec(listenerFD)
 	orders, answers := os.NewFile(ordersFD, "orders"), os.NewFile(answersFD, "answers")
 	var s spec
 	err := readFrame(orders, &s)
@@ -72,58 +71,19 @@ func (s *spec) restrict() error {
 	if err := s.Limits.apply(); err != nil {
 		return err
 	}
-	listener, err := loadFilter(systemCallFilter(s.Watch > 0, s.Observe), s.Observe)
-	if err != nil || !s.Observe {
+	listener, err := loadFilter(s.filter().loaded(told(s)))
+	if err != nil {
 		return err
 	}
 	if err := handOver(listener); err != nil {
-		return fmt.Errorf("being observed: %w", err)
+		return fmt.Errorf("handing out the listener: %w", err)
 	}
 	return nil
 }
 
-// Rights of Landlock.
-const (
-	readFile    landlock.AccessFSSet = ll.AccessFSReadFile
-	readFolder  landlock.AccessFSSet = ll.AccessFSReadFile | ll.AccessFSReadDir
-	writeFile   landlock.AccessFSSet = readFile | ll.AccessFSWriteFile | ll.AccessFSTruncate
-	writeFolder landlock.AccessFSSet = readFolder | writeFile | ll.AccessFSRemoveDir | ll.AccessFSRemoveFile | ll.AccessFSMakeDir | ll.AccessFSMakeReg |
-		ll.AccessFSMakeSock | ll.AccessFSMakeFifo | ll.AccessFSMakeSym | ll.AccessFSRefer
-	execute landlock.AccessFSSet = ll.AccessFSExecute
-)
-
-// lockFiles restricts this process to the mounts once more, by Landlock: what
-// holds the first lock open, a mistake in the mounts, finds the second.
-func (s *spec) lockFiles() error {
-	rules := []landlock.Rule{
-		landlock.PathAccess(readFolder, "/proc", "/etc"),
-		landlock.PathAccess(writeFolder, "/tmp", "/dev/shm"),
-		landlock.PathAccess(readFolder, "/run").IgnoreIfMissing(),
-		landlock.PathAccess(ll.AccessFSReadDir, "/dev"),
-	}
-	for _, m := range s.Mounts {
-		rights := readFile
-		switch {
-		case m.Folder && m.Write:
-			rights = writeFolder
-		case m.Folder:
-			rights = readFolder
-		case m.Write:
-			rights = writeFile
-		}
-		if m.Exec {
-			rights |= execute
-		}
-		rules = append(rules, landlock.PathAccess(rights, m.Path))
-	}
-	// What an older kernel lacks shows in the report, because the probe tries it.
-	if err := landlock.V9.BestEffort().RestrictPaths(rules...); err != nil {
-		return fmt.Errorf("restricting files by Landlock: %w", err)
-	}
-	if err := landlock.V6.BestEffort().RestrictScoped(); err != nil {
-		return fmt.Errorf("restricting signals by Landlock: %w", err)
-	}
-	return nil
+// filter is that of the server.
+func (s *spec) filter() filter {
+	return filter{UID: s.UID, GID: s.GID, Watched: s.Watch > 0, NoUnix: s.NoUnix}
 }
 
 // lastCapability is beyond any that a kernel knows; dropping an unknown one says
@@ -169,18 +129,20 @@ func (s *spec) dropPrivileges() error {
 	return nil
 }
 
-// loadFilter puts a filter on this thread and what is started from it. With observe,
-// it returns the descriptor that is told of calls.
-func loadFilter(program []unix.SockFilter, observe bool) (listener int, err error) {
-	var flags uintptr
-	if observe {
-		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
-	}
+// loadFilter puts a filter on this thread and what is started from it, and returns
+// the descriptor that is told of calls.
+func loadFilter(program []unix.SockFilter) (listener int, err error) {
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(program)
-	if errno != 0 {
-		return 0, fmt.Errorf("filtering system calls: %w", errno)
+	defer runtime.KeepAlive(program)
+	// A signal must not make the kernel tell of one call twice; kernels before 5.19 do not know how.
+	for _, flags := range []uintptr{unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER} {
+		fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+		if errno == 0 {
+			return int(fd), nil
+		}
+		if err = errno; errno != unix.EINVAL {
+			break
+		}
 	}
-	return int(fd), nil
+	return 0, fmt.Errorf("filtering system calls: %w", err)
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,30 +20,29 @@ import (
 )
 
 // A sandbox can be made to observe: the kernel tells the first process of every system
-// call that opens, changes or starts something, before it is made
-// (seccomp_unotify(2)). The call then goes on, and the sandbox decides as always; what
-// is observed is a hint for a person and decides nothing, so that it does not matter
-// that the server can change a path after it was read.
+// call that opens, changes or starts something, before it is made. The call then goes
+// on, and the sandbox decides as always; what is observed is a hint for a person and
+// decides nothing, so that it does not matter that the server can change a path after
+// it was read.
 
-// observerFD is the launcher's end of the socket over which it hands out the
+// listenerFD is the launcher's end of the socket over which it hands out the
 // descriptor that the kernel tells.
-const observerFD = 5
+const listenerFD = 5
 
 // maxUses bounds what is kept of one server.
 const maxUses = 20_000
 
 // observer collects what a server uses.
 type observer struct {
-	mu      sync.Mutex
-	started bool // the launcher has become the server
-	uses    map[profile.Use]int
-	names   map[netip.Addr]string // that were answered with an address of ours
+	mu    sync.Mutex
+	uses  map[profile.Use]int
+	names map[netip.Addr]string // that were answered with an address of ours
 }
 
 func (o *observer) note(u profile.Use) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, known := o.uses[u]; o.started && (known || len(o.uses) < maxUses) {
+	if _, known := o.uses[u]; known || len(o.uses) < maxUses {
 		o.uses[u]++
 	}
 }
@@ -71,86 +69,26 @@ func observed() []uintptr {
 	}, observedHere()...)
 }
 
-// notify lets a call through after the first process was told.
-const notify = unix.SECCOMP_RET_USER_NOTIF
-
-// observing replaces the results of observed calls in a filter.
-func observing(number uint32, test []unix.SockFilter) []unix.SockFilter {
-	if !slices.Contains(observed(), uintptr(number)) {
-		return test
-	}
-	out := slices.Clone(test)
-	for i := range out {
-		if out[i] == result(allow) {
-			out[i] = result(notify)
-		}
-	}
-	return out
-}
-
-// notification is struct seccomp_notif; answer is struct seccomp_notif_resp.
-type notification struct {
-	id         uint64
-	pid, flags uint32
-	number     int32
-	arch       uint32
-	ip         uint64
-	args       [6]uint64
-}
-
-type answer struct {
-	id    uint64
-	value int64
-	err   int32
-	flags uint32
-}
-
-const (
-	receiveNotification = 0xc0502100 // SECCOMP_IOCTL_NOTIF_RECV
-	sendAnswer          = 0xc0182101 // SECCOMP_IOCTL_NOTIF_SEND
-	goOn                = 1          // SECCOMP_USER_NOTIF_FLAG_CONTINUE
-)
-
-// receive takes the descriptor from the launcher, and notes until nobody is left.
-func (o *observer) receive(socket int) {
-	defer unix.Close(socket)
-	space := make([]byte, unix.CmsgSpace(4))
-	_, n, _, _, err := unix.Recvmsg(socket, make([]byte, 1), space, unix.MSG_CMSG_CLOEXEC)
-	if err != nil {
-		return
-	}
-	messages, err := unix.ParseSocketControlMessage(space[:n])
-	if err != nil || len(messages) != 1 {
-		return
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return
-	}
-	for {
-		var told notification
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fds[0]), receiveNotification, uintptr(unsafe.Pointer(&told)))
-		switch errno {
-		case 0:
-		case unix.EINTR, unix.ENOENT: // the process was killed meanwhile
-			continue
-		default:
-			return
-		}
-		o.take(&told)
-		reply := answer{id: told.id, flags: goOn}
-		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fds[0]), sendAnswer, uintptr(unsafe.Pointer(&reply)))
-	}
-}
-
 // writing are the flags with which a file is opened to be changed.
 const writing = unix.O_WRONLY | unix.O_RDWR | unix.O_CREAT | unix.O_TRUNC
 
 // take notes one call.
 func (o *observer) take(n *notification) {
+	if uintptr(n.number) == unix.SYS_CONNECT {
+		o.connect(n)
+		return
+	}
+	for _, u := range fileUses(n) {
+		o.note(u)
+	}
+}
+
+// fileUses are the files that a call reads, changes or starts.
+func fileUses(n *notification) []profile.Use {
+	var uses []profile.Use
 	file := func(kind string, folder int, at int) {
 		if path, err := pathOf(n, folder, at); err == nil {
-			o.note(profile.Use{Kind: kind, Path: path})
+			uses = append(uses, profile.Use{Kind: kind, Path: path})
 		}
 	}
 	opened := func(flags uint64) string {
@@ -164,13 +102,7 @@ func (o *observer) take(n *notification) {
 	case unix.SYS_OPENAT:
 		file(opened(n.args[2]), 0, 1)
 	case unix.SYS_EXECVE:
-		o.mu.Lock()
-		first := !o.started
-		o.started = true
-		o.mu.Unlock()
-		if !first {
-			file(profile.UsedExecute, here, 0)
-		}
+		file(profile.UsedExecute, here, 0)
 	case unix.SYS_EXECVEAT:
 		file(profile.UsedExecute, 0, 1)
 	case unix.SYS_UNLINKAT, unix.SYS_MKDIRAT:
@@ -182,11 +114,10 @@ func (o *observer) take(n *notification) {
 		file(profile.UsedWrite, 2, 3)
 	case unix.SYS_TRUNCATE:
 		file(profile.UsedWrite, here, 0)
-	case unix.SYS_CONNECT:
-		o.connect(n)
 	default:
-		o.takeHere(n, file, opened)
+		fileUsesHere(n, file, opened)
 	}
+	return uses
 }
 
 // maxPath is PATH_MAX.
@@ -280,7 +211,7 @@ func (o *observer) answerNames() error {
 		return fmt.Errorf("answering names: %w", err)
 	}
 	go func() {
-		query := make([]byte, 512)
+		query := make([]byte, maxQuery)
 		for {
 			n, from, err := conn.ReadFrom(query)
 			if err != nil {
@@ -399,7 +330,7 @@ func (p *plan) everything(hidden []string) error {
 
 // handOver gives the descriptor of the filter to the first process.
 func handOver(listener int) error {
-	defer unix.Close(observerFD)
+	defer unix.Close(listenerFD)
 	defer unix.Close(listener)
-	return unix.Sendmsg(observerFD, []byte{0}, unix.UnixRights(listener), nil, 0)
+	return unix.Sendmsg(listenerFD, []byte{0}, unix.UnixRights(listener), nil, 0)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -274,6 +275,61 @@ func Test_places_of_control_groups(t *testing.T) {
 		if diff := cmp.Diff(test.want, groupPlaces(test.membership, test.mounts), cmp.AllowUnexported(groupPlace{})); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// In a group that was delegated to the gateway alone, it makes room for groups with
+// limits by going into one of its own.
+func Test_a_delegated_control_group_hands_controllers_down(t *testing.T) {
+	self := strconv.Itoa(os.Getpid()) + "\n"
+	for name, test := range map[string]struct {
+		handed, processes, controllers string
+		want                           bool
+		enabled, moved                 string
+	}{
+		"that of a parent, as systemd makes it":  {"cpu memory pids\n", "", "cpu io memory pids\n", true, "cpu memory pids\n", ""},
+		"delegated, with the gateway alone":      {"", self, "cpuset cpu io memory pids\n", true, "+cpu +memory +pids", self},
+		"with a shell beside it":                 {"", "17\n" + self, "cpu memory pids\n", false, "", ""},
+		"of which no controllers were delegated": {"", self, "io\n", false, "", ""},
+		"that of another":                        {"", "17\n", "cpu memory pids\n", false, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			if err := os.Mkdir(filepath.Join(folder, ownGroup), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range map[string]string{"cgroup.subtree_control": test.handed, "cgroup.procs": test.processes, "cgroup.controllers": test.controllers, ownGroup + "/cgroup.procs": ""} {
+				if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := handsDown(folder)
+			enabled, err1 := os.ReadFile(filepath.Join(folder, "cgroup.subtree_control"))
+			moved, err2 := os.ReadFile(filepath.Join(folder, ownGroup, "cgroup.procs"))
+			if got != test.want || string(enabled) != test.enabled || string(moved) != test.moved || err1 != nil || err2 != nil {
+				t.Errorf("%v, enabled %q, moved %q (%v, %v)", got, enabled, moved, err1, err2)
+			}
+		})
+	}
+}
+
+// What a group says of limits that were reached is read before it is removed.
+func Test_control_groups_say_which_limits_were_reached(t *testing.T) {
+	folder := t.TempDir()
+	for file, text := range map[string]string{
+		"memory.events": "low 0\nhigh 0\nmax 31\noom 2\noom_kill 2\noom_group_kill 1\n", "pids.events": "max 7\n", "cpu.stat": "usage_usec 5\nnr_periods 10\nnr_throttled 0\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := (&groups{folders: []string{folder}}).refusals(profile.Limits{Memory: 1 << 20, Processes: 9})
+	want := []Refusal{{Memory, "more memory than 1 MiB", 2}, {Processes, "more than 9 processes and threads", 7}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := (*groups)(nil).refusals(profile.Limits{}); got != nil {
+		t.Errorf("no groups say %v", got)
 	}
 }
 

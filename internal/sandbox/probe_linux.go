@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,9 +38,10 @@ func (s *spec) probe() Report {
 		add(Network, "only "+strings.Join(s.Network, ", "), "no interface but loopback; everything is led to the gateway", "network namespace, nftables", probeNetwork(unix.EPERM))
 	}
 	add(Namespaces, "nothing of the machine is seen but its clock", "so", "user, mount, process, network, IPC, host name and cgroup namespaces", s.probeNamespaces())
-	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through", len(allowed())+len(conditional())), "seccomp", probeSystemCalls())
+	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through; what is forbidden is on record", len(allowed())+len(s.filter().conditional())), "seccomp", probeSystemCalls())
 	add(Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", s.UID), "capabilities, no_new_privs", s.probePrivileges())
 	add(Inherited, "only the standard streams", "so", "close_range", probeInherited())
+	s.probeSockets(add)
 	s.probeLimits(add)
 	return r
 }
@@ -119,15 +121,6 @@ func (s *spec) probeMount(m mount) error {
 	return nil
 }
 
-func landlockVersion() int {
-	const versionFlag = 1 // LANDLOCK_CREATE_RULESET_VERSION
-	v, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, versionFlag)
-	if errno != 0 {
-		return 0
-	}
-	return int(v)
-}
-
 // signalScope is the version of Landlock that keeps signals inside.
 const signalScope = 6
 
@@ -141,7 +134,9 @@ func (s *spec) probeLandlock() error {
 	}
 	// Before that version the first process takes no signal that could end it all the
 	// same, because the kernel protects the first process of a namespace.
-	if err := unix.Kill(1, 0); version >= signalScope && err != unix.EPERM {
+	// The filter of system calls forbids the usual ways; this one is left to Landlock.
+	queued := [128]byte{8: 0xff, 9: 0xff, 10: 0xff, 11: 0xff} // struct siginfo with the code SI_QUEUE
+	if _, _, errno := unix.RawSyscall(unix.SYS_RT_SIGQUEUEINFO, firstProcess, 0, uintptr(unsafe.Pointer(&queued))); version >= signalScope && errno != unix.EPERM {
 		return notRefused("sending a signal to the first process")
 	}
 	return nil
@@ -229,6 +224,7 @@ func probeSystemCalls() error {
 		{"an audit socket", unix.SYS_SOCKET, [3]uintptr{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_AUDIT}, unix.EPERM},
 		{"typing into a terminal", unix.SYS_IOCTL, [3]uintptr{0, unix.TIOCSTI, at}, unix.EPERM},
 		{"a program that runs as its owner", unix.SYS_FCHMODAT, [3]uintptr{^uintptr(0), at, unix.S_ISUID}, unix.EPERM},
+		{"a signal to the first process", unix.SYS_KILL, [3]uintptr{firstProcess, 0}, unix.EPERM},
 		{"clone3", unix.SYS_CLONE3, [3]uintptr{at, 0}, unix.ENOSYS},
 		{"an unknown system call", noSuchCall, [3]uintptr{}, unix.ENOSYS},
 	} {
@@ -291,6 +287,42 @@ func probeInherited() error {
 		}
 	}
 	return nil
+}
+
+// unixScope is the version of Landlock that keeps socket files of the machine from
+// being connected to.
+const unixScope = 9
+
+// canHoldSockets reports whether the profile shows a folder in which there could be a
+// socket of another program. Nobody makes one among the programs of the machine.
+func canHoldSockets(mounts []mount) bool {
+	return slices.ContainsFunc(mounts, func(m mount) bool {
+		return m.Folder && m.Asked && !m.Blank && !ofSystem(m.Path)
+	})
+}
+
+func (s *spec) probeSockets(add func(name, asked, enforced, mechanism string, problem error)) {
+	const asked = "no socket file of the machine is connected to"
+	switch {
+	case landlockVersion() >= unixScope:
+		add(Sockets, asked, "so", "Landlock, version "+strconv.Itoa(landlockVersion()), nil)
+	case s.NoUnix:
+		var problem error
+		if fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != unix.EPERM {
+			unix.Close(fd)
+			problem = notRefused("a unix socket")
+		}
+		if pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != unix.EPERM {
+			unix.Close(pair[0])
+			unix.Close(pair[1])
+			problem = notRefused("a pair of sockets that can send elsewhere")
+		}
+		add(Sockets, asked, "no unix sockets at all, but connected pairs", "seccomp", problem)
+	case canHoldSockets(s.Mounts):
+		add(Sockets, asked, "", "", errors.New("sockets in granted folders can be connected to; this kernel's Landlock cannot forbid that, and the profile allows unix sockets"))
+	default:
+		add(Sockets, asked, "no folder is shown in which there could be one", "mount namespace with a root of its own", nil)
+	}
 }
 
 // probeLimits compares what is in force with what was asked.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -29,12 +30,12 @@ func TestMain(m *testing.M) {
 }
 
 // greet stands for the network of a sandbox: it only says that it was called.
-func greet(broker *net.UnixConn) error {
+func greet(broker *net.UnixConn) (func() map[string]uint64, error) {
 	if err := loopbackUp(); err != nil {
-		return err
+		return nil, err
 	}
 	_, err := broker.Write([]byte("hello from inside"))
-	return err
+	return func() map[string]uint64 { return nil }, err
 }
 
 // ran is what came of a program in a sandbox.
@@ -294,8 +295,74 @@ func Test_memory_is_bounded_without_control_groups(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	_ = cmd.Wait()
-	if !strings.Contains(errs.String(), "of memory, more than 64 MiB") {
+	if !strings.Contains(errs.String(), "it uses more than 64 MiB of memory") {
 		t.Errorf("stderr %q", &errs)
+	}
+}
+
+// What the kernel ends a server for, and what nobody sees but the first process, is on
+// record.
+func Test_limits_that_are_reached_are_on_record(t *testing.T) {
+	folder := tree(t, "out/")
+	if err := os.Chmod(folder+"/out", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args    []string
+		limits  profile.Limits
+		control string
+	}{
+		{[]string{"dd", "if=/dev/zero", "of=" + folder + "/out/large", "bs=1M", "count=4"}, profile.Limits{FileSize: 1 << 20}, FileSize},
+		{[]string{"sleep", "60"}, profile.Limits{Time: 200 * time.Millisecond}, Time},
+	} {
+		p := empty()
+		p.Limits = test.limits
+		p.Write = []string{folder + "/out"}
+		c := command(test.args...)
+		var got []Refusal
+		c.Refused = func(f Refusal) { got = append(got, f) }
+		if _, err := run(t, p, c, ""); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(got, func(f Refusal) bool { return f.Control == test.control && f.Times == 1 }) {
+			t.Errorf("%v: the record is %+v", test.args, got)
+		}
+	}
+}
+
+// A server that uses nothing but what it may leaves no record.
+func Test_what_is_allowed_is_not_on_record(t *testing.T) {
+	folder := tree(t, "in/file")
+	p, c := shell(empty(), "cat in/file /nowhere /tmp/nothing; echo x > /tmp/x; mkdir /tmp/y; id -u; kill -0 $$; sh -c true", "cat", "mkdir", "id", "sh")
+	p.Read, c.Dir, p.RecordFiles = []string{folder + "/in"}, folder, true
+	var got []Refusal
+	c.Refused = func(f Refusal) { got = append(got, f) }
+	if _, err := run(t, p, c, ""); err != nil || len(got) > 0 {
+		t.Errorf("%v, the record is %+v", err, got)
+	}
+}
+
+// A flood makes as many records as its number has digits, whatever the server writes
+// into them, and not more than so many kinds.
+func Test_records_are_bounded(t *testing.T) {
+	r := &recorder{started: true, tallies: map[refusal]*tally{}}
+	said := 0
+	for range 12_345 {
+		r.note(Files, "read /a\nforged\x1b[2K"+strings.Repeat("long", 1000), "", 1)
+		said += len(r.due(false))
+	}
+	last := r.due(true)
+	if said != 5 || len(last) != 1 || last[0].Times != 12_345 || len(last[0].What) != maxWhat || strings.ContainsAny(last[0].What, "\n\x1b") {
+		t.Errorf("%d records, and at the end %+v", said, last)
+	}
+	for i := range 3 * maxRefusals {
+		r.note(Files, fmt.Sprint("read ", i), "", 1)
+	}
+	if last = r.due(true); len(last) != maxRefusals || last[len(last)-1].Times != 2*maxRefusals+1 {
+		t.Errorf("%d records: %+v", len(last), last[len(last)-1])
+	}
+	if r.note(Files, "read more", "", 0); len(r.due(true)) != 0 {
+		t.Error("nothing has been refused, and it is recorded")
 	}
 }
 
@@ -456,7 +523,7 @@ func Test_what_a_server_uses_is_observed(t *testing.T) {
 func FuzzNames(f *testing.F) {
 	f.Add([]byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03api\x07example\x03com\x00\x00\x01\x00\x01"))
 	f.Fuzz(func(t *testing.T, query []byte) {
-		o := &observer{started: true, uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
+		o := &observer{uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
 		reply := o.answer(query)
 		if reply == nil {
 			return

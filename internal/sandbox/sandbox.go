@@ -28,12 +28,12 @@ type Command struct {
 	// that it may reach: it serves what the network inside hands out, until ctx is
 	// done or the connection ends (egress.Broker.Serve).
 	Network func(ctx context.Context, inside *net.UnixConn) error
-	// Watched makes the network although the profile lists no place: Network then
-	// learns what the server asks for, and refuses it.
-	Watched bool
 	// Observe notes what the server uses. It sees the whole machine then, read-only,
 	// but for the usual places of secrets; everything else holds.
 	Observe bool
+	// Refused is told of what the sandbox refuses, from one goroutine at a time, until
+	// Ended returns. May be nil.
+	Refused func(Refusal)
 	// Hidden are paths that the server must not see; the probe looks for them.
 	Hidden []string
 }
@@ -55,6 +55,7 @@ const (
 	SystemCalls = "system_calls"
 	Privileges  = "privileges"
 	Inherited   = "inherited" // no open files of the gateway
+	Sockets     = "sockets"   // no socket files of the machine are connected to
 	Memory      = "memory"
 	CPU         = "cpu"
 	Processes   = "processes"
@@ -67,7 +68,7 @@ const (
 // Controls lists them all.
 func Controls() []string {
 	return []string{
-		Files, Landlock, Network, Namespaces, SystemCalls, Privileges, Inherited,
+		Files, Landlock, Network, Namespaces, SystemCalls, Privileges, Inherited, Sockets,
 		Memory, CPU, Processes, Descriptors, Disk, FileSize, Time,
 	}
 }
@@ -149,12 +150,21 @@ func check(p profile.Profile, c Command) error {
 			return fmt.Errorf("the secret %s has no value", name)
 		}
 	}
-	if (len(p.Network) > 0 || c.Watched) && c.Network == nil {
+	if len(p.Network) > 0 && c.Network == nil {
 		return errors.New("nobody serves the network that the profile asks for")
 	}
 	return nil
 }
 
 // Setup makes the network inside a sandbox, in the namespace of the calling thread,
-// and connects it to the other end (egress/inside.Setup).
-type Setup func(broker *net.UnixConn) error
+// and connects it to the other end (egress/inside.Setup). Refused counts the packets
+// that the network has refused, by what they were; the names are always the same.
+type Setup func(broker *net.UnixConn) (refused func() map[string]uint64, err error)
+
+// Refusal is something that a sandbox did not let its server do, or a limit that the
+// server has reached.
+type Refusal struct {
+	Control string // the control that refused it, such as SystemCalls
+	What    string // for people; printable, and it may hold what the server chose
+	Times   int    // how often, since the server began
+}

@@ -31,13 +31,15 @@ type spec struct {
 	Life   time.Duration // 0: as long as it wants
 	Watch  int           // bytes of memory that pid 1 holds all processes to; 0: the kernel does
 
-	Host    map[string]string // names of the gateway's own namespaces
-	Hidden  []string          // paths that must not exist inside
-	Network []string          // places that may be reached; none without a network
-	Allowed []string          // controls that may be missing
-	Outside []Control         // what the gateway enforces from outside
-	Observe bool              // what the server uses is sent when it has ended
-	Trial   bool              // only the report is wanted
+	Host        map[string]string // names of the gateway's own namespaces
+	Hidden      []string          // paths that must not exist inside
+	Network     []string          // places that may be reached; none without a network
+	Allowed     []string          // controls that may be missing
+	Outside     []Control         // what the gateway enforces from outside
+	NoUnix      bool              // no unix sockets, which could be led to one of the machine
+	RecordFiles bool              // uses of files that are refused are on record
+	Observe     bool              // what the server uses is sent when it has ended
+	Trial       bool              // only the report is wanted
 }
 
 // mount is something of the machine that is seen inside, at the same path.

@@ -61,6 +61,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return serveStubs(untilEnd(ctx))
 		case "stub-stdio":
 			return newStub([]byte(twoTools)).serveStdio(os.Stdin, os.Stdout)
+		case "stub-download":
+			if len(args) == 4 {
+				return serveDownloads(args[1], args[2], args[3])
+			}
 		case "proxy":
 			return serveProxy(untilEnd(ctx), args[1])
 		}
@@ -89,7 +93,7 @@ func readOptions(args []string) (options, error) {
 	f.DurationVar(&o.duration, "duration", 250*time.Millisecond, "`TIME` of one measurement; there is one for each target in each round")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
 	f.BoolVar(&o.json, "json", false, "print all samples as JSON")
-	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, steps, decisions")
+	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, sandbox, steps, decisions")
 	f.StringVar(&o.binary, "binary", "", "measure this `FILE` instead of building the gateway")
 	f.DurationVar(&o.soak, "soak", 0, "instead of measuring, let 64 sessions call for this `TIME` and watch errors and memory")
 	f.DurationVar(&o.quotas, "quotas", 0, "instead of measuring, let 100 users call 50 tools for this `TIME` and count what quotas let through")
@@ -109,13 +113,14 @@ func readOptions(args []string) (options, error) {
 
 // report is everything that was measured.
 type report struct {
-	Date     time.Time  `json:"date"`
-	Go       string     `json:"go"`
-	CPUs     int        `json:"cpus"`
-	Outcomes []outcome  `json:"scenarios"`
-	Cold     *coldStart `json:"cold_start,omitempty"`
-	Memory   *memory    `json:"memory,omitempty"`
-	Steps    []step     `json:"steps,omitempty"`
+	Date     time.Time    `json:"date"`
+	Go       string       `json:"go"`
+	CPUs     int          `json:"cpus"`
+	Outcomes []outcome    `json:"scenarios"`
+	Cold     *coldStart   `json:"cold_start,omitempty"`
+	Memory   *memory      `json:"memory,omitempty"`
+	Steps    []step       `json:"steps,omitempty"`
+	Sandbox  *sandboxCost `json:"sandbox,omitempty"`
 	// Decisions are in the order of decisions.
 	Decisions []step        `json:"decisions,omitempty"`
 	Took      time.Duration `json:"took_ns"`
@@ -171,6 +176,11 @@ func (o options) fill(ctx context.Context, dir string, r *report) error {
 			return fmt.Errorf("memory: %w", err)
 		}
 		r.Memory = &m
+	}
+	if o.wants("sandbox") && runtime.GOOS == "linux" {
+		if r.Sandbox, err = measureSandbox(ctx, f, o); err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
 	}
 	if err := o.scenarios(ctx, f, r); err != nil {
 		return err

@@ -32,6 +32,7 @@ func (r report) print(out io.Writer) error {
 		fmt.Fprintf(w, "\nResident memory: idle %s, 64 sessions with 100 KB answers %s, %.1f KiB for each idle session.\n",
 			mebi(m.Idle), mebi(m.Busy), float64(m.Session)/(1<<10))
 	}
+	r.printSandbox(w)
 	r.printSteps(w)
 	r.printDecisions(w)
 	r.printGoals(w)
@@ -141,7 +142,7 @@ func (r report) goals() []goal {
 			goal{"memory, 64 sessions × 100 KB", float64(m.Busy) / (1 << 20), false, 60, "MiB"},
 			goal{"memory, each idle session", float64(m.Session) / (1 << 10), false, 40, "KiB"})
 	}
-	return append(list, r.decisionGoals()...)
+	return append(append(list, r.sandboxGoals()...), r.decisionGoals()...)
 }
 
 // leastRates are the calls per second to reach, as a share of the proxy's.

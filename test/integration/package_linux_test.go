@@ -98,7 +98,7 @@ func TestPackages_start_confined_from_what_is_installed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
-	contains(t, "the log", string(log), `"kind":"installed"`, "npm:@made/spy@1.0.0, 1 packages", "1 had scripts, which were not run: @made/spy@1.0.0", "name-refused api.example.com: name-not-allowed", "an installer: opened 127.0.0.1:")
+	contains(t, "the log", string(log), `"kind":"installed"`, "npm:@made/spy@1.0.0, 1 packages", "1 had scripts, which were not run: @made/spy@1.0.0", "the name api.example.com", "an installer: opened 127.0.0.1:")
 
 	// What was changed since does not start.
 	found, err := filepath.Glob(filepath.Join(state, "packages/npm/@made+spy@1.0.0-*/node_modules/@made/spy/spy.js"))

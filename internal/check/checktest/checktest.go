@@ -4,7 +4,8 @@
 //
 // Cases stand in testdata/*.txtar of the check's folder, named fires_… or quiet_….
 // Their sections are the files of a machine below home/ and project/, as in clienttest;
-// facts.json, without which nobody was asked; and want: a line for each finding. With
+// facts.json, without which nobody was asked; modes: lines of an octal mode and a path,
+// for files (otherwise 600) and folders; and want: a line for each finding. With
 // -update the want sections are written anew, for review as a diff.
 package checktest
 
@@ -17,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -121,15 +123,30 @@ func run(t *testing.T, c check.Check, name, kind string) {
 	}
 }
 
+// Scene makes the scene of a case in a folder of its own, and says which folder that is.
+func Scene(t *testing.T, name string) (scene *check.Scene, root string) {
+	t.Helper()
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root = t.TempDir()
+	scene, _ = sceneOf(t, root, archive)
+	return scene, root
+}
+
 // sceneOf makes the scene of a case, and says which section is want.
 func sceneOf(t *testing.T, root string, archive *txtar.Archive) (*check.Scene, int) {
 	t.Helper()
 	want := -1
 	var facts *Facts
+	var modes string
 	for i, file := range archive.Files {
 		switch file.Name {
 		case "want":
 			want = i
+		case "modes":
+			modes = string(file.Data)
 		case "facts.json":
 			decoder := json.NewDecoder(bytes.NewReader(file.Data))
 			decoder.DisallowUnknownFields()
@@ -140,6 +157,7 @@ func sceneOf(t *testing.T, root string, archive *txtar.Archive) (*check.Scene, i
 			write(t, filepath.Join(root, filepath.FromSlash(file.Name)), file.Data)
 		}
 	}
+	change(t, root, modes)
 	home := filepath.Join(root, "home")
 	found := clients.Discover(client.Machine{
 		Root: root, System: client.Linux, Projects: []string{filepath.Join(root, "project")},
@@ -151,6 +169,24 @@ func sceneOf(t *testing.T, root string, archive *txtar.Archive) (*check.Scene, i
 		facts.fill(t, scene)
 	}
 	return scene, want
+}
+
+// change sets the modes of files and folders.
+func change(t *testing.T, root, modes string) {
+	t.Helper()
+	if modes != "" && runtime.GOOS == "windows" {
+		t.Skip("files have no modes here")
+	}
+	for line := range strings.Lines(modes) {
+		var mode os.FileMode
+		var path string
+		if _, err := fmt.Sscanf(line, "%o %s", &mode, &path); err != nil {
+			t.Fatalf("modes: %q: %v", line, err)
+		}
+		if err := os.Chmod(filepath.Join(root, filepath.FromSlash(path)), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // errUnknown is the answer where a case says nothing: not known is not clean.

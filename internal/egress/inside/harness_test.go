@@ -76,7 +76,7 @@ type outcome struct {
 func first() int {
 	broker, err := handover.Inherit(os.NewFile(3, "egress"))
 	if err == nil {
-		err = inside.Setup(broker)
+		_, err = inside.Setup(broker)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -123,7 +123,8 @@ func crowded() int {
 		fmt.Println("starting an interface:", err)
 		return 1
 	}
-	fmt.Println("setup:", inside.Setup(broker))
+	_, err = inside.Setup(broker)
+	fmt.Println("setup:", err)
 	return 0
 }
 

@@ -57,7 +57,56 @@ func redirect(families []family, forwards []netip.AddrPort) error {
 	}
 	// Answers of our sockets, to addresses that only look remote.
 	add(filter, established(), accept())
+	// What is left is refused, and counted.
+	for _, r := range refusals() {
+		add(filter, r.match, match{&expr.Counter{}}, dropped())
+	}
 	return conn.Flush()
+}
+
+// refusal is a kind of packets that are refused.
+type refusal struct {
+	what  string
+	match match
+}
+
+// refusals are the kinds that are counted, in the order of their rules. QUIC is what
+// browsers and many libraries try before TCP.
+func refusals() []refusal {
+	return []refusal{
+		{"QUIC", append(protocol(unix.IPPROTO_UDP), port(portOfQUIC)...)},
+		{"UDP", protocol(unix.IPPROTO_UDP)},
+		{"something else than TCP and UDP", nil},
+	}
+}
+
+const portOfQUIC = 443
+
+// countRefused reads the counters, by what they count. What cannot be read is 0.
+func countRefused() map[string]uint64 {
+	counts := map[string]uint64{}
+	for _, r := range refusals() {
+		counts[r.what] = 0
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return counts
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: "gatehouse"}
+	rules, err := conn.GetRules(table, &nftables.Chain{Name: "refuse", Table: table})
+	if err != nil {
+		return counts
+	}
+	kinds := refusals()
+	for _, rule := range rules {
+		for _, e := range rule.Exprs {
+			if c, is := e.(*expr.Counter); is && len(kinds) > 0 {
+				counts[kinds[0].what] = c.Packets
+				kinds = kinds[1:]
+			}
+		}
+	}
+	return counts
 }
 
 const portOfDNS = 53
@@ -117,6 +166,8 @@ func to(number uint16) match {
 }
 
 func accept() match { return match{&expr.Verdict{Kind: expr.VerdictAccept}} }
+
+func dropped() match { return match{&expr.Verdict{Kind: expr.VerdictDrop}} }
 
 func equal(load expr.Any, value []byte) match {
 	return match{load, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: value}}

@@ -16,40 +16,41 @@ import (
 // Setup makes the network of the calling thread's namespace and hands its sockets
 // to the broker. It needs CAP_NET_ADMIN there, and returns when every connection
 // that is made from now on is served. The first process of a sandbox calls it before
-// it starts the server.
+// it starts the server. Refused counts the packets that were refused since, by what
+// they were.
 //
 // The namespace must have no interface that is up but loopback: in any other one this would
 // take over the network of somebody else.
-func Setup(broker *net.UnixConn) error {
+func Setup(broker *net.UnixConn) (refused func() map[string]uint64, err error) {
 	forwards, err := handover.Await(broker)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lo, err := loopback()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := netlink.LinkSetUp(lo); err != nil {
-		return fmt.Errorf("starting loopback: %w", err)
+		return nil, fmt.Errorf("starting loopback: %w", err)
 	}
 	families, err := reachable(lo)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sockets := &handover.Sockets{}
 	defer sockets.Close() // the broker has its own
 	for i := range families {
 		if err := families[i].listen(sockets); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := redirect(families, forwards); err != nil {
-		return fmt.Errorf("leading connections to the broker: %w", err)
+		return nil, fmt.Errorf("leading connections to the broker: %w", err)
 	}
 	if err := handover.Give(broker, sockets); err != nil {
-		return err
+		return nil, err
 	}
-	return Probe()
+	return countRefused, Probe()
 }
 
 // Serve waits until the broker ends, which is an error, or ctx is done. Nothing is

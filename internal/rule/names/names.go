@@ -13,8 +13,10 @@ import (
 // Skeleton is what is left of a name without case, separators and disguise.
 func Skeleton(name string) string {
 	folded := string(rule.Fold(name).Text)
-	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "\n", "", "0", "o", "1", "l").Replace(folded)
+	return disguise.Replace(folded)
 }
+
+var disguise = strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "\n", "", "0", "o", "1", "l")
 
 // OneEdit says whether one insertion, deletion or replacement leads from a to b.
 func OneEdit(a, b string) bool {
@@ -32,6 +34,19 @@ func OneEdit(a, b string) bool {
 		return i < len(a) && a[i+1:] == b[i+1:]
 	}
 	return a[i:] == b[i+1:]
+}
+
+// Exchanged says whether two neighbouring letters lead from one word to the other.
+func Exchanged(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i+1 < len(a); i++ {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
 }
 
 // MixesScripts says whether a name has ASCII letters together with Cyrillic or

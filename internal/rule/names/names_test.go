@@ -34,6 +34,14 @@ func Test_one_edit(t *testing.T) {
 	f("github", "gihtub", false)
 }
 
+func Test_exchanged_letters(t *testing.T) {
+	for pair, want := range map[[2]string]bool{{"github", "gihtub"}: true, {"github", "github"}: false, {"github", "githbu"}: true, {"github", "gith"}: false, {"ab", "cd"}: false} {
+		if Exchanged(pair[0], pair[1]) != want || Exchanged(pair[1], pair[0]) != want {
+			t.Errorf("%q: want %v", pair, want)
+		}
+	}
+}
+
 func Test_mixed_scripts(t *testing.T) {
 	for name, want := range map[string]bool{"send_mail": false, "send_m\u0430il": true, "\u043f\u043e\u0447\u0442\u0430": false, "read\u200b": true, "na\u00efve": false, "\u65e5\u672c_tool": false} {
 		if MixesScripts(name) != want {

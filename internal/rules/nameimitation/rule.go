@@ -146,7 +146,7 @@ func near(word string) (string, float64) {
 		switch {
 		case skeleton == skeletons()[i]:
 			return brand, certain
-		case len(brand) >= shortBrand && word[0] == brand[0] && (len(brand) > shortBrand || len(word) == len(brand)) && names.OneEdit(word, brand) && !inflected(word, brand), len(brand) >= shortBrand && exchanged(word, brand):
+		case len(brand) >= shortBrand && word[0] == brand[0] && (len(brand) > shortBrand || len(word) == len(brand)) && names.OneEdit(word, brand) && !inflected(word, brand), len(brand) >= shortBrand && names.Exchanged(word, brand):
 			return brand, reported
 		}
 	}
@@ -156,19 +156,6 @@ func near(word string) (string, float64) {
 // inflected says whether a word is another one with an ending.
 func inflected(word, brand string) bool {
 	return strings.HasPrefix(word, brand) || strings.HasPrefix(brand, word)
-}
-
-// exchanged says whether two neighbouring letters lead from one word to the other.
-func exchanged(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i+1 < len(a); i++ {
-		if a[i] != b[i] {
-			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
-		}
-	}
-	return false
 }
 
 // ordinary are words that are near a brand.

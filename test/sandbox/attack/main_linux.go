@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +30,7 @@ var attacks = map[string]func() error{
 	"hardlink":           hardlink,
 	"dotdot":             func() error { return read(os.Getenv("GRANTED") + "/../home/.ssh/id_test") },
 	"rename-out":         renameOut,
+	"write-program":      writeProgram,
 	"proc-root":          func() error { return read(parent("root") + os.Getenv("SECRET")) },
 	"proc-cwd":           func() error { return readFolder(parent("cwd")) },
 	"proc-environ":       func() error { return read(parent("environ")) },
@@ -36,28 +39,42 @@ var attacks = map[string]func() error{
 	"setuid-program":     setuidProgram,
 	"setuid-bit":         func() error { return setuidBit(os.Getenv("GRANTED")) },
 	"setuid-create":      func() error { return setuidCreate(os.Getenv("GRANTED")) },
+	"setuid":             func() error { return become(unix.SYS_SETUID) },
+	"setgroups":          func() error { return become(unix.SYS_SETGROUPS) },
 	"ptrace":             ptrace,
+	"mount":              mount,
+	"bpf":                bpf,
 	"vm-read":            vmRead,
 	"signal-parent":      func() error { return unix.Kill(os.Getppid(), 0) },
 	"namespace":          namespace,
 	"keyring":            keyring,
 	"abstract-socket":    func() error { return dial("unix", "@"+os.Getenv("ABSTRACT")) },
+	"unix-socket":        func() error { return dial("unix", os.Getenv("SOCKET")) },
+	"unix-datagram":      unixDatagram,
 	"raw-socket":         func() error { return socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP) },
 	"packet-socket":      func() error { return socket(unix.AF_PACKET, unix.SOCK_RAW, 0) },
 	"direct-ip":          func() error { return dial("tcp", os.Getenv("LISTENER")) },
 	"direct-ip-v6":       func() error { return dial("tcp", os.Getenv("LISTENER6")) },
+	"mapped-v6":          func() error { return dial("tcp", mapped(os.Getenv("LISTENER"))) },
+	"other-machine":      func() error { return dial("tcp", os.Getenv("ELSEWHERE")) },
+	"connect":            func() error { return dial("tcp", os.Getenv("PLACE")) },
+	"send":               func() error { return udp(os.Getenv("PLACE")) },
+	"resolve":            resolve,
 	"direct-udp":         func() error { return udp(os.Getenv("UDP")) },
 	"run-unlisted":       runUnlisted,
 	"run-from-memory":    runFromMemory,
 	"fork-bomb":          forkBomb,
 	"memory-bomb":        memoryBomb,
 	"memory-bomb-shared": memoryBombShared,
+	"memory-bomb-many":   memoryBombMany,
 	"disk-fill":          diskFill,
 	"large-file":         largeFile,
 	"many-files":         manyFiles,
 	"open-files":         openFiles,
 	"inherited-file":     inheritedFile,
 	"outlive":            outlive,
+	"flood":              flood,
+	"own-socket":         ownSocket,
 }
 
 func main() {
@@ -65,6 +82,10 @@ func main() {
 	case "whoami":
 		fmt.Println(os.Geteuid())
 	case "sleep":
+		time.Sleep(20 * time.Second)
+	case "eat": // a part of memory-bomb-many
+		size, _ := strconv.Atoi(os.Args[2])
+		fmt.Println(eat(size, unix.MAP_PRIVATE))
 		time.Sleep(20 * time.Second)
 	default:
 		try(name)
@@ -140,6 +161,21 @@ func renameOut() error {
 	return os.Rename(from, filepath.Join(os.Getenv("OUTSIDE"), "carried"))
 }
 
+func writeProgram() error {
+	f, err := os.OpenFile(os.Getenv("OTHER"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func mount() error {
+	if err := unix.Mount("attack", os.Getenv("OUTSIDE"), "tmpfs", 0, "size=4k"); err != nil {
+		return err
+	}
+	return unix.Unmount(os.Getenv("OUTSIDE"), unix.MNT_DETACH)
+}
+
 func setuidProgram() error {
 	out, err := exec.Command(os.Getenv("SETUID"), "whoami").CombinedOutput()
 	if err != nil {
@@ -167,6 +203,27 @@ func setuidCreate(folder string) error {
 		return err
 	}
 	return unix.Close(fd)
+}
+
+// become is root, by a system call, in this thread.
+func become(call uintptr) error {
+	groups := [1]uint32{0}
+	args := [2]uintptr{0, 0}
+	if call == unix.SYS_SETGROUPS {
+		args = [2]uintptr{1, uintptr(unsafe.Pointer(&groups))}
+	}
+	_, _, errno := unix.RawSyscall(call, args[0], args[1], 0)
+	return result(errno)
+}
+
+// bpf makes a map in the kernel.
+func bpf() error {
+	attr := [72]byte{0: 2, 4: 4, 8: 4, 12: 1} // BPF_MAP_TYPE_ARRAY, keys and values of 4 bytes, one entry
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, 0, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno == 0 {
+		unix.Close(int(fd))
+	}
+	return result(errno)
 }
 
 func ptrace() error {
@@ -218,6 +275,30 @@ func dial(network, address string) error {
 	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
 	_, err = conn.Read(make([]byte, 1))
 	return err
+}
+
+// mapped is an IPv4 address as IPv6 writes it.
+func mapped(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	return net.JoinHostPort("::ffff:"+host, port)
+}
+
+// resolve asks for a name that carries something.
+func resolve() error {
+	resolver := net.Resolver{PreferGo: true}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := resolver.LookupHost(ctx, os.Getenv("PLACE"))
+	return err
+}
+
+// unixDatagram sends to a socket file from a socket that has a peer already.
+func unixDatagram() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Sendto(pair[0], []byte("attack"), 0, &unix.SockaddrUnix{Name: os.Getenv("DATAGRAMS")})
 }
 
 func udp(address string) error {
@@ -286,6 +367,14 @@ func runFromMemory() error {
 	return last
 }
 
+// hold keeps what was taken for as long as an attack would last. It does not use the
+// runtime's clock, which may need an open file.
+func hold() {
+	left := unix.NsecToTimespec(int64(time.Second))
+	for unix.Nanosleep(&left, &left) == unix.EINTR {
+	}
+}
+
 // forkBomb starts more processes than the limit, and ends them.
 func forkBomb() error {
 	want, err := strconv.Atoi(os.Getenv("BOMB_PROCESSES"))
@@ -302,6 +391,7 @@ func forkBomb() error {
 	for range want {
 		child := exec.Command("/proc/self/exe", "sleep")
 		if err := child.Start(); err != nil {
+			hold()
 			return fmt.Errorf("after %d: %w", len(children), err)
 		}
 		children = append(children, child)
@@ -309,12 +399,19 @@ func forkBomb() error {
 	return nil
 }
 
-func memoryBomb() error {
-	want, err := strconv.Atoi(os.Getenv("BOMB_BYTES"))
-	if err != nil {
-		return err
-	}
-	memory, err := unix.Mmap(-1, 0, want, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+func bomb() int {
+	size, _ := strconv.Atoi(os.Getenv("BOMB_BYTES"))
+	return size
+}
+
+func memoryBomb() error { return eat(bomb(), unix.MAP_PRIVATE) }
+
+// memoryBombShared hides its memory from limits of one process: a shared mapping.
+func memoryBombShared() error { return eat(bomb(), unix.MAP_SHARED) }
+
+// eat takes memory and keeps it for a second.
+func eat(size, how int) error {
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, how|unix.MAP_ANON)
 	if err != nil {
 		return err
 	}
@@ -325,20 +422,38 @@ func memoryBomb() error {
 	return nil
 }
 
-// memoryBombShared hides its memory from limits of one process: a shared mapping.
-func memoryBombShared() error {
-	want, err := strconv.Atoi(os.Getenv("BOMB_BYTES"))
-	if err != nil {
-		return err
+// memoryBombMany takes it in many processes, each of which stays within any limit of
+// its own.
+func memoryBombMany() error {
+	const parts = 8
+	var children []*exec.Cmd
+	defer func() {
+		for _, c := range children {
+			c.Process.Kill()
+			c.Wait()
+		}
+	}()
+	for range parts {
+		child := exec.Command("/proc/self/exe", "eat", strconv.Itoa(bomb()/parts))
+		out, err := child.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := child.Start(); err != nil {
+			return err
+		}
+		children = append(children, child)
+		defer out.Close()
 	}
-	memory, err := unix.Mmap(-1, 0, want, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
-	if err != nil {
-		return err
+	time.Sleep(2500 * time.Millisecond)
+	for _, c := range children {
+		if err := unix.Kill(c.Process.Pid, 0); err != nil {
+			return err
+		}
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid)); err != nil || bytes.Contains(text, []byte(") Z ")) {
+			return errors.New("one of them was ended")
+		}
 	}
-	for i := 0; i < len(memory); i += 4096 {
-		memory[i] = 1
-	}
-	time.Sleep(time.Second)
 	return nil
 }
 
@@ -357,6 +472,7 @@ func diskFill() error {
 		for range 8 {
 			if _, err := f.Write(chunk); err != nil {
 				f.Close()
+				hold()
 				return fmt.Errorf("after %d bytes: %w", written, err)
 			}
 			written += len(chunk)
@@ -388,6 +504,7 @@ func manyFiles() error {
 	for i := range 20_000 {
 		f, err := os.Create(filepath.Join(folder, strconv.Itoa(i)))
 		if err != nil {
+			hold()
 			return fmt.Errorf("after %d files: %w", i, err)
 		}
 		f.Close()
@@ -398,6 +515,7 @@ func manyFiles() error {
 func openFiles() error {
 	for i := range 600 {
 		if _, err := unix.Open("/dev/null", unix.O_RDONLY, 0); err != nil {
+			hold()
 			return fmt.Errorf("after %d: %w", i, err)
 		}
 	}
@@ -427,4 +545,28 @@ func outlive() error {
 	fmt.Println("left behind")
 	time.Sleep(20 * time.Second)
 	return nil
+}
+
+// flood tries something as often as it can.
+func flood() (last error) {
+	for range 20_000 {
+		last = ptrace()
+	}
+	return last
+}
+
+// ownSocket connects two sockets of its own.
+func ownSocket() error {
+	path := filepath.Join(os.TempDir(), "own")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			_, _ = conn.Write([]byte("x"))
+		}
+	}()
+	return dial("unix", path)
 }

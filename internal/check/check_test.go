@@ -1,0 +1,57 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse/internal/client"
+	"gatehouse/internal/inventory"
+	"gatehouse/internal/rule"
+)
+
+func Test_sets_are_what_a_client_has_at_once(t *testing.T) {
+	entry := func(name, file string, clients []string, path ...string) client.Entry {
+		return client.Entry{Name: name, File: file, Clients: clients, Words: []string{name}, Path: append(path, name)}
+	}
+	off := entry("off", "/home/a.json", []string{"a"})
+	off.Disabled = true
+	scene := &Scene{
+		Files: []client.File{{Path: "/home/a.json"}, {Path: "/p/a.json", Project: "/p"}},
+		Servers: inventory.Servers([]client.Entry{
+			entry("own", "/home/a.json", []string{"a"}, "mcpServers"), off,
+			entry("remembered", "/home/a.json", []string{"a"}, "projects", "/q", "mcpServers"),
+			entry("brought", "/p/a.json", []string{"a", "b"}, "mcpServers"),
+		}),
+	}
+	var got []string
+	for _, set := range scene.Sets() {
+		line := set.Client + " " + set.Project + ":"
+		for _, m := range set.Members {
+			line += " " + m.Entry.Name
+		}
+		got = append(got, line)
+	}
+	want := []string{"a : own", "a /p: own brought", "a /q: own remembered", "b /p: brought"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func Test_a_finding_is_signed_by_its_check(t *testing.T) {
+	c := Check{ID: "c", Severity: rule.Low, Run: func(s *Scene) Result {
+		return Result{
+			Findings:  []Finding{AboutFile(client.File{Path: "/f"}).Says(rule.Unrated, "w", "f", "a", "b"), Finding{}.Says(rule.High, "w", "f", "ab")},
+			Unchecked: []Unchecked{{Why: "w"}},
+		}
+	}}
+	r := c.Judge(&Scene{})
+	if got := fmt.Sprint(r.Findings[0].Check, r.Findings[0].Severity, r.Findings[1].Severity, r.Unchecked[0].Check); strings.ReplaceAll(got, " ", "") != "clowhighc" {
+		t.Error(got)
+	}
+	if r.Findings[0].Evidence == r.Findings[1].Evidence {
+		t.Error("facts run into each other")
+	}
+}

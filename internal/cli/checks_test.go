@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"gatehouse/internal/checks"
+)
+
+func TestChecks_list(t *testing.T) {
+	code, out, stderr := program("checks", "list")
+	if code != 0 || strings.Count(out, "\n") != len(checks.All())+1 || !strings.Contains(out, "plain-secret") {
+		t.Errorf("%d %q %q", code, out, stderr)
+	}
+}
+
+func TestChecks_explain(t *testing.T) {
+	code, out, _ := program("checks", "explain", "broad-root")
+	if code != 0 || !strings.Contains(out, "## How to fix it") || !strings.Contains(out, "severity  high") {
+		t.Errorf("%d %q", code, out)
+	}
+	if code, _, stderr := program("checks", "explain", "nothing"); code == 0 || !strings.Contains(stderr, "gatehouse checks list") {
+		t.Errorf("%d %q", code, stderr)
+	}
+}
+
+func TestChecks_json(t *testing.T) {
+	_, out, _ := program("checks", "explain", "broad-root", "--json")
+	var one explainedCheck
+	if err := json.Unmarshal([]byte(out), &one); err != nil || one.ID != "broad-root" || one.Doc == "" {
+		t.Errorf("%v in %q", err, out)
+	}
+	_, out, _ = program("checks", "list", "--json")
+	var all []describedCheck
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != len(checks.All()) {
+		t.Errorf("%v in %q", err, out)
+	}
+}
+
+func Test_shells_complete_checks(t *testing.T) {
+	_, out, _ := program("__complete", "checks", "explain", "")
+	if !strings.Contains(out, "open-file\n") {
+		t.Errorf("%q", out)
+	}
+}

@@ -1,0 +1,71 @@
+//go:build unix
+
+package client
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// access says what others may do with a file that is there. It follows a link, and looks
+// at the folders above both ends.
+func access(found Found) Access {
+	path, err := filepath.Abs(found.Path)
+	if err != nil {
+		return Access{}
+	}
+	a := upwards(path, found.Root)
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil || target == path {
+		return a
+	}
+	b := upwards(target, found.Root)
+	a.Read, a.Write = a.Read.and(b.Read), a.Write.and(b.Write)
+	if a.Replace == Nobody {
+		a.Replace, a.Folder = b.Replace, b.Folder
+	}
+	return a
+}
+
+// upwards goes from a file to the root. Who may not pass a folder reaches nothing below
+// it.
+func upwards(path, root string) Access {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Access{}
+	}
+	a := Access{Read: others(info, 4), Write: others(info, 2)}
+	for path != root && path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+		if info, err = os.Stat(path); err != nil {
+			return Access{}
+		}
+		pass := others(info, 1)
+		a.Read, a.Write, a.Replace = a.Read.and(pass), a.Write.and(pass), a.Replace.and(pass)
+		// In a sticky folder, such as /tmp, everybody moves only what is theirs.
+		if may := others(info, 2).and(pass); a.Replace == Nobody && may != Nobody && info.Mode()&fs.ModeSticky == 0 {
+			a.Replace, a.Folder = may, path
+		}
+	}
+	if a.Replace == Nobody {
+		a.Folder = ""
+	}
+	return a
+}
+
+// others says who else than the owner has a permission: 4 to read, 2 to write, 1 to run
+// or pass. A group that has the number of its owner is theirs alone, as most Linux
+// systems make one for each person.
+func others(info fs.FileInfo, bit fs.FileMode) Who {
+	mode := info.Mode().Perm()
+	if mode&bit != 0 {
+		return Everybody
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if mode&(bit<<3) != 0 && ok && owner.Gid != owner.Uid {
+		return Group
+	}
+	return Nobody
+}

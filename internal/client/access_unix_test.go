@@ -1,0 +1,67 @@
+//go:build unix
+
+package client
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func Test_who_else_may_use_a_file(t *testing.T) {
+	f := func(folder, file os.FileMode, want Access) {
+		t.Helper()
+		root := t.TempDir()
+		dir := filepath.Join(root, "d")
+		name := filepath.Join(dir, "mcp.json")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for path, mode := range map[string]os.FileMode{name: file, dir: folder, root: 0o755} {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want.Folder != "" {
+			want.Folder = dir
+		}
+		if got := Read("test", Found{Path: name, Place: place, System: Linux, Root: root}, prints).Access; got != want {
+			t.Errorf("folder %o, file %o: %+v, want %+v", folder, file, got, want)
+		}
+		if got := Read("test", Found{Path: name, Place: place, System: Windows, Root: root}, prints); got.Access != (Access{}) || got.Mode != "" {
+			t.Errorf("modes of a disk of Windows count: %+v", got.Access)
+		}
+	}
+	f(0o755, 0o600, Access{})
+	f(0o755, 0o644, Access{Read: Everybody})
+	f(0o755, 0o666, Access{Read: Everybody, Write: Everybody})
+	f(0o700, 0o666, Access{}) // nobody else gets there
+	f(0o777, 0o600, Access{Replace: Everybody, Folder: "d"})
+	f(0o777|os.ModeSticky, 0o600, Access{})
+}
+
+func Test_the_folders_at_both_ends_of_a_link_count(t *testing.T) {
+	root := t.TempDir()
+	open, closed := filepath.Join(root, "open"), filepath.Join(root, "closed")
+	for dir, mode := range map[string]os.FileMode{root: 0o755, open: 0o777, closed: 0o755} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(open, "mcp.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(closed, "mcp.json")
+	if err := os.Symlink(filepath.Join(open, "mcp.json"), name); err != nil {
+		t.Fatal(err)
+	}
+	if got := access(Found{Path: name, System: Linux, Root: root}); got.Replace != Everybody || filepath.Base(got.Folder) != "open" {
+		t.Errorf("%+v", got)
+	}
+}
