@@ -30,11 +30,14 @@ var layers = [][]string{
 	{"internal/arguments/*", "internal/rules"},
 	{"internal/arguments"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/statefile", "internal/upstream"},
-	{"internal/client", "internal/evaluate", "internal/identity", "internal/install", "internal/oauth", "internal/sandbox/begin"},
+	{"internal/advisory", "internal/client", "internal/evaluate", "internal/identity", "internal/install", "internal/oauth", "internal/sandbox/begin"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check", "internal/credential"},
-	{"internal/check/*", "internal/checks/*"},
-	{"internal/checks"},
+	{"internal/check/*", "internal/checks/*", "internal/facts/installed"},
+	{"internal/facts/connect", "internal/facts/listening", "internal/facts/registry", "internal/facts/usage"},
+	{"internal/checks", "internal/facts"},
+	{"internal/report"},
+	{"internal/report/*"},
 	{"internal/gateway"},
 	{"internal/downstream", "internal/demo"},
 	{"internal/cli", "internal/checks/gen", "internal/clients/gen", "internal/rules/gen"},
@@ -113,7 +116,7 @@ func group(folder string) string {
 	if slices.Contains([]string{"internal/rules/gen", "internal/clients/gen", "internal/checks/gen"}, folder) {
 		return folder // writes the list of the rooms; not a room
 	}
-	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "cmd"} {
+	for _, parent := range []string{"internal/rules", "internal/rule", "internal/arguments", "internal/clients", "internal/client", "internal/checks", "internal/check", "internal/report", "cmd"} {
 		if strings.HasPrefix(folder, parent+"/") {
 			return parent + "/*"
 		}

@@ -62,30 +62,64 @@ type Scene struct {
 type Facts struct {
 	// Package says what its registry or this machine knows about a package.
 	Package func(inventory.Source) (Package, error)
-	// Advisories lists the known faults of a package in the version that would run.
+	// Advisories lists the known faults of a package in the version that would run. An
+	// error may come together with some: they are known, and there may be more.
 	Advisories func(inventory.Source) ([]Advisory, error)
 	// Definitions are the tools of a server, by Server.ID.
 	Definitions func(id string) ([]Tool, error)
+	// Others is what else a server says of itself, by Server.ID: its instructions, prompts
+	// and resources. It is there whenever Definitions is.
+	Others func(id string) ([]Item, error)
 	// Used is when a server was last seen in use, by Server.ID.
 	Used func(id string) Use
+	// Listening are the servers that answer on this machine now, whoever started them.
+	Listening func() ([]Listener, error)
 }
+
+// Listener is a server that answers on this machine.
+type Listener struct {
+	Address string // on which it listens, such as 127.0.0.1:6277 or 0.0.0.0:8000
+	URL     string // at which it was asked
+	Open    bool   // it answers whoever asks, without credentials
+	Public  bool   // it can be reached from other machines
+	Name    string // what it calls itself; empty if it did not say
+	Process string // that listens, such as "node (4711)"; empty if it cannot be seen
+}
+
+// Partial is an error about all packages alike, such as that advisories are old: a check
+// says it once and not for each server.
+type Partial struct{ Err error }
+
+func (p Partial) Error() string { return p.Err.Error() }
+func (p Partial) Unwrap() error { return p.Err }
 
 // Package is what is known about a package and the version that would run.
 type Package struct {
+	// Registry says that its registry was asked. Without that, Exists is true if the package
+	// is installed here, and what only a registry knows is empty: Published, First, Latest,
+	// LatestAt, and often Deprecated.
+	Registry       bool
 	Exists         bool
 	Version        string // that would run now
 	Published      time.Time
 	First          time.Time // the first version of the package
 	Latest         string
 	LatestAt       time.Time
-	Deprecated     string // what the registry says about it
-	InstallScripts []string
+	Deprecated     string   // what the registry says about it
+	InstallScripts []string // what runs when it is installed, and of which dependency
+	Scripts        bool     // InstallScripts is known
 	Repository     string
+	Name           string // as the package calls itself, where a file was named and not a package
+	SHA256         string // of a program that is one file
 	Source         string // where this is known from, for the report
 }
 
 // Advisory is a known fault of a package.
 type Advisory struct {
+	// Package is the dependency that has it, with its version; empty if it is the package
+	// itself.
+	Package  string
+	Version  string   // that was judged
 	ID       string   // as published, such as CVE-2025-6514 or MAL-2025-1
 	Aliases  []string //
 	Summary  string
@@ -102,6 +136,13 @@ type Tool struct {
 	Definition               []byte // JSON, as received
 }
 
+// Item is something that a server says of itself and that is not a tool.
+type Item struct {
+	Kind       string // instructions, prompt, resource or template
+	Name       string
+	Definition json.RawMessage
+}
+
 // Use is evidence of use. No evidence is not "unused": Known is false then.
 type Use struct {
 	Known bool // something was read that would show it
@@ -109,6 +150,9 @@ type Use struct {
 	Calls int
 	From  string    // where the evidence is from
 	Since time.Time // how far back the evidence reaches
+	// Blind are clients that have the server and write nothing that was found: it may be
+	// in use there.
+	Blind []string
 }
 
 // Result is what a check answers.
@@ -238,6 +282,30 @@ func AboutFile(f client.File) Finding {
 // About is a finding about one entry of a server, without what is wrong with it.
 func About(s inventory.Server, e client.Entry) Finding {
 	return Finding{Server: s.ID, Name: e.Name, Clients: e.Clients, File: e.File, Line: e.Line, Path: e.Path}
+}
+
+// Each yields what a server runs: entries that ask for the same thing in the same version
+// are there once.
+func Each(s inventory.Server) iter.Seq2[client.Entry, inventory.Source] {
+	return func(yield func(client.Entry, inventory.Source) bool) {
+		seen := map[string]bool{}
+		for _, e := range s.Entries {
+			source := inventory.Of(e)
+			key := source.Version + "\x00" + source.Launcher
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			if !yield(e, source) {
+				return
+			}
+		}
+	}
+}
+
+// NotKnown is the answer of a check that could not look at a server.
+func NotKnown(s inventory.Server, why string) Unchecked {
+	return Unchecked{Server: s.ID, Name: s.Name, Why: why}
 }
 
 // ParseTool reads the definition of a tool as a server sent it.

@@ -8,30 +8,41 @@ import (
 	"gatehouse/internal/checks/confusableservers"
 	"gatehouse/internal/checks/containernetwork"
 	"gatehouse/internal/checks/containerrights"
+	"gatehouse/internal/checks/deprecatedpackage"
 	"gatehouse/internal/checks/downloadandrun"
 	"gatehouse/internal/checks/elevated"
 	"gatehouse/internal/checks/excessrights"
 	"gatehouse/internal/checks/imitatedpackage"
+	"gatehouse/internal/checks/installscripts"
+	"gatehouse/internal/checks/knownmalicious"
+	"gatehouse/internal/checks/knownvulnerable"
 	"gatehouse/internal/checks/loadedcode"
 	"gatehouse/internal/checks/lookalikehost"
+	"gatehouse/internal/checks/missingpackage"
 	"gatehouse/internal/checks/mixedenvironments"
+	"gatehouse/internal/checks/newpackage"
 	"gatehouse/internal/checks/oddaddress"
 	"gatehouse/internal/checks/openbind"
 	"gatehouse/internal/checks/openfile"
+	"gatehouse/internal/checks/openlistener"
 	"gatehouse/internal/checks/otherregistry"
 	"gatehouse/internal/checks/plainhttp"
 	"gatehouse/internal/checks/plainsecret"
+	"gatehouse/internal/checks/poisoneddefinition"
 	"gatehouse/internal/checks/projectprogram"
 	"gatehouse/internal/checks/secretinaddress"
 	"gatehouse/internal/checks/severalversions"
+	"gatehouse/internal/checks/shadowedtools"
 	"gatehouse/internal/checks/sharedsecret"
 	"gatehouse/internal/checks/shellline"
 	"gatehouse/internal/checks/temporaryplace"
 	"gatehouse/internal/checks/tlsoff"
 	"gatehouse/internal/checks/toomany"
+	"gatehouse/internal/checks/toxiccombination"
 	"gatehouse/internal/checks/unaskedservers"
 	"gatehouse/internal/checks/unaskedtools"
 	"gatehouse/internal/checks/unpinned"
+	"gatehouse/internal/checks/unusedserver"
 )
 
 // All lists every check, in the order of their folders.
@@ -41,29 +52,40 @@ func All() []check.Check {
 		confusableservers.Check,
 		containernetwork.Check,
 		containerrights.Check,
+		deprecatedpackage.Check,
 		downloadandrun.Check,
 		elevated.Check,
 		excessrights.Check,
 		imitatedpackage.Check,
+		installscripts.Check,
+		knownmalicious.Check,
+		knownvulnerable.Check,
 		loadedcode.Check,
 		lookalikehost.Check,
+		missingpackage.Check,
 		mixedenvironments.Check,
+		newpackage.Check,
 		oddaddress.Check,
 		openbind.Check,
 		openfile.Check,
+		openlistener.Check,
 		otherregistry.Check,
 		plainhttp.Check,
 		plainsecret.Check,
+		poisoneddefinition.Check,
 		projectprogram.Check,
 		secretinaddress.Check,
 		severalversions.Check,
+		shadowedtools.Check,
 		sharedsecret.Check,
 		shellline.Check,
 		temporaryplace.Check,
 		tlsoff.Check,
 		toomany.Check,
+		toxiccombination.Check,
 		unaskedservers.Check,
 		unaskedtools.Check,
 		unpinned.Check,
+		unusedserver.Check,
 	}
 }

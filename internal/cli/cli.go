@@ -48,7 +48,7 @@ configuration; 3 something could not be done or checked.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newServeCommand(), newRunCommand(), newScanCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
+		newServeCommand(), newRunCommand(), newScanCommand(), newAdvisoriesCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
 		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newInstallCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(), newChecksCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)

@@ -17,6 +17,8 @@ type Machine struct {
 	System   System
 	Homes    []Home
 	Projects []string
+	// ProjectsOnly leaves out everything but the files of projects.
+	ProjectsOnly bool
 	// Getenv reads the environment of whoever looks. It counts for the homes that are
 	// Own only.
 	Getenv func(string) string

@@ -35,12 +35,13 @@ func (d Discovery) Entries() (all []client.Entry) {
 }
 
 // Discover reads every file of every client on a machine. Folders that a client's
-// file names as projects are looked at too. It runs nothing.
+// file names as projects are looked at too, unless only the given ones are wanted. It
+// runs nothing.
 func Discover(m client.Machine, prints *client.Fingerprints) Discovery {
 	s := &search{machine: m, prints: prints, files: map[string]*client.File{}}
 	s.machine.Projects = unique(m.Projects)
-	s.look(func(client.Place) bool { return true })
-	if more := s.projects(); len(more) > 0 {
+	s.look(func(p client.Place) bool { return !m.ProjectsOnly || p.Path[0] == '.' })
+	if more := s.projects(); len(more) > 0 && !m.ProjectsOnly {
 		s.machine.Projects = more
 		s.look(func(p client.Place) bool { return p.Path[0] == '.' })
 	}

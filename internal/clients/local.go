@@ -15,11 +15,18 @@ type Where struct {
 	Projects []string // folders; without any, the one in which the program runs
 	Homes    []string // more homes, such as those of another system that is mounted
 	AllUsers bool     // the homes of everybody
+	// ProjectsOnly looks at the files of the projects and at no home.
+	ProjectsOnly bool
 }
 
 // Local describes this machine. In WSL, homes of Windows are there as well.
 func Local(w Where) (client.Machine, error) {
-	m := client.Machine{System: system(), Getenv: os.Getenv}
+	m := client.Machine{System: system(), Getenv: os.Getenv, ProjectsOnly: w.ProjectsOnly}
+	if w.ProjectsOnly {
+		var err error
+		m.Projects, err = folders(w.Projects)
+		return m, err
+	}
 	own, err := os.UserHomeDir()
 	if err != nil {
 		return m, err

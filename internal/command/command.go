@@ -107,6 +107,9 @@ func Program(word string) string {
 	return name
 }
 
+// Unwrapped is what a command starts in the end, without what wraps it.
+func Unwrapped(words []string) []string { return new(parsed).unwrap(words) }
+
 // maxWrappers bounds how many wrappers are undone.
 const maxWrappers = 8
 

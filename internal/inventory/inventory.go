@@ -165,3 +165,10 @@ func Of(e client.Entry) Source {
 }
 
 func argsOf(e client.Entry) []string { return command.Parse(e.Words).Args }
+
+// Command is what an entry starts in the end, as written: without what wraps it.
+func Command(e client.Entry) []string { return command.Unwrapped(e.Words) }
+
+// Arguments are those of the server itself, as written. Where the launcher is told a
+// package apart from the command in it, as by uvx --from, the command comes first.
+func Arguments(e client.Entry) []string { return argsOf(e) }

@@ -93,7 +93,7 @@ func readOptions(args []string) (options, error) {
 	f.DurationVar(&o.duration, "duration", 250*time.Millisecond, "`TIME` of one measurement; there is one for each target in each round")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each scenario")
 	f.BoolVar(&o.json, "json", false, "print all samples as JSON")
-	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, memory, sandbox, steps, decisions")
+	f.StringVar(&only, "only", "", "measure only what matches this `REGEXP`: names of scenarios such as legacy-200B-16, and cold, scan, memory, sandbox, steps, decisions")
 	f.StringVar(&o.binary, "binary", "", "measure this `FILE` instead of building the gateway")
 	f.DurationVar(&o.soak, "soak", 0, "instead of measuring, let 64 sessions call for this `TIME` and watch errors and memory")
 	f.DurationVar(&o.quotas, "quotas", 0, "instead of measuring, let 100 users call 50 tools for this `TIME` and count what quotas let through")
@@ -121,6 +121,7 @@ type report struct {
 	Memory   *memory      `json:"memory,omitempty"`
 	Steps    []step       `json:"steps,omitempty"`
 	Sandbox  *sandboxCost `json:"sandbox,omitempty"`
+	Scan     *scanned     `json:"scan,omitempty"`
 	// Decisions are in the order of decisions.
 	Decisions []step        `json:"decisions,omitempty"`
 	Took      time.Duration `json:"took_ns"`
@@ -169,6 +170,13 @@ func (o options) fill(ctx context.Context, dir string, r *report) error {
 			return fmt.Errorf("cold start: %w", err)
 		}
 		r.Cold = &cold
+	}
+	if o.wants("scan") {
+		s, err := measureScan(ctx, f)
+		if err != nil {
+			return fmt.Errorf("scan: %w", err)
+		}
+		r.Scan = &s
 	}
 	if o.wants("memory") {
 		m, err := measureMemory(ctx, f, o)

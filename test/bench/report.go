@@ -24,6 +24,9 @@ func (r report) print(out io.Writer) error {
 		}
 		o.print(w)
 	}
+	if r.Scan != nil {
+		fmt.Fprintf(w, "\nScan of %d servers in %d clients, from start to end: %s, of which the processor %s.\n", scanServers, scanClients, millis(r.Scan.Took), millis(r.Scan.CPU))
+	}
 	if r.Cold != nil {
 		fmt.Fprintf(w, "\nCold start to the first right answer: %s with a new server, %s with an approved one.\n",
 			millis(r.Cold.New), millis(r.Cold.Approved))
@@ -132,6 +135,9 @@ func (r report) goals() []goal {
 	var list []goal
 	for _, o := range r.Outcomes {
 		list = append(list, o.goals()...)
+	}
+	if r.Scan != nil {
+		list = append(list, goal{"scan of 20 servers in 6 clients", float64(medianTime(r.Scan.Took)) / 1e6, false, 1000, "ms"})
 	}
 	if r.Cold != nil {
 		list = append(list, goal{"cold start, approved server", float64(medianTime(r.Cold.Approved)) / 1e6, false, 50, "ms"})

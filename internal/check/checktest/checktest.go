@@ -40,8 +40,11 @@ type Facts struct {
 	Now         time.Time
 	Packages    map[string]check.Package
 	Advisories  map[string][]check.Advisory
+	Partial     string // why there may be more advisories
 	Definitions map[string][]json.RawMessage
+	Others      map[string][]check.Item
 	Used        map[string]check.Use
+	Listening   []check.Listener
 }
 
 // Run checks the check of the folder in which the test runs.
@@ -206,7 +209,12 @@ func (f *Facts) fill(t *testing.T, scene *check.Scene) {
 		scene.Facts.Package = func(s inventory.Source) (check.Package, error) { return known(f.Packages, key(s)) }
 	}
 	if f.Advisories != nil {
-		scene.Facts.Advisories = func(s inventory.Source) ([]check.Advisory, error) { return known(f.Advisories, key(s)) }
+		scene.Facts.Advisories = func(s inventory.Source) ([]check.Advisory, error) {
+			if f.Partial != "" {
+				return f.Advisories[key(s)], check.Partial{Err: errors.New(f.Partial)}
+			}
+			return known(f.Advisories, key(s))
+		}
 	}
 	if f.Definitions != nil {
 		scene.Facts.Definitions = func(id string) ([]check.Tool, error) {
@@ -224,6 +232,17 @@ func (f *Facts) fill(t *testing.T, scene *check.Scene) {
 			}
 			return tools, nil
 		}
+	}
+	if f.Definitions != nil {
+		scene.Facts.Others = func(id string) ([]check.Item, error) {
+			if _, err := known(f.Definitions, name[id]); err != nil {
+				return nil, err
+			}
+			return f.Others[name[id]], nil
+		}
+	}
+	if f.Listening != nil {
+		scene.Facts.Listening = func() ([]check.Listener, error) { return f.Listening, nil }
 	}
 	if f.Used != nil {
 		scene.Facts.Used = func(id string) check.Use { return f.Used[name[id]] }

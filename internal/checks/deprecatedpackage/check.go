@@ -1,0 +1,57 @@
+// Package deprecatedpackage finds packages that nobody looks after.
+package deprecatedpackage
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/internal/check"
+	"gatehouse/internal/rule"
+)
+
+//go:embed doc.md
+var doc string
+
+// Check is the check that this folder describes.
+var Check = check.Check{
+	ID:         "deprecated-package",
+	Title:      "Nobody looks after a package any more",
+	Severity:   rule.Medium,
+	References: []string{"CWE-1104: Use of Unmaintained Third Party Components", "OWASP MCP Top 10, MCP04: Software Supply Chain Attacks"},
+	Doc:        doc,
+	Run:        run,
+}
+
+// abandoned is how long a package may be without a new version. Protocol revisions of MCP
+// come twice a year.
+const abandoned = 2 * 365 * 24 * time.Hour
+
+func run(scene *check.Scene) check.Result {
+	return scene.Packages(check.NotAsked, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+}
+
+func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
+	switch {
+	case c.Deprecated != "":
+		return c.Finding(fmt.Sprintf("%s is deprecated: %s", c.Named(), clip(c.Deprecated)),
+			"use what replaces it; faults that are found in it now stay", c.Deprecated), true
+	case c.Registry && !c.LatestAt.IsZero() && now.Sub(c.LatestAt) > abandoned:
+		f = c.Finding(fmt.Sprintf("the newest version of %s is of %s: faults that are found in it now stay", c.Source.Package, c.LatestAt.Format(time.DateOnly)),
+			"look whether its authors still answer, or use another server", c.Latest)
+		f.Severity = rule.Low
+		return f, true
+	}
+	return f, false
+}
+
+// maxShown bounds what is repeated of a text of a registry.
+const maxShown = 160
+
+func clip(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + "…"
+}

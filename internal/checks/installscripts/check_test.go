@@ -1,0 +1,9 @@
+package installscripts
+
+import (
+	"testing"
+
+	"gatehouse/internal/check/checktest"
+)
+
+func TestCheck(t *testing.T) { checktest.Run(t, Check) }

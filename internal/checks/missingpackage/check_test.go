@@ -1,0 +1,9 @@
+package missingpackage
+
+import (
+	"testing"
+
+	"gatehouse/internal/check/checktest"
+)
+
+func TestCheck(t *testing.T) { checktest.Run(t, Check) }
