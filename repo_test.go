@@ -25,14 +25,14 @@ const module = "gatehouse/"
 // layers orders the packages of the product, lowest first. A package may import
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
-	{"internal/wire", "internal/rule", "internal/rule/*", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
+	{"internal/wire", "internal/rule", "internal/rule/*", "internal/command", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
 	{"internal/statefile"},
 	{"internal/secret"},
 	{"internal/argument", "internal/rules/*"},
 	{"internal/arguments/*", "internal/rules"},
 	{"internal/arguments"},
 	{"internal/approval", "internal/audit", "internal/config", "internal/egress", "internal/egress/inside", "internal/inspect", "internal/sandbox", "internal/schema", "internal/upstream"},
-	{"internal/advisory", "internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/oauth", "internal/sandbox/begin"},
+	{"internal/advisory", "internal/client", "internal/container", "internal/evaluate", "internal/identity", "internal/install", "internal/oauth", "internal/sandbox/begin"},
 	{"internal/client/*", "internal/clients/*", "internal/halt", "internal/inventory", "internal/limit", "internal/policy"},
 	{"internal/clients", "internal/check", "internal/credential"},
 	{"internal/check/*", "internal/checks/*", "internal/protect", "internal/facts/installed"},
@@ -65,6 +65,7 @@ var forbidden = map[string]string{
 	"internal/downstream → internal/rule":  "a transport carries messages and does not judge them",
 	"internal/gateway → internal/client":   "what a client's file says is no business of the gateway",
 	"internal/gateway → internal/clients":  "what a client's file says is no business of the gateway",
+	"internal/install → internal/config":   "an installer is told what to fetch and reads no files of ours",
 	"internal/sandbox → internal/config":   "a sandbox is told what to hold and reads no files of ours",
 	"cmd/* → internal/gateway":             "main starts the command line and nothing else",
 	"cmd/* → internal/config":              "main starts the command line and nothing else",
@@ -78,6 +79,7 @@ var standardOnly = map[string]string{
 	"internal/finding":  "vocabulary",
 	"internal/decision": "vocabulary",
 	"internal/profile":  "vocabulary",
+	"internal/command":  "vocabulary",
 	"internal/rules/*":  "a rule is one folder that can be read by itself",
 }
 

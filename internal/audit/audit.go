@@ -28,6 +28,7 @@ const (
 	ServerEnded    Kind = "server-ended"    // an upstream ended or was lost
 	Reached        Kind = "reached"         // a server in a sandbox reached for a place on the network
 	SandboxRefused Kind = "sandbox-refused" // a sandbox did not let its server do something, or a limit was reached
+	Installed      Kind = "installed"       // a package that servers start from was installed
 	Admitted       Kind = "admitted"        // a definition was approved on first sight
 	Quarantined    Kind = "quarantined"     // a definition waits for a person
 	Drifted        Kind = "drifted"         // a definition differs from the approved one
@@ -48,14 +49,14 @@ const (
 // Kinds lists the closed list in the order of a run.
 func Kinds() []Kind {
 	return []Kind{
-		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Reached, SandboxRefused, Admitted, Quarantined,
+		Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Reached, SandboxRefused, Installed, Admitted, Quarantined,
 		Drifted, Approved, Halted, Resumed, KeyCreated, KeyRotated, KeyRevoked, Elevated, Session, SessionRefused, Decided, Ended, Recovered,
 	}
 }
 
 func (k Kind) known() bool {
 	switch k {
-	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Reached, SandboxRefused, Admitted, Quarantined,
+	case Start, Stop, Reload, ReloadRefused, Loosened, ServerStarted, ServerEnded, Reached, SandboxRefused, Installed, Admitted, Quarantined,
 		Drifted, Approved, Halted, Resumed, KeyCreated, KeyRotated, KeyRevoked, Elevated, Session, SessionRefused, Decided, Ended, Recovered:
 		return true
 	}

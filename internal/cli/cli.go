@@ -49,7 +49,7 @@ configuration; 3 something could not be done or checked.`,
 	}
 	root.AddCommand(
 		newServeCommand(), newRunCommand(), newScanCommand(), newAdvisoriesCommand(), newApproveCommand(), newHaltCommand(), newResumeCommand(), newQuotaCommand(),
-		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(), newChecksCommand(),
+		newKeyCommand(), newPolicyCommand(), newProfileCommand(), newInstallCommand(), newLoginCommand(), newLogoutCommand(), newLogCommand(), newRulesCommand(), newChecksCommand(),
 		newDoctorCommand(), newDemoCommand(), newVersionCommand(),
 	)
 	root.AddCommand(newProtectCommand(), newUnprotectCommand(), newChecklistCommand(), newSecretCommand())

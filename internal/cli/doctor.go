@@ -14,14 +14,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/internal/approval"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/command"
 	"gatehouse/internal/config"
 	"gatehouse/internal/container"
+	"gatehouse/internal/install"
 	"gatehouse/internal/policy"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
@@ -103,7 +106,7 @@ func diagnose(c *config.Config) []check {
 		checks = append(checks, check{"configuration", "warning", w, ""})
 	}
 	for _, s := range c.Servers {
-		checks = append(checks, checkServer(s))
+		checks = append(checks, checkServer(c, s))
 	}
 	checks = append(append(checks, checkSandboxes(c)...), checkContainers(c)...)
 	checks = append(append(checks, checkPolicies(c)...), checkQuotas(c)...)
@@ -136,7 +139,7 @@ func checkSandboxes(c *config.Config) []check {
 		if err != nil {
 			continue // reported with the server
 		}
-		if _, err := planSandbox(s, environ); err != nil {
+		if _, err := planSandbox(c.State, s, environ); err != nil && !errors.Is(err, install.ErrNotInstalled) && !errors.Is(err, install.ErrChanged) {
 			checks = append(checks, check{"sandbox of " + s.ID, "problem", err.Error(), "change its sandbox section"})
 		}
 	}
@@ -182,7 +185,11 @@ func checkContainers(c *config.Config) []check {
 func unserved(context.Context, *net.UnixConn) error { return nil }
 
 // planSandbox makes the plan of a sandbox or container, without its secrets.
-func planSandbox(s config.Server, environ []string) (interface{ Shown() []sandbox.Shown }, error) {
+func planSandbox(state string, s config.Server, environ []string) (interface{ Shown() []sandbox.Shown }, error) {
+	s, err := fromPackage(state, s)
+	if err != nil {
+		return nil, err
+	}
 	secrets := map[string]string{}
 	for _, name := range s.Sandbox.SecretFiles {
 		secrets[name] = ""
@@ -193,7 +200,7 @@ func planSandbox(s config.Server, environ []string) (interface{ Shown() []sandbo
 	return sandbox.New(*s.Sandbox, sandbox.Command{Args: s.Command, Dir: s.Dir, Env: environ, Secrets: secrets, Network: unserved})
 }
 
-func checkServer(s config.Server) check {
+func checkServer(c *config.Config, s config.Server) check {
 	name := "server " + s.ID
 	if s.URL != "" {
 		if _, err := s.ResolvedHeaders(); err != nil {
@@ -207,6 +214,9 @@ func checkServer(s config.Server) check {
 	if s.Sandbox != nil && s.Sandbox.InContainer() {
 		return check{name, "ok", "the image " + s.Sandbox.Image, ""}
 	}
+	if r, launches, err := s.Package(); launches {
+		return checkPackage(c, name, r, err)
+	}
 	program := s.Command[0]
 	if filepath.Base(program) != program && !filepath.IsAbs(program) {
 		program = filepath.Join(s.Dir, program)
@@ -216,6 +226,21 @@ func checkServer(s config.Server) check {
 		return check{name, "problem", fmt.Sprintf("the command %s is not found", s.Command[0]), "install it, or write its full path"}
 	}
 	return check{name, "ok", path, ""}
+}
+
+// checkPackage says whether what a server starts from is installed.
+func checkPackage(c *config.Config, name string, r command.Request, err error) check {
+	if err != nil {
+		return check{name, "problem", err.Error(), "change its command"}
+	}
+	start, err := install.InState(c.State).Start(r)
+	switch {
+	case err == nil:
+		return check{name, "ok", fmt.Sprintf("%s %s is installed", start.Package, start.Version), ""}
+	case errors.Is(err, install.ErrNotInstalled) && c.Install.When == config.FirstStart:
+		return check{name, "warning", "its package is installed when Gatehouse starts", "gatehouse install does it now"}
+	}
+	return check{name, "problem", err.Error(), "gatehouse install " + strings.TrimPrefix(name, "server ")}
 }
 
 // checkPolicies reads the policies as the gateway does, which does not start with wrong ones.

@@ -29,10 +29,11 @@ type running struct {
 	log     *slog.Logger
 }
 
-// start opens everything a configuration names and starts the gateway. With
+// start opens everything a configuration names, installs the packages that are not
+// there, and starts the gateway. With
 // auditName the log is one of several in the audit folder, because several
 // gateways may run on the same state; a name that is taken gets a number.
-func start(c *config.Config, log *slog.Logger, auditName string) (*running, error) {
+func start(ctx context.Context, c *config.Config, log *slog.Logger, auditName string) (*running, error) {
 	if err := c.EnsureState(); err != nil {
 		return nil, exitWith(exitIncomplete, err)
 	}
@@ -44,6 +45,7 @@ func start(c *config.Config, log *slog.Logger, auditName string) (*running, erro
 	if err != nil {
 		return nil, exitWith(exitUsage, errors.Join(err, trail.Close()))
 	}
+	ensurePackages(ctx, c, trail, log)
 	upstream.AdoptOrphans()
 	g, err := gateway.New(gateway.Options{
 		Config: c, Rules: rules.All(), Book: book, Audit: trail, Log: log, Version: programVersion(),

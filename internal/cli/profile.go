@@ -43,7 +43,7 @@ them. Nothing is started.`,
 			if !found {
 				return exitWith(exitUsage, fmt.Errorf("there is no server %q in %s", args[0], c.Path))
 			}
-			return showProfile(cmd.OutOrStdout(), s, asJSON)
+			return showProfile(cmd.OutOrStdout(), c.State, s, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -52,7 +52,7 @@ them. Nothing is started.`,
 	return cmd
 }
 
-func showProfile(w io.Writer, s config.Server, asJSON bool) error {
+func showProfile(w io.Writer, state string, s config.Server, asJSON bool) error {
 	if s.Sandbox == nil {
 		fmt.Fprintf(w, "%s has no sandbox section: it may do whatever Gatehouse may.\n", s.ID)
 		return nil
@@ -61,7 +61,7 @@ func showProfile(w io.Writer, s config.Server, asJSON bool) error {
 	if err != nil {
 		return exitWith(exitIncomplete, err)
 	}
-	box, err := planSandbox(s, environ)
+	box, err := planSandbox(state, s, environ)
 	if err != nil {
 		return exitWith(exitIncomplete, err)
 	}

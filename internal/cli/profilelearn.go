@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/internal/approval"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/config"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
@@ -68,6 +70,10 @@ func (o *learnOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
+	folder, err := o.fromPackage(cmd, c)
+	if err != nil {
+		return exitWith(exitIncomplete, err)
+	}
 	server := c.Servers[0]
 	if server.Sandbox.InContainer() {
 		return exitWith(exitUsage, errors.New("servers in containers cannot be observed; leave --runtime and --image out"))
@@ -88,6 +94,7 @@ func (o *learnOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	uses = append(named(server), uses...)
 	proposal, reasons := profile.Propose(base, uses, machine(base, without.Shown(), c))
+	proposal.Read = slices.DeleteFunc(proposal.Read, func(path string) bool { return path == folder }) // shown to it in any case
 	var out io.Writer = cmd.OutOrStdout()
 	switch {
 	case o.output != "":
@@ -107,11 +114,35 @@ func (o *learnOptions) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// fromPackage installs what the command launches, so that what is observed is the
+// server alone, and returns the folder with it; "" for other commands.
+func (o *learnOptions) fromPackage(cmd *cobra.Command, c *config.Config) (folder string, err error) {
+	r, launches, err := c.Servers[0].Package()
+	if !launches || err != nil {
+		return "", err
+	}
+	if err := c.EnsureState(); err != nil {
+		return "", err
+	}
+	trail, err := openAudit(auditIn(c.State), "install", audit.Options{})
+	if err != nil {
+		return "", err
+	}
+	defer trail.Close()
+	i := newInstaller(c, trail, c.Servers[0].ID, func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), approval.Visible(text)) })
+	rec, _, err := i.Ensure(cmd.Context(), r)
+	if err != nil {
+		return "", err
+	}
+	c.Servers[0], err = fromPackage(c.State, c.Servers[0])
+	return i.Store.Path(rec), err
+}
+
 // named are the files and folders in the arguments of a command.
 func named(s config.Server) []profile.Use {
 	var uses []profile.Use
 	for _, arg := range s.Command[1:] {
-		if !strings.Contains(arg, "/") {
+		if slices.ContainsFunc(s.Sandbox.Read, func(path string) bool { return below(path, arg) }) || !strings.Contains(arg, "/") {
 			continue
 		}
 		if !filepath.IsAbs(arg) {

@@ -34,6 +34,8 @@ type runOptions struct {
 	sandbox                       string
 	runtime, image                string
 	read, write, execute, network []string
+
+	unsafeNoSandbox bool
 }
 
 func newRunCommand() *cobra.Command {
@@ -51,11 +53,14 @@ environment and nothing else; name more with --pass-env. With --resolve-env the 
 a variable is a reference, such as keyring:github/TOKEN, and the server gets what it
 refers to.
 
-With --sandbox it is started so that it can do only what a preset and the flags --read,
+What npx, uvx and the like would fetch is installed first, once, and starts in a sandbox
+that shows it nothing else: add --read, --write and --network for what it needs.
+
+With --sandbox any other server is started so that it can do only what a preset and the flags --read,
 --write, --execute and --network allow; it does not start where that cannot be enforced.
 With --runtime and --image that is a container of Docker or Podman; what follows the two
 dashes is what would follow the image in a docker run line, which may be nothing.`,
-		Example: `  gatehouse run -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes
+		Example: `  gatehouse run --write ~/notes -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes
   gatehouse run --pass-env GITHUB_TOKEN -- github-mcp-server stdio
   gatehouse run --sandbox offline-files --write ~/notes -- node server.js ~/notes`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,6 +91,7 @@ func (o *runOptions) sandboxFlags(f *pflag.FlagSet, preset string) {
 	f.StringSliceVar(&o.read, "read", nil, "in a sandbox: let it read this file or folder (repeatable)")
 	f.StringSliceVar(&o.write, "write", nil, "in a sandbox: let it read and change this file or folder (repeatable)")
 	f.StringSliceVar(&o.execute, "execute", nil, "in a sandbox: let it start this program (repeatable)")
+	f.BoolVar(&o.unsafeNoSandbox, "unsafe-no-sandbox", false, "start npx, uvx and the like as they are, without a sandbox")
 	f.StringArrayVar(&o.network, "network", nil, "in a sandbox: let it reach `HOST:PORT` (repeatable)")
 }
 
@@ -102,7 +108,10 @@ func (o runOptions) run(cmd *cobra.Command, args []string, stdin io.Reader, stdo
 	// A client that is gone must end us in order, its servers first.
 	signal.Ignore(syscall.SIGPIPE)
 	id := c.Servers[0].ID
-	r, err := start(c, newLogger(stderr, o.verbose), id)
+	for _, warning := range o.warnings(c.Servers[0]) {
+		fmt.Fprintln(stderr, "Warning:", warning)
+	}
+	r, err := start(ctx, c, newLogger(stderr, o.verbose), id)
 	if err != nil {
 		return err
 	}
@@ -155,8 +164,41 @@ func (o runOptions) configuration(args []string) (*config.Config, error) {
 		ID: id, Name: id, Command: args, Dir: dir, PassEnv: o.passEnv,
 		Approve: c.Approve, Era: config.Auto, Timeout: c.Limits.Timeout,
 	}}
-	c.Servers[0].Sandbox, err = o.profile(c, dir)
-	return c, err
+	return c, o.confine(c, dir)
+}
+
+// confine gives the server the sandbox that the flags say, or the one that belongs to
+// a package that its command launches.
+func (o runOptions) confine(c *config.Config, dir string) (err error) {
+	s := &c.Servers[0]
+	if o.unsafeNoSandbox {
+		if o.sandbox != "" || len(o.read)+len(o.write)+len(o.execute)+len(o.network) > 0 {
+			return errors.New("--unsafe-no-sandbox and what a sandbox allows do not go together")
+		}
+		s.UnsafeNoSandbox = true
+		return nil
+	}
+	_, launches, err := s.Package()
+	if err != nil {
+		return fmt.Errorf("%w; or --unsafe-no-sandbox to start it as it is", err)
+	}
+	if launches && o.sandbox == "" {
+		s.ConfinePackage()
+		o.sandbox = s.Sandbox.Preset
+	}
+	s.Sandbox, err = o.profile(c, dir)
+	return err
+}
+
+// warnings tell what was loosened and what the server will miss.
+func (o runOptions) warnings(s config.Server) []string {
+	if o.unsafeNoSandbox {
+		return []string{"the server has no sandbox: it may do whatever Gatehouse may"}
+	}
+	if unseen := s.Unseen(); len(unseen) > 0 {
+		return []string{fmt.Sprintf("the command names %s, which the sandbox of the server does not show; add --read, or --write if the server is to change it", strings.Join(unseen, ", "))}
+	}
+	return nil
 }
 
 // noPreset is the sandbox that allows nothing but what the flags say.

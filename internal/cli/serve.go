@@ -28,6 +28,8 @@ type serveOptions struct {
 	stdio     bool
 	server    string
 	verbose   bool
+
+	unsafeNoSandbox bool
 }
 
 func newServeCommand() *cobra.Command {
@@ -59,15 +61,24 @@ SIGINT end Gatehouse and every process it started.`,
 	f.StringVar(&o.listen, "listen", "", "listen on this loopback `HOST:PORT` instead of the configured one")
 	f.BoolVar(&o.stdio, "stdio", false, "serve one client on stdin and stdout")
 	f.StringVar(&o.server, "server", "", "with --stdio: serve only this server, names untouched")
+	f.BoolVar(&o.unsafeNoSandbox, "unsafe-no-sandbox", false, "with --mcp-config: start npx, uvx and the like as they are, without a sandbox")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	cmd.MarkFlagsMutuallyExclusive("config", "mcp-config")
+	cmd.MarkFlagsMutuallyExclusive("config", "unsafe-no-sandbox")
 	return cmd
 }
 
 func (o serveOptions) load() (*config.Config, error) {
 	load := func() (*config.Config, error) {
+		if o.unsafeNoSandbox && o.mcpConfig == "" {
+			return nil, errors.New("--unsafe-no-sandbox belongs to --mcp-config; a gatehouse.yaml says it for each server, with unsafe_no_sandbox: true")
+		}
 		if o.mcpConfig != "" {
-			return config.LoadMCP(o.mcpConfig)
+			c, err := config.LoadMCP(o.mcpConfig)
+			if err == nil && o.unsafeNoSandbox {
+				c.UnsafeNoSandbox()
+			}
+			return c, err
 		}
 		return config.Load(o.config, ruleIDs()...)
 	}
@@ -93,6 +104,7 @@ const smallest = `listen: 127.0.0.1:8848
 servers:
   files:
     command: [npx, -y, "@modelcontextprotocol/server-filesystem@2026.8.31", ./workspace]
+    sandbox: {write: [./workspace]}
 `
 
 func (o serveOptions) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -117,7 +129,7 @@ func serveStdio(ctx context.Context, c *config.Config, o serveOptions, stdin io.
 	for _, warning := range c.Warnings() {
 		fmt.Fprintf(stderr, "Warning: %s\n", warning)
 	}
-	r, err := start(c, newLogger(stderr, o.verbose), "stdio")
+	r, err := start(ctx, c, newLogger(stderr, o.verbose), "stdio")
 	if err != nil {
 		return err
 	}
@@ -144,7 +156,7 @@ func (o serveOptions) serveHTTP(ctx context.Context, c *config.Config, stdout, s
 	if err != nil {
 		return exitWith(exitIncomplete, fmt.Errorf("%w; choose another address with --listen or listen: in the configuration", err))
 	}
-	r, err := start(c, newLogger(stderr, o.verbose), "")
+	r, err := start(ctx, c, newLogger(stderr, o.verbose), "")
 	if err != nil {
 		listener.Close()
 		return err
@@ -268,6 +280,8 @@ func (o serveOptions) watch(ctx context.Context, r *running, live *atomic.Pointe
 		next, err := o.load()
 		if err != nil {
 			r.gateway.ReloadRefused(err)
+		} else if ensurePackages(ctx, next, r.audit, r.log); ctx.Err() != nil {
+			return
 		} else if err = r.gateway.Reload(next); err == nil {
 			live.Store(next)
 			r.log.Info("the configuration was read again", "servers", len(next.Servers))

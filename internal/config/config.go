@@ -9,6 +9,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"time"
@@ -35,6 +36,7 @@ type Config struct {
 	Limits       Limits
 	Joined       Joined
 	Policy       Policy
+	Install      Install
 
 	Identity Identity
 	Teams    []Team  // sorted by name
@@ -51,6 +53,7 @@ type Config struct {
 
 	warnings  []string
 	rulesUsed []ruleUse
+	client    bool // read from a client's file, which has no place for what we need to know
 }
 
 // ruleUse is a place of the file that names a rule.
@@ -89,6 +92,19 @@ const (
 type Joined struct {
 	Discovery        string // Full or Progressive
 	DescriptionBytes int    // of all tool descriptions together; 0: no bound
+}
+
+// Values of Install.When.
+const (
+	FirstStart = "first-start" // what is not installed is installed when Gatehouse starts
+	Explicitly = "explicit"    // only `gatehouse install` does it
+)
+
+// Install says how the packages of servers such as npx starts are installed.
+type Install struct {
+	When            string
+	Network         []profile.Destination // that installers may reach besides the registries
+	UnsafeAddresses []netip.Prefix        // into which the names of registries and of Network may lead
 }
 
 // TLS names the files of the gateway's own certificate, absolute; both or none.
@@ -134,9 +150,11 @@ type Server struct {
 	Env     map[string]Secret // variables set for it
 	PassEnv []string          // names passed on from the gateway's environment besides BaseEnv
 
-	// What the process may do; nil lets it do everything that the gateway may.
-	Sandbox     *profile.Profile
-	SecretFiles map[string]Secret // by the names in Sandbox.SecretFiles
+	// What the process may do; nil lets it do everything that the gateway may. A command
+	// that launches a package (Package) always has one, unless UnsafeNoSandbox.
+	Sandbox         *profile.Profile
+	UnsafeNoSandbox bool              // npx, uvx and the like start as they are
+	SecretFiles     map[string]Secret // by the names in Sandbox.SecretFiles
 
 	// A Streamable HTTP endpoint.
 	URL             string
@@ -182,6 +200,7 @@ func Default(path string) *Config {
 		Rules:    map[string]RulePolicy{},
 		Joined:   Joined{Discovery: Full},
 		Policy:   Policy{Mode: Enforce},
+		Install:  Install{When: FirstStart},
 		TimeZone: "UTC",
 		Audit:    Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8 << 10},
 		Limits: Limits{
@@ -267,12 +286,13 @@ func noServers(found string) string {
 	return found + "; write at least one, for example\n\n" +
 		"servers:\n" +
 		"  files:\n" +
-		"    command: [npx, -y, \"@modelcontextprotocol/server-filesystem\", ./workspace]\n"
+		"    command: [npx, -y, \"@modelcontextprotocol/server-filesystem\", ./workspace]\n" +
+		"    sandbox: {write: [./workspace]}\n"
 }
 
 // Warnings lists in plain sentences everything that was loosened and whatever
 // else a person should know of. No sentence holds a secret.
-func (c *Config) Warnings() []string { return slices.Clone(c.warnings) }
+func (c *Config) Warnings() []string { return slices.Concat(c.warnings, c.packageWarnings()) }
 
 // CheckRules reports the rules that the configuration sets and that are not
 // among known, as an *Error. A mistyped id would otherwise change nothing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"gatehouse/internal/profile"
 )
 
 var update = flag.Bool("update", false, "write generated files anew")
@@ -62,6 +65,7 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 		Audit:    Audit{Sync: "interval", Arguments: "redacted", Results: "redacted", MaxBytes: 8192},
 		Joined:   Joined{Discovery: "full"},
 		Policy:   Policy{Mode: "enforce"},
+		Install:  Install{When: "first-start"},
 		TimeZone: "UTC",
 		Limits: Limits{
 			RequestBytes: 4 << 20, ResultBytes: 16 << 20, Timeout: time.Minute, StartTimeout: 30 * time.Second, MaxTimeout: 10 * time.Minute,
@@ -73,10 +77,11 @@ func Test_the_smallest_configuration_gets_the_defaults(t *testing.T) {
 			{
 				ID: "files", Name: "files", Dir: dir, Approve: "first-use", Era: "auto", Trust: "normal", Timeout: time.Minute,
 				Command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "./workspace"},
+				Sandbox: packaged("node"),
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	if warnings := got.Warnings(); len(warnings) > 0 {
@@ -112,6 +117,7 @@ limits:
   media_types: [image/png, video/*]
 joined: {discovery: progressive, description_bytes: 32KiB}
 policy: {files: [policies/*.cedar, /etc/gatehouse/team.cedar], ready: [read-only], mode: report}
+install: {when: explicit, network: ["files.example.com:443"], unsafe_addresses: [10.1.0.0/16]}
 time_zone: Europe/Berlin
 quotas:
   all:
@@ -175,6 +181,7 @@ func Test_every_key_is_read(t *testing.T) {
 		Limits:          Limits{1 << 20, 2 << 20, 5 * time.Second, 90 * time.Second, 20 * time.Second, 5, time.Hour, 6, 7, 8, 9, 10 << 10, 11, []string{"image/png", "video/*"}},
 		Joined:          Joined{"progressive", 32 << 10},
 		Policy:          Policy{true, []string{filepath.Join(dir, "policies/*.cedar"), "/etc/gatehouse/team.cedar"}, []string{"read-only"}, "report"},
+		Install:         Install{"explicit", []profile.Destination{{Host: "files.example.com", Ports: []int{443}}}, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}},
 		TimeZone:        "Europe/Berlin",
 		Quotas: []Quota{{
 			Name: "all", By: []string{"user", "team", "client", "server", "tool", "arguments.order.id"},
@@ -203,10 +210,10 @@ func Test_every_key_is_read(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
-	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "policy.mode (line 28): policies only report", "quotas.all (line 31): the quota only reports", "servers.z-last.unsafe_plain_http (line 47): requests and answers cross")
+	wantWarnings(t, got, "rules.hidden-text (line 9): the rule only reports", "policy.mode (line 28): policies only report", "install.unsafe_addresses (line 29): names that are reached may lead", "quotas.all (line 32): the quota only reports", "servers.z-last.unsafe_plain_http (line 48): requests and answers cross")
 	if s, ok := got.Server("z-last"); !ok || s.URL != "http://mcp.example.com/mcp" {
 		t.Errorf("Server(z-last) = %v, %v", s, ok)
 	}
@@ -231,7 +238,7 @@ func wantWarnings(t *testing.T, c *Config, beginnings ...string) {
 
 // server puts lines into the smallest configuration with one process.
 func server(lines string) string {
-	return "servers:\n  files:\n    command: [npx]\n" + lines + "\n"
+	return "servers:\n  files:\n    command: [server]\n" + lines + "\n"
 }
 
 // remote puts lines into the smallest configuration with one endpoint.
@@ -240,7 +247,7 @@ func remote(lines string) string {
 }
 
 // top puts lines before a server.
-func top(lines string) string { return lines + "\nservers: {files: {command: [npx]}}\n" }
+func top(lines string) string { return lines + "\nservers: {files: {command: [server]}}\n" }
 
 func Test_one_wrong_value_in_each_field_is_refused(t *testing.T) {
 	tests := []struct{ name, file, want string }{

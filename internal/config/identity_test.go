@@ -41,7 +41,7 @@ identity:
 teams:
   ops: {users: [user:corp/alice, local:me, cert:alice@example.com, proxy:edge/bob, agent:corp/nightly]}
   data: {groups: [corp/data-eng, edge/data, certificates/data], keys: [ci]}
-servers: {files: {command: [npx]}}
+servers: {files: {command: [server]}}
 `
 
 func Test_every_key_of_identity_is_read(t *testing.T) {
@@ -198,7 +198,7 @@ func Test_configurations_in_identity_md_load(t *testing.T) {
 		text, _, _ := strings.Cut(block, "```")
 		found++
 		if !strings.Contains(text, "\nservers:") {
-			text += "servers: {files: {command: [npx]}}\n"
+			text += "servers: {files: {command: [server]}}\n"
 		}
 		if _, err := Load(write(t, "gatehouse.yaml", text)); err != nil {
 			t.Errorf("%v\n%s", err, text)

@@ -80,6 +80,7 @@ func configKeys(c *Config, servers **node) []key {
 			size("description_bytes", "Bound of all tool descriptions together; the longest are shortened.", &c.Joined.DescriptionBytes, minDescriptionBytes, maxDescriptionBytes),
 		),
 		policyKey(&c.Policy),
+		installKey(&c.Install),
 		timeZone(&c.TimeZone),
 		{"quotas", quotasSchema(), func(r *reader, n *node, field string) { r.quotas(n, field, c) }},
 		reference("token_key", "Encrypts the tokens that `gatehouse login` stores: env:NAME or file:PATH.", &c.TokenKey),

@@ -28,7 +28,7 @@ func LoadMCP(path string) (*Config, error) {
 	if c.State, err = stateHome(path); err != nil {
 		return nil, err
 	}
-	c.Lock = filepath.Join(c.State, "gatehouse.lock")
+	c.Lock, c.client = filepath.Join(c.State, "gatehouse.lock"), true
 	if root := r.parseJSON(source); len(r.problems) == 0 {
 		c.Servers = r.clientFile(root, c)
 	}
@@ -186,6 +186,7 @@ func (r *reader) clientServers(entries []member, field string, c *Config) []Serv
 			r.warn(m.pos, at, "left out: %v", err)
 			continue
 		}
+		s.ConfinePackage()
 		out = append(out, s)
 	}
 	sortServers(out)

@@ -44,7 +44,7 @@ func Test_the_shapes_of_client_files(t *testing.T) {
 			}
 			want := []Server{{
 				ID: "files", Name: "files", Dir: filepath.Dir(path), Command: []string{"npx", "-y", "srv"}, Env: map[string]Secret{"A": NewSecret("b")},
-				Approve: "first-use", Era: "auto", Trust: "normal", Timeout: c.Limits.Timeout,
+				Approve: "first-use", Era: "auto", Trust: "normal", Timeout: c.Limits.Timeout, Sandbox: packaged("node"),
 			}}
 			if diff := cmp.Diff(want, c.Servers); diff != "" {
 				t.Error(diff)

@@ -42,6 +42,9 @@ func sandboxKey(s *Server) key {
 		if err != nil {
 			return // refused already
 		}
+		if changes.Preset == "" && s.Sandbox != nil {
+			p = *s.Sandbox // what a package that is launched begins with
+		}
 		p = p.With(changes)
 		s.Sandbox = &p
 	}
@@ -189,7 +192,7 @@ func (r *reader) privateRanges(n *node, field string) []netip.Prefix {
 		return ""
 	})
 	if len(out) > 0 {
-		r.warn(n.pos, field, "names that the server may reach may lead into networks that are not public")
+		r.warn(n.pos, field, "names that are reached may lead into networks that are not public")
 	}
 	return out
 }

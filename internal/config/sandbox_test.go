@@ -65,7 +65,7 @@ servers:
 	if free, _ := c.Server("free"); free.Sandbox != nil {
 		t.Errorf("without a section: %+v", free.Sandbox)
 	}
-	wantWarnings(t, c, `servers.all.sandbox.unsafe_addresses (line 12): names that the server may reach may lead`, `servers.all.sandbox.unsafe_missing (line 17): the server starts even where "memory" cannot be enforced`)
+	wantWarnings(t, c, `servers.all.sandbox.unsafe_addresses (line 12): names that are reached may lead`, `servers.all.sandbox.unsafe_missing (line 17): the server starts even where "memory" cannot be enforced`)
 }
 
 func Test_one_wrong_value_in_each_field_of_a_sandbox_is_refused(t *testing.T) {

@@ -143,7 +143,7 @@ func Test_what_looks_like_a_secret_warns(t *testing.T) {
 		{"missing variable", server("    env: {A: 'env:GATEHOUSE_TEST_MISSING'}"), "servers.files.env.A (line 4): environment variable GATEHOUSE_TEST_MISSING is not set"},
 		{"missing file", server("    env: {A: 'file:missing'}"), "no such file"},
 		{"a switch", server("    env: {TOKEN: no, MODE: production, A: 'env:GATEHOUSE_TEST_A', TOKEN2: 'env:GATEHOUSE_TEST_A'}"), ""},
-		{"ordinary arguments", "servers:\n  a:\n    command: [uvx, --from, 'git+https://example.com/a/some-long-repository-name@v1.2.3', serve, /home/me/projects/2026/notes]\n", ""},
+		{"ordinary arguments", "servers:\n  a:\n    command: [uv, run, --with, 'git+https://example.com/a/some-long-repository-name@v1.2.3', serve, /home/me/projects/2026/notes]\n", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -29,6 +29,7 @@ func serverKeys(s *Server) []key {
 			s.PassEnv = r.texts(n, field, "variable name", checkEnvName)
 		}},
 		sandboxKey(s),
+		yesNo("unsafe_no_sandbox", "Start npx, uvx and the like as they are: they fetch what they start, and it may do whatever Gatehouse may.", &s.UnsafeNoSandbox),
 		{"url", schema{"type": "string", "description": "Streamable HTTP endpoint, or the event stream of a server of 2024-11-05."}, func(r *reader, n *node, field string) {
 			if n.kind != text {
 				r.wrongKind(n, field, "an http or https URL")
@@ -94,6 +95,7 @@ func (r *reader) server(m member, field string, c *Config) Server {
 		r.refuse(m.pos, field, "found %s, expected command: [program, argument, …] or url: https://…", n.kind)
 		return s
 	}
+	s.packageDefaults(wordsOf(n.get("command")))
 	r.section(n, field, serverKeys(&s))
 	hasCommand, hasURL := n.get("command") != nil, n.get("url") != nil
 	switch {
@@ -102,12 +104,13 @@ func (r *reader) server(m member, field string, c *Config) Server {
 	case hasCommand:
 		r.foreign(n, field, "url", "headers", "auth", "unsafe_plain_http")
 		r.process(n, field, s)
+		r.checkPackage(n, field, &s)
 		r.checkSandbox(n, field, &s, c)
 		if n.get("command").kind == list && len(s.Command) == 0 && (s.Sandbox == nil || s.Sandbox.Image == "") {
 			r.wrongKind(n.get("command"), field+".command", commandForm)
 		}
 	case hasURL:
-		r.foreign(n, field, "command", "dir", "env", "pass_env", "sandbox")
+		r.foreign(n, field, "command", "dir", "env", "pass_env", "sandbox", "unsafe_no_sandbox")
 		r.endpoint(n, field, s)
 		r.checkAuth(n, field, s)
 	default:

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gatehouse/internal/command"
 )
 
 // gateway is a real `gatehouse serve` in a process of its own.
@@ -70,6 +72,11 @@ func configuration(o Options, s scene, how setting, w workspace) []byte {
 		for _, word := range commands(o, s, w)[name] {
 			// A Go string of printable text is a YAML one.
 			fmt.Fprintf(&out, "      - %s\n", strconv.Quote(word))
+		}
+		// The demo shows what becomes of messages. It starts the file server without
+		// Gatehouse too, so that a sandbox here would be no fair comparison.
+		if _, launches, _ := command.Launches(commands(o, s, w)[name]); launches {
+			out.WriteString("    unsafe_no_sandbox: true\n")
 		}
 	}
 	for i, rule := range how.reporting {

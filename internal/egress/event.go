@@ -1,7 +1,10 @@
 package egress
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -32,6 +35,30 @@ type Event struct {
 	Reason Reason
 	// Detail is for people. It may hold what the server sent, made printable.
 	Detail string
+}
+
+// String says the event in one line, for a log.
+func (e Event) String() string {
+	text := string(e.Kind) + " " + e.Name
+	if e.Kind != NameRefused {
+		text = string(e.Kind) + " " + net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port)))
+	}
+	if e.Kind == Closed {
+		text += fmt.Sprintf(", %d bytes sent, %d received", e.Up, e.Down)
+	}
+	if e.Address.IsValid() {
+		text += ", at " + e.Address.Addr().String()
+	}
+	if e.Reason != "" {
+		text += ": " + string(e.Reason)
+	}
+	if e.Detail != "" {
+		text += " (" + e.Detail + ")"
+	}
+	if e.Times > 1 {
+		text += fmt.Sprintf(", %d times", e.Times)
+	}
+	return text
 }
 
 // Kind of an Event.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 
 	"gatehouse/internal/audit"
@@ -18,7 +17,7 @@ import (
 
 // startConfined starts a server in its sandbox. What the profile asks for and
 // cannot be held keeps it from starting; there is no other way to start it.
-func (s *server) startConfined(command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
+func (s *server) startConfined(p profile.Profile, command upstream.Command, limits upstream.Limits, inbound upstream.Inbound) (upstream.Conn, error) {
 	secrets := map[string]string{}
 	for name, secret := range s.config.SecretFiles {
 		value, err := secret.Resolve()
@@ -33,9 +32,9 @@ func (s *server) startConfined(command upstream.Command, limits upstream.Limits,
 		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
 	}
 	c := s.live().config
-	box, err := confine(*s.config.Sandbox, sandbox.Command{
+	box, err := confine(p, sandbox.Command{
 		Args: command.Args, Dir: command.Dir, Env: command.Env, Secrets: secrets, Network: network, Refused: s.confined,
-		Hidden: []string{c.State, c.Lock, filepath.Join(c.State, "audit")},
+		Hidden: hiddenState(c),
 	})
 	if err != nil {
 		s.notStarted(err)
@@ -96,31 +95,20 @@ func (s *server) network() (func(context.Context, *net.UnixConn) error, error) {
 
 // reached records what a server reached for. What cannot be recorded is not reached.
 func (s *server) reached(e egress.Event) error {
-	place := net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port)))
-	detail := fmt.Sprintf("%s %s", e.Kind, place)
-	switch e.Kind {
-	case egress.NameRefused:
-		detail = fmt.Sprintf("%s %s", e.Kind, e.Name)
-	case egress.Closed:
-		detail += fmt.Sprintf(", %d bytes sent, %d received", e.Up, e.Down)
+	switch e.Reason {
+	case egress.NameNotAllowed:
+		s.tellRefused("the name " + e.Name)
+	case egress.AddressNotAllowed, egress.PortNotAllowed:
+		s.tellRefused(net.JoinHostPort(e.Name, strconv.Itoa(int(e.Port))))
 	}
-	if e.Address.IsValid() {
-		detail += ", at " + e.Address.Addr().String()
-	}
-	if e.Reason != "" {
-		detail += ": " + string(e.Reason)
-	}
-	if e.Detail != "" {
-		detail += " (" + e.Detail + ")"
-	}
-	if e.Times > 1 {
-		detail += fmt.Sprintf(", %d times", e.Times)
-	}
-	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(detail)})
+	return s.gateway.append(&audit.Record{Kind: audit.Reached, Server: s.id, Detail: s.live().clean(e.String())})
 }
 
 // confined records what the sandbox of a server did not let it do.
 func (s *server) confined(f sandbox.Refusal) {
+	if f.Control == sandbox.Network {
+		s.tellRefused(f.What)
+	}
 	detail := f.What
 	if f.Times > 1 {
 		detail += fmt.Sprintf(", %d times", f.Times)

@@ -57,6 +57,7 @@ type server struct {
 	children  map[upstream.Conn]*link
 	links     map[string]*link // to a server without sessions, by principal; not the local user's
 	ending    sync.WaitGroup   // the records of their ends
+	told      map[string]bool  // places that it was not let reach, of which a person was told
 }
 
 var trusts = map[string]rule.Trust{config.Low: rule.TrustLow, config.High: rule.TrustHigh}
@@ -274,10 +275,13 @@ func (s *server) dial(modern bool, inbound upstream.Inbound) (upstream.Conn, err
 		return nil, err
 	}
 	command := upstream.Command{Args: s.config.Command, Dir: s.config.Dir, Env: environ}
+	if request, launches, err := s.config.Package(); launches {
+		return s.startPackage(request, err, command, limits, inbound)
+	}
 	if s.config.Sandbox == nil {
 		return upstream.Start(command, limits, s.log, inbound)
 	}
-	return s.startConfined(command, limits, inbound)
+	return s.startConfined(*s.config.Sandbox, command, limits, inbound)
 }
 
 // live is the configuration in force, whichever made the server.

@@ -12,65 +12,40 @@ import (
 	"strings"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/command"
 	"gatehouse/internal/config"
 )
 
-// Kind is where a server comes from.
-type Kind string
-
-const (
-	NPM     Kind = "npm"
-	PyPI    Kind = "pypi"
-	OCI     Kind = "oci" // an image of a container
-	Go      Kind = "go"
-	Git     Kind = "git"    // a source that the launcher fetches
-	Script  Kind = "script" // a file that an interpreter runs
-	Binary  Kind = "binary"
-	Remote  Kind = "url"
-	BuiltIn Kind = "builtin" // part of the client
-	Shell   Kind = "shell"   // a line for a shell: what it runs cannot be told
+// What a command says of a server is the vocabulary of package command.
+type (
+	Kind   = command.Kind
+	Pin    = command.Pin
+	Source = command.Source
+	Mount  = command.Mount
 )
 
-// Pin says how firmly a version is fixed.
-type Pin string
-
 const (
-	Digest  Pin = "digest"  // these bytes and no others
-	Exact   Pin = "exact"   // one version of a registry that keeps versions
-	Tag     Pin = "tag"     // a name that can be moved, such as an image's tag or a branch
-	Range   Pin = "range"   // any of several versions
-	Newest  Pin = "newest"  // whatever is newest at the start
-	Without Pin = "without" // nothing to pin: a file of this machine, or a URL
+	NPM     = command.NPM
+	PyPI    = command.PyPI
+	OCI     = command.OCI
+	Go      = command.Go
+	Git     = command.Git
+	Script  = command.Script
+	Binary  = command.Binary
+	Remote  = command.Remote
+	BuiltIn = command.BuiltIn
+	Shell   = command.Shell
+
+	Digest  = command.Digest
+	Exact   = command.Exact
+	Tag     = command.Tag
+	Range   = command.Range
+	Newest  = command.Newest
+	Without = command.Without
 )
 
-// Source is what runs, taken from the words of a command.
-type Source struct {
-	Kind    Kind   `json:"kind"`
-	Package string `json:"package"` // its name, path or URL, without version and secrets
-	Version string `json:"version,omitempty"`
-	Pin     Pin    `json:"pin"`
-	// Launcher is what starts it, such as npx or docker.
-	Launcher string `json:"launcher,omitempty"`
-	// Wrappers stand before the launcher, outermost first, such as cmd or sudo.
-	Wrappers []string `json:"wrappers,omitempty"`
-	// Options are those of the launcher, Args those of the server, without secrets.
-	Options []string `json:"options,omitempty"`
-	Args    []string `json:"args,omitempty"`
-	Roots   []string `json:"roots,omitempty"`  // folders and files among the arguments
-	Mounts  []Mount  `json:"mounts,omitempty"` // of a container
-	// Protected says that it runs through Gatehouse.
-	Protected bool `json:"protected,omitempty"`
-}
-
-// Pinned reports whether what starts tomorrow is what started today.
-func (s Source) Pinned() bool { return s.Pin == Exact || s.Pin == Digest || s.Pin == Without }
-
-// Mount is a folder of this machine in a container.
-type Mount struct {
-	Source   string `json:"source"`
-	Target   string `json:"target"`
-	ReadOnly bool   `json:"readOnly"`
-}
+// Program is the name of a program without folder and ending, in lower case.
+func Program(word string) string { return command.Program(word) }
 
 // Server is one server and who names it.
 type Server struct {
@@ -181,21 +156,18 @@ func Of(e client.Entry) Source {
 	case len(e.Words) == 0:
 		return Source{Kind: BuiltIn, Package: e.Name, Pin: Without}
 	}
-	p := parse(e.Words)
-	p.source.Args = config.RedactWords(p.args)
-	p.source.Options = config.RedactWords(p.options)
-	p.source.Package = config.RedactValue("", p.source.Package)
-	p.source.Roots = config.RedactWords(p.source.Roots)
-	return p.source
+	source := command.Parse(e.Words)
+	source.Args = config.RedactWords(source.Args)
+	source.Options = config.RedactWords(source.Options)
+	source.Package = config.RedactValue("", source.Package)
+	source.Roots = config.RedactWords(source.Roots)
+	return source
 }
 
-func argsOf(e client.Entry) []string { return parse(e.Words).args }
+func argsOf(e client.Entry) []string { return command.Parse(e.Words).Args }
 
 // Command is what an entry starts in the end, as written: without what wraps it.
-func Command(e client.Entry) []string {
-	p := parsed{}
-	return p.unwrap(e.Words)
-}
+func Command(e client.Entry) []string { return command.Unwrapped(e.Words) }
 
 // Arguments are those of the server itself, as written. Where the launcher is told a
 // package apart from the command in it, as by uvx --from, the command comes first.

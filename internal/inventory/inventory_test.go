@@ -64,7 +64,7 @@ func Test_a_line_for_a_shell_is_not_guessed_at(t *testing.T) {
 
 func Test_wrappers_and_mounts_are_told(t *testing.T) {
 	s := Of(entry("sudo docker run -v /a:/b --mount type=bind,src=/c,dst=/d,readonly -v C:\\x:/e:ro image"))
-	want := []Mount{{"/a", "/b", false}, {"/c", "/d", true}, {`C:\x`, "/e", true}}
+	want := []Mount{{Source: "/a", Target: "/b"}, {Source: "/c", Target: "/d", ReadOnly: true}, {Source: `C:\x`, Target: "/e", ReadOnly: true}}
 	if diff := cmp.Diff(want, s.Mounts); diff != "" || len(s.Wrappers) != 1 {
 		t.Errorf("wrappers %q, mounts %s", s.Wrappers, diff)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/command"
 	"gatehouse/internal/config"
 )
 
@@ -27,7 +28,7 @@ func Words(e client.Entry) []Word {
 func Given(e client.Entry) []Word { return pairs(argsOf(e)) }
 
 // Launching are the words that the launcher is given, such as those of docker run.
-func Launching(e client.Entry) []Word { return pairs(parse(e.Words).options) }
+func Launching(e client.Entry) []Word { return pairs(command.Parse(e.Words).Options) }
 
 func pairs(words []string) (out []Word) {
 	for i := 0; i < len(words); i++ {
@@ -54,7 +55,7 @@ func pairs(words []string) (out []Word) {
 func Environment(e client.Entry) []client.Value {
 	out := slices.Clone(e.Env)
 	add := func(word string) {
-		if assignment.MatchString(word) {
+		if command.Assigns(word) {
 			name, value, _ := strings.Cut(word, "=")
 			out = append(out, client.Value{Name: name, Kind: client.Literal, Raw: client.Raw(value)})
 		}
@@ -62,7 +63,7 @@ func Environment(e client.Entry) []client.Value {
 	if len(e.Words) == 0 {
 		return out
 	}
-	if p := parse(e.Words); slices.Contains(p.source.Wrappers, "env") {
+	if slices.Contains(command.Parse(e.Words).Wrappers, "env") {
 		for _, word := range e.Words {
 			add(word)
 		}
@@ -99,11 +100,11 @@ func Addresses(e client.Entry) (out []Address) {
 	if len(e.Words) == 0 {
 		return nil
 	}
-	p := parse(e.Words)
-	if !slices.Contains(bridges, p.source.Package) {
+	source := command.Parse(e.Words)
+	if !slices.Contains(bridges, source.Package) {
 		return nil
 	}
-	args, shown := p.args, config.RedactWords(p.args)
+	args, shown := source.Args, config.RedactWords(source.Args)
 	for i, word := range args {
 		if _, value, found := strings.Cut(word, "="); found && strings.HasPrefix(word, "-") {
 			word = value

@@ -111,6 +111,7 @@ func TestExamples_single_developer(t *testing.T) {
 	e := program.NewExample(t, "single-developer", gatehouse)
 	tickets, _ := listen(t, hostile(t, "-http", "127.0.0.1:0"))
 	e.Replace("gatehouse.yaml", "http://127.0.0.1:9000/mcp", tickets)
+	e.Must("mkdir -p ~/gatehouse/memory ~/gatehouse/diary")
 	e.Serve()
 	awaitServers(t, e, 8)
 
@@ -177,6 +178,7 @@ func TestExamples_team_oidc(t *testing.T) {
 	e := program.NewExample(t, "team-oidc", gatehouse)
 	p := oidc.Start(t)
 	e.Replace("gatehouse.yaml", "https://login.example.com", p.Issuer)
+	e.Must("mkdir -p ~/gatehouse/graph")
 	contains(t, "the test of the policies", e.Must("gatehouse policy test tests.yaml"), "failed 0")
 	e.Serve()
 	awaitServers(t, e, 2)
@@ -276,6 +278,7 @@ func TestExamples_several_teams(t *testing.T) {
 	releaseKey := key("gatehouse key create release --team data --team production --expires 30d")
 	e.Env = append(e.Env, "NIGHTLY_REPORT="+nightlyKey, "HELPDESK="+helpdeskKey)
 	contains(t, "the keys", e.Must("gatehouse key list"), "nightly-report", "helpdesk", "release")
+	e.Must("mkdir -p ~/gatehouse/orders-dev ~/gatehouse/orders")
 	e.Serve()
 	awaitServers(t, e, 4)
 

@@ -38,7 +38,7 @@ identity:
 teams:
   data: {groups: [corp/data-eng]}
 servers:
-  files: {command: [npx]}
+  files: {command: [server]}
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)

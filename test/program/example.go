@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/test/registry"
 )
 
 // Example is a folder of examples/, in a place of its own, with the page of docs/ that
@@ -59,7 +61,9 @@ func NewExample(t *testing.T, name, program string) *Example {
 	if err := errors.Join(os.Symlink(program, filepath.Join(tools, "gatehouse")), os.WriteFile(filepath.Join(tools, "npx"), npx(t), 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	e.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+tools+":"+os.Getenv("PATH"))
+	// The gateway installs what the examples start, from what is installed for the tests.
+	npm := registry.NewNPM(t, nil, Package(t))
+	e.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+tools+":"+os.Getenv("PATH"), "NPM_CONFIG_REGISTRY="+npm.URL)
 	t.Cleanup(func() {
 		for line, left := range e.left {
 			if left && !t.Failed() {

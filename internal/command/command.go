@@ -1,4 +1,7 @@
-package inventory
+// Package command takes the command of a server apart: what wraps it, what launches
+// it, which package in which version runs. Nothing is run or looked up; everything
+// is read from the words.
+package command
 
 import (
 	"path"
@@ -7,13 +10,78 @@ import (
 	"strings"
 )
 
+// Kind is where a server comes from.
+type Kind string
+
+const (
+	NPM     Kind = "npm"
+	PyPI    Kind = "pypi"
+	OCI     Kind = "oci" // an image of a container
+	Go      Kind = "go"
+	Git     Kind = "git"    // a source that the launcher fetches
+	Script  Kind = "script" // a file that an interpreter runs
+	Binary  Kind = "binary"
+	Remote  Kind = "url"
+	BuiltIn Kind = "builtin" // part of the client
+	Shell   Kind = "shell"   // a line for a shell: what it runs cannot be told
+)
+
+// Pin says how firmly a version is fixed.
+type Pin string
+
+const (
+	Digest  Pin = "digest"  // these bytes and no others
+	Exact   Pin = "exact"   // one version of a registry that keeps versions
+	Tag     Pin = "tag"     // a name that can be moved, such as an image's tag or a branch
+	Range   Pin = "range"   // any of several versions
+	Newest  Pin = "newest"  // whatever is newest at the start
+	Without Pin = "without" // nothing to pin: a file of this machine, or a URL
+)
+
+// Source is what runs, taken from the words of a command. Words may hold secrets;
+// package inventory shows it without.
+type Source struct {
+	Kind    Kind   `json:"kind"`
+	Package string `json:"package"` // its name, path or URL, without version
+	Version string `json:"version,omitempty"`
+	Pin     Pin    `json:"pin"`
+	// Launcher is what starts it, such as npx or docker.
+	Launcher string `json:"launcher,omitempty"`
+	// Wrappers stand before the launcher, outermost first, such as cmd or sudo.
+	Wrappers []string `json:"wrappers,omitempty"`
+	// Options are those of the launcher, Args those of the server.
+	Options []string `json:"options,omitempty"`
+	Args    []string `json:"args,omitempty"`
+	Roots   []string `json:"roots,omitempty"`  // folders and files among the arguments
+	Mounts  []Mount  `json:"mounts,omitempty"` // of a container
+	// Protected says that it runs through Gatehouse.
+	Protected bool `json:"protected,omitempty"`
+}
+
+// Pinned reports whether what starts tomorrow is what started today.
+func (s Source) Pinned() bool { return s.Pin == Exact || s.Pin == Digest || s.Pin == Without }
+
+// Mount is a folder of this machine in a container.
+type Mount struct {
+	Source   string `json:"source"`
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"readOnly"`
+}
+
 // parsed is a command taken apart.
 type parsed struct {
 	source        Source
 	options, args []string
+	spec          string // the package as written, with its version
 }
 
-// parse takes a command apart: what wraps it, what launches it, what runs.
+// Parse takes a command apart.
+func Parse(words []string) Source {
+	p := parse(words)
+	p.source.Options, p.source.Args = p.options, p.args
+	return p.source
+}
+
 func parse(words []string) parsed {
 	p := parsed{}
 	words = p.unwrap(words)
@@ -39,8 +107,14 @@ func Program(word string) string {
 	return name
 }
 
+// Unwrapped is what a command starts in the end, without what wraps it.
+func Unwrapped(words []string) []string { return new(parsed).unwrap(words) }
+
 // maxWrappers bounds how many wrappers are undone.
 const maxWrappers = 8
+
+// Assigns reports whether a word sets a variable, NAME=value, for a program behind it.
+func Assigns(word string) bool { return assignment.MatchString(word) }
 
 var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 
@@ -199,6 +273,7 @@ func (p *parsed) npm(runner string, words []string) {
 		p.source.Kind, p.source.Pin = Shell, Newest
 		return
 	}
+	p.spec = named
 	if fetched(named) {
 		p.git(named)
 		return
@@ -224,6 +299,7 @@ func (p *parsed) pypi(runner string, words []string) {
 		p.source.Kind, p.source.Pin = Shell, Newest
 		return
 	}
+	p.spec = named
 	if fetched(named) {
 		p.git(named)
 		return
