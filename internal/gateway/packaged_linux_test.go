@@ -18,6 +18,9 @@ import (
 func Test_what_launches_a_package_starts_only_from_what_is_installed(t *testing.T) {
 	h := confinedHouse(t, "{}")
 	s := h.g.live.Load().servers["stub"]
+	if err := s.admitted(t.Context()); err != nil { // the first look reads what is changed here
+		t.Fatal(err)
+	}
 	marker := t.TempDir() + "/npx"
 	if err := os.WriteFile(marker, []byte("#!/bin/sh\ntouch $0.ran\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -53,6 +56,9 @@ func Test_what_launches_a_package_starts_only_from_what_is_installed(t *testing.
 func Test_who_is_not_let_reach_a_place_is_told_of_once(t *testing.T) {
 	h := confinedHouse(t, "{}")
 	s := h.g.live.Load().servers["stub"]
+	if err := s.admitted(t.Context()); err != nil { // the first look reads what is changed here
+		t.Fatal(err)
+	}
 	var said strings.Builder
 	s.log = slog.New(slog.NewTextHandler(&said, nil))
 	for range 3 {
