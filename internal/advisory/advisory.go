@@ -109,12 +109,16 @@ func (r Range) holds(e Ecosystem, v *semver.Version) (bool, error) {
 }
 
 // FixedFor is the first version after this one that is without the fault; empty if none
-// is known.
+// is known. Where accounts disagree, the fix of one may have the fault of another.
 func (a Advisory) FixedFor(e Ecosystem, version string) string {
 	v, err := parse(e, version)
 	var fixes []string
 	for _, r := range a.Ranges {
-		if f, bad := parse(e, r.Fixed); bad == nil && (err != nil || f.Compare(v) > 0) {
+		f, bad := parse(e, r.Fixed)
+		if bad != nil || err == nil && f.Compare(v) <= 0 {
+			continue
+		}
+		if still, bad := a.Affects(e, r.Fixed); bad == nil && !still {
 			fixes = append(fixes, r.Fixed)
 		}
 	}

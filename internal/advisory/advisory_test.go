@@ -54,6 +54,8 @@ func Test_which_versions_are_affected(t *testing.T) {
 		{PyPI, ranges(Range{"", "1.10", ""}), "1.9.4", true, "1.10"},
 		{PyPI, ranges(Range{"", "1.10", ""}), "1!1.0", false, ""},
 		{PyPI, Advisory{Versions: []string{"1.0"}}, "1.0.0", true, ""},
+		{NPM, ranges(Range{"", "1.2.0", ""}, Range{"", "1.3.0", ""}), "1.1.0", true, "1.3.0"}, // two accounts
+		{NPM, ranges(Range{"", "1.2.0", ""}, Range{"", "", ""}), "1.1.0", true, ""},
 		{Go, ranges(Range{"", "1.3.1", ""}), "v1.3.0", true, "1.3.1"},
 		{Go, ranges(Range{"", "1.3.1", ""}), "v1.3.1-0.20260101000000-aaaaaaaaaaaa", true, "1.3.1"},
 		{Go, ranges(Range{"0.21.0", "0.42.2", ""}), "0.20.9", false, "0.42.2"},
@@ -92,7 +94,7 @@ func Test_the_snapshot_that_comes_with_the_program(t *testing.T) {
 		{NPM, "mcp-remote", "0.1.15", "CVE-2025-6514"},
 		{NPM, "@modelcontextprotocol/server-filesystem", "2025.3.28", "CVE-2025-53109"},
 		{NPM, "mcp-server-kubernetes", "2.9.7", "CVE-2025-66404"},
-		{NPM, "postmark-mcp", "1.0.16", "GATEHOUSE-MAL-2025-1"},
+		{NPM, "postmark-mcp", "1.0.16", "MAL-2025-47604"},
 		{PyPI, "MCP_Server.Git", "2025.9.24", "CVE-2025-68143"},
 		{Go, "github.com/github/github-mcp-server", "v0.22.0", "CVE-2026-48529"},
 	} {
@@ -110,7 +112,7 @@ func Test_the_snapshot_that_comes_with_the_program(t *testing.T) {
 			t.Errorf("%s %s: %v, want %s", c.name, c.version, ids, c.id)
 		}
 	}
-	if s.Covers(NPM) {
+	if _, all := s.Of(NPM); all {
 		t.Error("it claims to have everything of npm")
 	}
 	for _, line := range bytes.Split(bytes.TrimSpace(s.body), []byte("\n")) {
@@ -200,7 +202,7 @@ func Test_archives_become_a_snapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := made.Sources[0]; f.Advisories != 3 || f.Skipped != 1 || f.SHA256 == "" || !made.Covers(NPM) || made.Covers(PyPI) {
+	if f := made.Sources[0]; f.Advisories != 3 || f.Skipped != 1 || f.SHA256 == "" || len(made.Sources) != 1 || f.Ecosystem != NPM {
 		t.Errorf("%+v", made.Header)
 	}
 	if want := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC); !made.Newest.Equal(want) {
@@ -245,6 +247,69 @@ func Test_an_older_or_smaller_snapshot_is_refused(t *testing.T) {
 			} else if s, err := Open(path); err != nil || s.Advisories != 3 {
 				t.Errorf("%s, file %d: the old snapshot did not stay: %v", name, i+1, err)
 			}
+		}
+	}
+}
+
+// One ecosystem must not hide behind another that is fresh and large.
+func Test_each_ecosystem_is_compared(t *testing.T) {
+	at := func(s string) time.Time {
+		day, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return day
+	}
+	snapshot := func(npm, pypi From) *Snapshot {
+		npm.Ecosystem, pypi.Ecosystem = NPM, PyPI
+		h := Header{Schema: Schema, Newest: at("2026-06-01"), Sources: []From{npm, pypi}}
+		raw, err := write(h, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	fresh := From{Newest: at("2026-06-01"), Advisories: 100}
+	path := filepath.Join(t.TempDir(), "advisories")
+	raw, err := write(Header{Newest: fresh.Newest, Sources: []From{{Ecosystem: NPM, Newest: fresh.Newest, Advisories: 100}, {Ecosystem: PyPI, Newest: fresh.Newest, Advisories: 100}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		npm, pypi From
+		ok        bool
+	}{
+		"the same":    {fresh, fresh, true},
+		"older PyPI":  {fresh, From{Newest: at("2026-05-01"), Advisories: 100}, false},
+		"little PyPI": {From{Newest: fresh.Newest, Advisories: 1000}, From{Newest: fresh.Newest, Advisories: 49}, false},
+	} {
+		if err := (Update{}).compare(path, snapshot(c.npm, c.pypi)); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for days, old := range map[int]bool{0: false, 13: false, 15: true, -2: true} {
+		h := Header{Sources: []From{{Newest: now}, {Newest: now.AddDate(0, 0, -days)}}}
+		if h.Old(now) != old {
+			t.Errorf("%d days: %v", days, !old)
+		}
+	}
+	if !(Header{}).Old(now) {
+		t.Error("what covers nothing is not fresh")
+	}
+}
+
+func Test_errors_do_not_repeat_secrets(t *testing.T) {
+	for _, from := range []string{"http://user:hunter22@127.0.0.1:1/npm.advisories?token=hunter22", "https://127.0.0.1:1/%zz/npm.advisories?token=hunter22"} {
+		_, err := Update{From: from, Now: now}.Run(context.Background(), filepath.Join(t.TempDir(), "advisories"))
+		if err == nil || strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%v", err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package advisory
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	_ "embed"
@@ -59,9 +58,29 @@ type From struct {
 	Skipped    int       `json:"skipped,omitempty"` // that could not be understood
 }
 
-// Covers reports whether everything known of an ecosystem was put in.
-func (h Header) Covers(e Ecosystem) bool {
-	return slices.ContainsFunc(h.Sources, func(f From) bool { return f.Ecosystem == e })
+// Of says where the advisories of an ecosystem are from, if everything known of it was
+// put in.
+func (h Header) Of(e Ecosystem) (From, bool) {
+	i := slices.IndexFunc(h.Sources, func(f From) bool { return f.Ecosystem == e })
+	if i < 0 {
+		return From{}, false
+	}
+	return h.Sources[i], true
+}
+
+// Stale is the age from which advisories are called old.
+const Stale = 14 * 24 * time.Hour
+
+// Old reports whether advisories end too long ago. Those that end in the future cannot be
+// told from old ones.
+func (f From) Old(now time.Time) bool {
+	age := now.Sub(f.Newest)
+	return age > Stale || age < -24*time.Hour
+}
+
+// Old reports whether the advisories of any ecosystem are old, or there are none.
+func (h Header) Old(now time.Time) bool {
+	return len(h.Sources) == 0 || slices.ContainsFunc(h.Sources, func(f From) bool { return f.Old(now) })
 }
 
 // Snapshot is what was known at one time. It is immutable.
@@ -224,10 +243,9 @@ var BuiltInDate = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 // faults of MCP servers and SDKs that were looked up by hand.
 var BuiltIn = sync.OnceValues(func() (*Snapshot, error) {
 	packages := map[string][]Advisory{}
-	lines := bufio.NewScanner(strings.NewReader(builtIn))
-	for lines.Scan() {
+	for line := range strings.Lines(builtIn) {
 		var k known
-		decoder := json.NewDecoder(strings.NewReader(lines.Text()))
+		decoder := json.NewDecoder(strings.NewReader(line))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&k); err != nil {
 			return nil, fmt.Errorf("reading the advisories that come with the program: %w", err)

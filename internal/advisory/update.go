@@ -85,16 +85,16 @@ func (u Update) compare(path string, made *Snapshot) error {
 	if err != nil {
 		return nil // there is none, or none worth keeping
 	}
-	if made.Newest.Before(old.Newest) {
-		return fmt.Errorf("it ends on %s and the one that is here on %s; --force takes it all the same", day(made.Newest), day(old.Newest))
-	}
-	for _, f := range old.Sources {
-		if !made.Covers(f.Ecosystem) {
-			return fmt.Errorf("it has nothing of %s, which the one that is here has; --force takes it all the same", f.Ecosystem)
+	for _, before := range old.Sources {
+		f, covered := made.Of(before.Ecosystem)
+		switch {
+		case !covered:
+			return fmt.Errorf("it has nothing of %s, which the one that is here has; --force takes it all the same", before.Ecosystem)
+		case f.Newest.Before(before.Newest):
+			return fmt.Errorf("of %s it ends on %s and the one that is here on %s; --force takes it all the same", f.Ecosystem, day(f.Newest), day(before.Newest))
+		case 2*f.Advisories < before.Advisories:
+			return fmt.Errorf("of %s it has %d advisories and the one that is here %d; --force takes it all the same", f.Ecosystem, f.Advisories, before.Advisories)
 		}
-	}
-	if 2*made.Advisories < old.Advisories {
-		return fmt.Errorf("it has %d advisories and the one that is here %d; --force takes it all the same", made.Advisories, old.Advisories)
 	}
 	return nil
 }
@@ -257,7 +257,7 @@ func (u Update) open(ctx context.Context, place string) (io.ReadCloser, error) {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s is not a URL", shown(place))
 	}
 	client := u.Client
 	if client == nil {
@@ -265,7 +265,11 @@ func (u Update) open(ctx context.Context, place string) (io.ReadCloser, error) {
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		// A *url.Error repeats the URL, with what is secret in its query.
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return nil, fmt.Errorf("fetching %s: %w", shown(place), err)
 	}
 	if answer.StatusCode != http.StatusOK {
 		answer.Body.Close()
@@ -276,11 +280,15 @@ func (u Update) open(ctx context.Context, place string) (io.ReadCloser, error) {
 
 // shown is a place without a password.
 func shown(place string) string {
-	if u, err := url.Parse(place); err == nil && isURL(place) {
-		u.RawQuery = ""
-		return u.Redacted()
+	if !isURL(place) {
+		return place
 	}
-	return place
+	u, err := url.Parse(place)
+	if err != nil {
+		return "the place that was named"
+	}
+	u.RawQuery = ""
+	return u.Redacted()
 }
 
 func (u Update) tell(format string, args ...any) {

@@ -126,7 +126,7 @@ func showAdvisories(out io.Writer, file string, args []string, asJSON bool) erro
 	switch {
 	case err == nil:
 		set = append(set, s)
-		r.Snapshot, r.Stale = &s.Header, time.Since(s.Newest) > facts.Stale
+		r.Snapshot, r.Stale = &s.Header, s.Old(time.Now())
 	case !errors.Is(err, fs.ErrNotExist):
 		return exitWith(exitIncomplete, err)
 	}

@@ -27,9 +27,6 @@ import (
 	"gatehouse/internal/inventory"
 )
 
-// Stale is the age from which a snapshot of advisories is called old.
-const Stale = 14 * 24 * time.Hour
-
 // AdvisoriesFile is the name of the snapshot in the state folder.
 const AdvisoriesFile = "advisories"
 
@@ -136,6 +133,9 @@ func (g *gatherer) known(s inventory.Source) ([]check.Advisory, error) {
 		}
 		out = append(out, more...)
 	}
+	if found.err == nil && !found.DependenciesKnown {
+		return out, fmt.Errorf("what %s depends on is not noted here, so faults in it are not known", name)
+	}
 	return out, snapshots.partial(e, g.now)
 }
 
@@ -169,12 +169,13 @@ func (s snapshots) partial(e advisory.Ecosystem, now time.Time) error {
 	if s.fetched == nil {
 		return check.Partial{Err: fmt.Errorf("only the advisories that came with this program, of %s, were looked at; gatehouse advisories update fetches all of them", builtIn)}
 	}
-	if !s.fetched.Covers(e) {
+	of, covered := s.fetched.Of(e)
+	if !covered {
 		return check.Partial{Err: fmt.Errorf("the snapshot of advisories has nothing of %s, so only those that came with this program, of %s, were looked at; gatehouse advisories update fetches them", e, builtIn)}
 	}
-	if age := now.Sub(s.fetched.Newest); age > Stale {
-		return check.Partial{Err: fmt.Errorf("the snapshot of advisories ends on %s, %d days ago; gatehouse advisories update fetches a new one",
-			s.fetched.Newest.Format(time.DateOnly), int(age.Hours()/24))}
+	if of.Old(now) {
+		return check.Partial{Err: fmt.Errorf("the snapshot of advisories of %s ends on %s and today is %s; gatehouse advisories update fetches a new one",
+			e, of.Newest.Format(time.DateOnly), now.Format(time.DateOnly))}
 	}
 	return nil
 }

@@ -88,8 +88,8 @@ func Test_advisories_of_what_would_run(t *testing.T) {
 		{[]string{"npx", "-y", "mcp-remote@0.1.16"}, "", true, "came with this program"},
 		{[]string{"npx", "-y", "mcp-remote"}, "", false, "which one would run is not known"},
 		{[]string{"npx", "-y", "unheard-of"}, "", true, "came with this program"},
-		{[]string{"uvx", "mcp-runcmd-server"}, "GATEHOUSE-MAL-2025-2", true, "came with this program"},
-		{[]string{"go", "run", "github.com/github/github-mcp-server@v0.22.0"}, "CVE-2026-48529 CVE-2026-47427", true, "came with this program"},
+		{[]string{"uvx", "mcp-runcmd-server"}, "MAL-2025-191788", true, "came with this program"},
+		{[]string{"go", "run", "github.com/github/github-mcp-server@v0.22.0"}, "CVE-2026-47427 CVE-2026-48529", true, "came with this program"},
 		{[]string{"docker", "run", "image"}, "", false, "images are not looked into"},
 		{[]string{"node", "/nowhere/server.js"}, "", false, "belongs to no package"},
 		{[]string{"npx", "-y", "mcp-remote@banana"}, "", false, "which one would run is not known"},
@@ -107,7 +107,7 @@ func Test_advisories_of_what_would_run(t *testing.T) {
 
 func Test_how_old_the_snapshot_is(t *testing.T) {
 	words := []string{"npx", "-y", "notes@1.0.0"}
-	for days, want := range map[int]string{1: "", 13: "", 15: "15 days ago"} {
+	for days, want := range map[int]string{1: "", 13: "", 15: "ends on 2026-11-16", -3: "ends on 2026-12-04"} {
 		state := t.TempDir()
 		snapshot(t, state, now.AddDate(0, 0, -days))
 		s, source := scene(t, Options{State: state}, words...)
@@ -143,6 +143,22 @@ func Test_what_a_server_depends_on_is_looked_at(t *testing.T) {
 	list, err := s.Facts.Advisories(source)
 	if want := []string{"@modelcontextprotocol/sdk 1.24.3 CVE-2026-0621", "@modelcontextprotocol/sdk 1.24.3 CVE-2026-25536"}; !slices.Equal(ids(list), want) || !isPartial(err) {
 		t.Errorf("%q, %v, want %q", ids(list), err, want)
+	}
+}
+
+// What nobody noted down is not known to be without faults.
+func Test_dependencies_that_are_not_noted_are_not_fine(t *testing.T) {
+	home, state := t.TempDir(), t.TempDir()
+	snapshot(t, state, now)
+	write(t, home, ".npm/_npx/0123/node_modules/notes/package.json", `{"name": "notes", "version": "2.1.0", "dependencies": {"@modelcontextprotocol/sdk": "1"}}`)
+	s, source := scene(t, Options{Home: home, State: state}, "npx", "-y", "notes")
+	if list, err := s.Facts.Advisories(source); len(list) > 0 || err == nil || !strings.Contains(err.Error(), "depends on") {
+		t.Errorf("%v, %v", ids(list), err)
+	}
+	write(t, home, ".npm/_npx/0123/node_modules/.package-lock.json", `{"packages": {"node_modules/notes": {"version": "2.1.0"}}}`)
+	s, source = scene(t, Options{Home: home, State: state}, "npx", "-y", "notes")
+	if list, err := s.Facts.Advisories(source); len(list) > 0 || err != nil {
+		t.Errorf("noted: %v, %v", ids(list), err)
 	}
 }
 

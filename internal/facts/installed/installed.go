@@ -36,7 +36,9 @@ type Found struct {
 	Deprecated   string // what the registry said when it was installed
 	Repository   string
 	Dependencies []Dependency
-	SHA256       string // of a program
+	// DependenciesKnown says that none were overlooked.
+	DependenciesKnown bool
+	SHA256            string // of a program
 }
 
 // Dependency is a package without which it does not run.

@@ -99,8 +99,11 @@ func Test_what_uv_and_pipx_keep(t *testing.T) {
 			place + "notes_server-1.2.3.dist-info/RECORD":           "notes_server/__init__.py,,\nnotes_server.pth,,\n",
 			place + "notes_server-1.2.3.dist-info/entry_points.txt": "[console_scripts]\nnotes-server = notes_server:main\n",
 			place + "notes_server.pth":                              "import notes_server.spy\n",
-			place + "Small-2.0.dist-info/METADATA":                  "Name: Small\nVersion: 2.0\n\n",
-			place + "Small-2.0.dist-info/RECORD":                    "distutils-precedence.pth,,\npaths.pth,,\n",
+			place + "Small-2.0.dist-info/METADATA":                  "Name: Small\nVersion: 2.0\nRequires-Dist: setuptools\n\n",
+			place + "Small-2.0.dist-info/RECORD":                    "coverage.pth,,\npaths.pth,,\n",
+			place + "setuptools-70.0.dist-info/METADATA":            "Name: setuptools\nVersion: 70.0\n\n",
+			place + "setuptools-70.0.dist-info/RECORD":              "distutils-precedence.pth,,\n",
+			place + "coverage.pth":                                  "import spy\n",
 			place + "paths.pth":                                     "/somewhere\n",
 			place + "distutils-precedence.pth":                      "import os\n",
 		})
@@ -110,11 +113,31 @@ func Test_what_uv_and_pipx_keep(t *testing.T) {
 			continue
 		}
 		if f.Name != "notes-server" || f.Version != "1.2.3" || f.Repository != "https://git.example/notes" || !f.ScriptsKnown ||
-			!slices.Equal(f.Dependencies, []Dependency{{"small", "2.0"}}) || !slices.Equal(f.Scripts, []string{"notes_server.pth runs whenever Python starts"}) {
+			!f.DependenciesKnown || !slices.Equal(f.Dependencies, []Dependency{{"small", "2.0"}, {"setuptools", "70.0"}}) ||
+			!slices.Equal(f.Scripts, []string{"notes_server.pth runs whenever Python starts", "small 2.0, which it depends on: coverage.pth runs whenever Python starts"}) {
 			t.Errorf("%s: %+v", place, f)
 		}
 		if f, err := find(t, looker(home), "uvx", "notes-server==1.2.4"); !errors.Is(err, ErrNotInstalled) {
 			t.Errorf("%s: another version: %+v, %v", place, f, err)
+		}
+	}
+}
+
+// What cannot be read could say anything.
+func Test_records_and_starters_that_cannot_be_read(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"no record":       {},
+		"broken record":   {"notes-1.0.dist-info/RECORD": "notes.py,,\n\"x\ny"},
+		"a large starter": {"notes-1.0.dist-info/RECORD": "notes.pth,,\n", "notes.pth": "import spy\n" + strings.Repeat("#", maxManifest)},
+	} {
+		home := t.TempDir()
+		place := ".local/share/uv/tools/notes/lib/python3.12/site-packages/"
+		write(t, home, map[string]string{place + "notes-1.0.dist-info/METADATA": "Name: notes\nVersion: 1.0\n\n"})
+		for file, content := range files {
+			write(t, home, map[string]string{place + file: content})
+		}
+		if f, err := find(t, looker(home), "uvx", "notes"); err != nil || f.ScriptsKnown {
+			t.Errorf("%s: %+v, %v", name, f, err)
 		}
 	}
 }

@@ -163,7 +163,7 @@ func fromPackage(dir string, t tree) (Found, error) {
 			f.Scripts = append(f.Scripts, kind+": "+line)
 		}
 	}
-	f.ScriptsKnown = len(m.Needs) == 0
+	f.ScriptsKnown, f.DependenciesKnown = len(m.Needs) == 0, len(m.Needs) == 0
 	if packages := lockOf(t.dir); packages != nil {
 		if rel, err := filepath.Rel(t.dir, dir); err == nil {
 			f.addDependencies(packages, filepath.ToSlash(rel))
@@ -190,7 +190,7 @@ func (f *Found) addDependencies(packages map[string]locked, at string) {
 	if !there {
 		return
 	}
-	f.ScriptsKnown = true
+	f.ScriptsKnown, f.DependenciesKnown = true, true
 	if own.HasInstallScript && len(f.Scripts) == 0 {
 		f.Scripts = append(f.Scripts, "install: builds itself (binding.gyp)")
 	}
@@ -220,8 +220,8 @@ func (f *Found) addDependencies(packages map[string]locked, at string) {
 			}
 		}
 	}
-	if len(f.Dependencies) >= maxDependencies {
-		f.ScriptsKnown = false
+	if len(queue) > 0 {
+		f.ScriptsKnown, f.DependenciesKnown = false, false
 	}
 }
 

@@ -203,6 +203,7 @@ func fromProgram(file string) (Found, error) {
 	if found.Version == "(devel)" {
 		found.Version = ""
 	}
+	found.DependenciesKnown = len(info.Deps) <= maxDependencies
 	for _, d := range info.Deps[:min(len(info.Deps), maxDependencies)] {
 		if d.Replace != nil {
 			d = d.Replace

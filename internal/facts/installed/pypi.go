@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/textproto"
 	"os"
 	"path/filepath"
@@ -97,7 +100,7 @@ func fromSite(where site, name string) (Found, error) {
 	}
 	f := Found{
 		Ecosystem: advisory.PyPI, Name: advisory.Name(advisory.PyPI, d.name), Version: d.version, Place: info, From: where.from,
-		Repository: d.repository, ScriptsKnown: true,
+		Repository: d.repository, ScriptsKnown: true, DependenciesKnown: true,
 	}
 	f.addStarters(where.dir, d, "")
 	seen, queue := map[string]bool{f.Name: true}, []distribution{d}
@@ -112,13 +115,16 @@ func fromSite(where site, name string) (Found, error) {
 			seen[name] = true
 			d, err := readDistribution(info)
 			if err != nil {
-				f.ScriptsKnown = false
+				f.ScriptsKnown, f.DependenciesKnown = false, false
 				continue
 			}
 			queue = append(queue, d)
 			f.Dependencies = append(f.Dependencies, Dependency{name, d.version})
 			f.addStarters(where.dir, d, fmt.Sprintf("%s %s, which it depends on: ", name, d.version))
 		}
+	}
+	if len(queue) > 0 {
+		f.ScriptsKnown, f.DependenciesKnown = false, false
 	}
 	return f, nil
 }
@@ -180,23 +186,31 @@ func (f *Found) addStarters(dir string, d distribution, whose string) {
 		return
 	}
 	records := csv.NewReader(bytes.NewReader(raw))
-	records.FieldsPerRecord, records.LazyQuotes = -1, true
+	records.FieldsPerRecord = -1
 	for {
 		row, err := records.Read()
 		if err != nil {
+			f.ScriptsKnown = f.ScriptsKnown && errors.Is(err, io.EOF)
 			return
 		}
 		name := row[0]
-		if !strings.HasSuffix(name, ".pth") || strings.Contains(name, "/") || !filepath.IsLocal(name) || ordinaryStarters.MatchString(name) {
+		if !strings.HasSuffix(name, ".pth") || strings.Contains(name, "/") || !filepath.IsLocal(name) || ordinaryStarters[name] == advisory.Name(advisory.PyPI, d.name) {
 			continue
 		}
-		if content, err := statefile.Read(filepath.Join(dir, name), maxManifest); err == nil && startsCode.Match(content) {
+		content, err := statefile.Read(filepath.Join(dir, name), maxManifest)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.ScriptsKnown = false
+		}
+		if startsCode.Match(content) {
 			f.Scripts = append(f.Scripts, fmt.Sprintf("%s%s runs whenever Python starts", whose, name))
 		}
 	}
 }
 
-var (
-	ordinaryStarters = regexp.MustCompile(`^(distutils-precedence|_virtualenv|__editable__.*|coverage|a1_coverage|pywin32|.*-nspkg)\.pth$`)
-	startsCode       = regexp.MustCompile(`(?m)^import[ \t]`)
-)
+// ordinaryStarters are of packages that are known for them, and of no others: a name proves
+// nothing.
+var ordinaryStarters = map[string]string{
+	"distutils-precedence.pth": "setuptools", "_virtualenv.pth": "virtualenv", "coverage.pth": "coverage", "a1_coverage.pth": "coverage", "pywin32.pth": "pywin32",
+}
+
+var startsCode = regexp.MustCompile(`(?m)^import[ \t]`)
