@@ -68,15 +68,11 @@ func (h Header) Of(e Ecosystem) (From, bool) {
 	return h.Sources[i], true
 }
 
-// Stale is the age from which advisories are called old.
-const Stale = 14 * 24 * time.Hour
+// stale is the age from which advisories are called old.
+const stale = 14 * 24 * time.Hour
 
-// Old reports whether advisories end too long ago. Those that end in the future cannot be
-// told from old ones.
-func (f From) Old(now time.Time) bool {
-	age := now.Sub(f.Newest)
-	return age > Stale || age < -24*time.Hour
-}
+// Old reports whether advisories end too long ago.
+func (f From) Old(now time.Time) bool { return now.Sub(f.Newest) > stale }
 
 // Old reports whether the advisories of any ecosystem are old, or there are none.
 func (h Header) Old(now time.Time) bool {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"gatehouse/internal/facts"
 	"gatehouse/internal/facts/connect"
 	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/install"
 )
 
 // factOptions say who scan may ask about servers.
@@ -58,11 +60,16 @@ func (o *factOptions) gather(ctx context.Context, cmd *cobra.Command, scene *che
 	if state == "" {
 		state = defaultStateDir()
 	}
+	if state, err = filepath.Abs(state); err != nil {
+		return exitWith(exitIncomplete, err)
+	}
 	log := newLogger(io.Discard, false)
 	options := facts.Options{
 		Home: home, Getenv: os.Getenv, State: state, Online: o.online, Client: http.DefaultClient, Listening: o.listening, Log: log,
 		Connect: connect.Options{
-			Looker: installed.Looker{Home: home, Getenv: os.Getenv}, Remote: o.remote, Hidden: []string{state}, Log: log,
+			Store: install.InState(state), Looker: installed.Looker{Home: home, Getenv: os.Getenv}, Remote: o.remote, Log: log,
+			// What Gatehouse installed lies in the state too, so the rest of it is named.
+			Hidden: []string{state, filepath.Join(state, "audit"), filepath.Join(state, "oauth"), filepath.Join(state, "keys"), filepath.Join(state, "packages", "records")},
 			Progress: func(done, all int, name string, err error) {
 				result := "read"
 				if err != nil {

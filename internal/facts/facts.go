@@ -174,8 +174,8 @@ func (s snapshots) partial(e advisory.Ecosystem, now time.Time) error {
 		return check.Partial{Err: fmt.Errorf("the snapshot of advisories has nothing of %s, so only those that came with this program, of %s, were looked at; gatehouse advisories update fetches them", e, builtIn)}
 	}
 	if of.Old(now) {
-		return check.Partial{Err: fmt.Errorf("the snapshot of advisories of %s ends on %s and today is %s; gatehouse advisories update fetches a new one",
-			e, of.Newest.Format(time.DateOnly), now.Format(time.DateOnly))}
+		return check.Partial{Err: fmt.Errorf("the snapshot of advisories of %s ends on %s, %d days ago; gatehouse advisories update fetches a new one",
+			e, of.Newest.Format(time.DateOnly), int(now.Sub(of.Newest).Hours()/24))}
 	}
 	return nil
 }

@@ -20,7 +20,9 @@ import (
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/command"
 	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/install"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/sandbox"
@@ -59,6 +61,7 @@ type Plan struct {
 	dir   string
 	env   []string
 	files []string // among the arguments, that it may read
+	place string   // of what Gatehouse installed of it, absolute; empty if nothing
 	kind  string   // the preset
 }
 
@@ -71,6 +74,7 @@ type Definition struct {
 
 // Options say how servers are started.
 type Options struct {
+	Store  install.Store // what Gatehouse installed
 	Looker installed.Looker
 	Remote bool          // reach servers with a URL as well
 	Hidden []string      // folders that no server sees, such as our state
@@ -110,19 +114,16 @@ func (o Options) plan(s inventory.Server) Plan {
 	if filepath.IsAbs(e.Dir) {
 		p.dir = e.Dir
 	}
-	command, shown, err := o.command(e, inventory.Of(e))
-	if err != nil {
-		p.Err = err
+	if p.Err = o.command(&p, e, inventory.Of(e)); p.Err != nil {
 		return p
 	}
-	p.Command, p.Shown = command, shown
 	p.env = environment(e)
-	p.kind = preset(command[0])
-	for i, word := range command[1:] {
+	p.kind = preset(p.Command[0])
+	for i, word := range p.Command[1:] {
 		path := absolute(p.dir, word)
-		// The first word may be the program of an interpreter. Behind it, keys and tokens
-		// are named too, and they lie in hidden folders.
-		if strings.HasPrefix(word, "-") || i > 0 && hidden(path) {
+		// The program of an interpreter may lie in a hidden folder. Keys and tokens, which
+		// arguments name too, mostly do.
+		if strings.HasPrefix(word, "-") || hidden(path) && !(i == 0 && interprets(p.Command[0])) {
 			continue
 		}
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
@@ -149,29 +150,58 @@ func absolute(dir, path string) string {
 
 // command is what runs once launchers have done their work: they fetch packages, which
 // cannot be done without a network and must not be done unasked.
-func (o Options) command(e client.Entry, s inventory.Source) (command, shown []string, err error) {
+func (o Options) command(p *Plan, e client.Entry, s inventory.Source) error {
 	switch s.Kind {
 	case inventory.NPM, inventory.PyPI:
-		found, err := o.Looker.Find(e, s)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w; start it once in its client, or install it", ErrNotStarted, err)
+		if err := o.fromPackage(p, e, s); err != nil {
+			return fmt.Errorf("%w: %w", ErrNotStarted, err)
 		}
-		args, shownArgs, name := inventory.Arguments(e), s.Args, ""
-		if apart(s.Options) && len(args) > 0 {
-			name, args, shownArgs = args[0], args[1:], shownArgs[1:]
-		}
-		start, err := found.Start(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", ErrNotStarted, err)
-		}
-		return append(slices.Clone(start), args...), append(slices.Clone(start), shownArgs...), nil
+		return nil
 	case inventory.Script, inventory.Binary:
-		words := inventory.Command(e)
-		return words, shownWords(e, words), nil
+		p.Command = inventory.Command(e)
+		p.Shown = shownWords(e, p.Command)
+		return nil
 	case inventory.OCI:
-		return nil, nil, fmt.Errorf("%w: it is a container", ErrNotStarted)
+		return fmt.Errorf("%w: it is a container", ErrNotStarted)
 	}
-	return nil, nil, fmt.Errorf("%w: what %s runs cannot be told", ErrNotStarted, s.Kind)
+	return fmt.Errorf("%w: what %s runs cannot be told", ErrNotStarted, s.Kind)
+}
+
+// fromPackage starts what Gatehouse installed, which is compared with what it was then, or
+// what a launcher left here.
+func (o Options) fromPackage(p *Plan, e client.Entry, s inventory.Source) error {
+	r, launches, unfit := command.Launches(inventory.Command(e))
+	if launches && unfit == nil {
+		start, err := o.Store.Start(r)
+		if err == nil {
+			program := len(start.Command) - len(r.Args)
+			p.Command, p.place = start.Command, start.Folder
+			p.Shown = append(slices.Clone(start.Command[:program]), s.Args[len(s.Args)-len(r.Args):]...)
+			return nil
+		}
+		if !errors.Is(err, install.ErrNotInstalled) {
+			return fmt.Errorf("%w; this installs it anew: %s", err, o.Store.Advice(r))
+		}
+	}
+	found, err := o.Looker.Find(e, s)
+	args, shownArgs, name := inventory.Arguments(e), s.Args, ""
+	if apart(s.Options) && len(args) > 0 {
+		name, args, shownArgs = args[0], args[1:], shownArgs[1:]
+	}
+	var start []string
+	if err == nil {
+		start, err = found.Start(name)
+	}
+	switch {
+	case err == nil:
+		p.Command, p.Shown = slices.Concat(start, args), slices.Concat(start, shownArgs)
+		return nil
+	case launches && unfit == nil:
+		return fmt.Errorf("%w; this installs it: %s", err, o.Store.Advice(r))
+	case unfit != nil:
+		return fmt.Errorf("%w, and Gatehouse cannot install it: %w", err, unfit)
+	}
+	return err
 }
 
 // apart reports whether the package is named apart from the command in it.
@@ -209,14 +239,22 @@ func environment(e client.Entry) []string {
 }
 
 func preset(program string) string {
-	switch name := strings.ToLower(filepath.Base(program)); {
-	case strings.HasPrefix(name, "node"), name == "bun", name == "deno":
-		return "node"
-	case strings.HasPrefix(name, "python"), strings.Contains(program, "/bin/") && isVenv(program):
+	switch {
+	case strings.HasPrefix(base(program), "python"), strings.Contains(program, "/bin/") && isVenv(program):
 		return "python"
+	case interprets(program):
+		return "node"
 	}
 	return "offline-files"
 }
+
+// interprets reports whether the first argument of a program is a program too.
+func interprets(program string) bool {
+	name := base(program)
+	return strings.HasPrefix(name, "node") || strings.HasPrefix(name, "python") || name == "bun" || name == "deno"
+}
+
+func base(program string) string { return strings.ToLower(filepath.Base(program)) }
 
 func isVenv(program string) bool {
 	_, err := os.Stat(filepath.Join(filepath.Dir(filepath.Dir(program)), "pyvenv.cfg"))
@@ -308,7 +346,11 @@ func (o Options) open(p Plan, empty string) (upstream.Conn, error) {
 		return nil, err
 	}
 	command := emptied(p, empty)
-	rights = rights.With(profile.Profile{Read: append([]string{empty}, p.files...)})
+	read := append([]string{empty}, p.files...)
+	if p.place != "" {
+		read = append(read, p.place)
+	}
+	rights = rights.With(profile.Profile{Read: read})
 	box, err := sandbox.New(rights, sandbox.Command{Args: command, Dir: p.dir, Env: p.env, Hidden: o.Hidden})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,10 +18,14 @@ import (
 	"time"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/command"
+	"gatehouse/internal/egress"
 	"gatehouse/internal/egress/inside"
 	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/install"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/sandbox"
+	"gatehouse/test/registry"
 )
 
 func TestMain(m *testing.M) {
@@ -198,6 +203,83 @@ handlers["resources/templates/list"] = () => ({resourceTemplates: [{name: "t", u
 		}
 		if want := []string{"a true", "b false", "instructions ", "prompt p", "resource r", "template t"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What Gatehouse installed starts from there; what was changed since does not start.
+func Test_a_server_that_Gatehouse_installed(t *testing.T) {
+	node(t)
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Skip("npm is not installed")
+	}
+	if _, err := sandbox.Available(); err != nil {
+		t.Skip(err)
+	}
+	t.Setenv("HOME", t.TempDir())
+	packages := registry.NewNPM(t, []registry.Package{{
+		Name: "made-server", Version: "1.0.0", Manifest: map[string]any{"bin": "server.js"},
+		Files: map[string]string{"server.js": "#!/usr/bin/env node\n" + prelude + `
+handlers["tools/list"] = () => ({tools: [{name: "made", description: process.argv.slice(2).join(" ")}]});`},
+	}})
+	t.Setenv("NPM_CONFIG_REGISTRY", packages.URL)
+	state := filepath.Join(t.TempDir(), "state")
+	if err := os.MkdirAll(filepath.Join(state, "audit"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := options(t.TempDir())
+	o.Store, o.Hidden = install.InState(state), []string{state, filepath.Join(state, "audit"), filepath.Join(state, "packages", "records")}
+	e := client.Entry{Name: "made", Transport: client.Stdio, Words: []string{"npx", "-y", "made-server@1.0.0", "--token", "hunter22hunter22"}}
+	list := servers(e)
+	list[0].Entries[0].Shown = []string{"npx", "-y", "made-server@1.0.0", "--token", "[redacted]"}
+	plan := func() Plan { return Plans(list, o)[0] }
+	if p := plan(); p.Err == nil || !strings.Contains(p.Err.Error(), "gatehouse install --state "+state+" npm:made-server@1.0.0") {
+		t.Errorf("not installed: %v", p.Err)
+	}
+	r, _, err := command.Launches(e.Words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	installer := install.Installer{Store: o.Store, Record: func(install.Record) error { return nil }, Reached: func(egress.Event) error { return nil }}
+	rec, err := installer.Install(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, o.Store.Path(rec))
+	if p := plan(); p.Err != nil || strings.Contains(strings.Join(p.Shown, " "), "hunter22") || !strings.HasSuffix(p.Shown[1], "server.js") || !slices.Equal(p.Command[2:], e.Words[3:]) {
+		t.Errorf("%q, %v", p.Shown, p.Err)
+	}
+	asked := packages.Asked()
+	for _, d := range ask(t, o, list) {
+		if d.Err != nil || len(d.Tools) != 1 || d.Tools[0].Description != "--token hunter22hunter22" {
+			t.Errorf("%+v", d)
+		}
+	}
+	if packages.Asked() != asked {
+		t.Error("the registry was asked")
+	}
+	file := filepath.Join(o.Store.Path(rec), "node_modules", "made-server", "server.js")
+	if err := os.WriteFile(file, []byte("changed"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if p := plan(); !errors.Is(p.Err, install.ErrChanged) || len(p.Command) > 0 {
+		t.Errorf("changed: %q, %v", p.Command, p.Err)
+	}
+}
+
+// The first argument of a program is no program, unless that interprets one.
+func Test_files_in_hidden_folders_are_not_read(t *testing.T) {
+	key := filepath.Join(t.TempDir(), ".keys", "id")
+	if err := os.MkdirAll(filepath.Dir(key), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(key, []byte("hunter22"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for program, want := range map[string][]string{"/usr/bin/notes-server": nil, "/usr/bin/node": {key}} {
+		p := options(t.TempDir()).plan(servers(client.Entry{Name: "x", Transport: client.Stdio, Words: []string{program, key, key}})[0])
+		if p.Err != nil || !slices.Equal(p.files, want) {
+			t.Errorf("%s may read %q, %v, want %q", program, p.files, p.Err, want)
 		}
 	}
 }
