@@ -115,6 +115,9 @@ func Test_the_snapshot_that_comes_with_the_program(t *testing.T) {
 	if _, all := s.Of(NPM); all {
 		t.Error("it claims to have everything of npm")
 	}
+	if page, err := os.ReadFile("../../docs/advisories.md"); err != nil || !strings.Contains(string(page), fmt.Sprintf(" %d faults ", s.Advisories)) {
+		t.Errorf("the page about advisories says not that there are %d: %v", s.Advisories, err)
+	}
 	for _, line := range bytes.Split(bytes.TrimSpace(s.body), []byte("\n")) {
 		e, name, _ := strings.Cut(keyOf(line), "/")
 		list, err := s.Find(Ecosystem(e), name)
@@ -222,6 +225,20 @@ func Test_archives_become_a_snapshot(t *testing.T) {
 	}
 	if w, _ := read.Find(NPM, "withdrawn"); len(w) > 0 {
 		t.Errorf("withdrawn advisories count: %+v", w)
+	}
+}
+
+func Test_archives_that_are_mostly_not_understood(t *testing.T) {
+	good := entry("A-1", "one", "2026-05-01T00:00:00Z", `[{"introduced":"0"}]`)
+	large := strings.Replace(good, `"summary"`, `"details":"`+strings.Repeat("x", maxEntryBytes)+`","summary"`, 1)
+	for name, c := range map[string]struct {
+		entries []string
+		ok      bool
+	}{"one is not": {[]string{good, "x"}, true}, "one is large": {[]string{good, large}, true}, "two are not": {[]string{good, "x", large}, false}, "none is": {[]string{"x"}, false}} {
+		made, err := Update{From: server(t, map[string][]byte{"/npm/all.zip": archiveFile(t, c.entries...)}), Ecosystems: []Ecosystem{NPM}, Now: now}.Run(context.Background(), filepath.Join(t.TempDir(), "advisories"))
+		if (err == nil) != c.ok || err == nil && (made.Advisories != 1 || made.Sources[0].Skipped != 1) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

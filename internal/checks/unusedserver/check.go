@@ -61,7 +61,7 @@ func finding(s inventory.Server, use check.Use) check.Finding {
 	f := check.About(s, s.Entries[0])
 	f.Clients = s.Clients
 	if use.Last.IsZero() {
-		f.Why = fmt.Sprintf("nothing was asked of it since %s at least", use.Since.Format(time.DateOnly))
+		f.Why = fmt.Sprintf("none of its tools was called since %s at least", use.Since.Format(time.DateOnly))
 	} else {
 		f.Why = fmt.Sprintf("it was last used on %s (%s)", use.Last.Format(time.DateOnly), use.From)
 	}

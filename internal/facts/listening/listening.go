@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -35,6 +36,8 @@ const (
 	portTime = 2 * time.Second
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 64 << 10
+	// maxName bounds what is kept of the name that a server gives itself.
+	maxName = 100
 	// maxTable bounds the kernel's table of sockets.
 	maxTable = 16 << 20
 )
@@ -160,8 +163,8 @@ func one(ctx context.Context, client *http.Client, a netip.AddrPort) *check.List
 	}
 	l.Open = true
 	for _, about := range []wire.Value{m.Result.Get("serverInfo"), m.Result.At("_meta", wire.MetaServerInfo)} {
-		if l.Name == "" {
-			l.Name = about.Get("name").Text()
+		if name := about.Get("name").Text(); l.Name == "" {
+			l.Name = strings.ToValidUTF8(name[:min(len(name), maxName)], "")
 		}
 	}
 	return l
@@ -211,12 +214,19 @@ func ports() ([]socket, error) {
 	read := false
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another system, or a machine without IPv6
+		}
 		if err != nil {
-			continue
+			return nil, err
 		}
 		read = true
-		out = append(out, listeners(io.LimitReader(f, maxTable))...)
+		found, err := listeners(f)
 		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		out = append(out, found...)
 	}
 	if !read {
 		return nil, ErrUnsupported
@@ -242,9 +252,10 @@ const listening = "0A"
 
 // listeners reads a table such as /proc/net/tcp. Of others than loopback and all
 // addresses, nothing is asked: the request would go over a network.
-func listeners(table io.Reader) []socket {
+func listeners(table io.Reader) ([]socket, error) {
 	var out []socket
-	lines := bufio.NewScanner(table)
+	bounded := &io.LimitedReader{R: table, N: maxTable}
+	lines := bufio.NewScanner(bounded)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 10 || fields[3] != listening {
@@ -255,7 +266,10 @@ func listeners(table io.Reader) []socket {
 			out = append(out, socket{a, fields[9]})
 		}
 	}
-	return out
+	if bounded.N == 0 {
+		return nil, errors.New("it is too large")
+	}
+	return out, lines.Err()
 }
 
 // address reads 0100007F:1F90: words of four bytes, each in the order of the machine,

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"gatehouse/internal/check"
 )
@@ -21,6 +22,9 @@ func Test_who_speaks_MCP(t *testing.T) {
 	answers := map[string]http.HandlerFunc{
 		"modern": func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","serverInfo":{"name":"notes"}}}`)
+		},
+		"wordy": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":{"serverInfo":{"name":%q}}}`, strings.Repeat("x", 10*maxName))
 		},
 		"stream": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -48,7 +52,7 @@ func Test_who_speaks_MCP(t *testing.T) {
 			}
 		},
 	}
-	want := map[string]*check.Listener{"modern": {Open: true, Name: "notes"}, "stream": {Open: true}, "sessions": {Open: true}, "guarded": {}}
+	want := map[string]*check.Listener{"modern": {Open: true, Name: "notes"}, "stream": {Open: true}, "sessions": {Open: true}, "guarded": {}, "wordy": {Open: true, Name: strings.Repeat("x", maxName)}}
 	var asked atomic.Int32
 	for name, answer := range answers {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -82,8 +86,20 @@ func Test_the_table_of_sockets(t *testing.T) {
 		row("0100007F:1885", "0A") + row("00000000:1F40", "0A") + row("0500000A:1F41", "0A") + row("0100007F:1F42", "01") + "   4: nonsense\n" +
 		row("00000000000000000000000001000000:1F43", "0A") + row("0000000000000000FFFF00000100007F:1F44", "0A") + row("ZZ:1F44", "0A") + "7: 0100007F:1F45 x 0A\n"
 	var got []string
-	for _, a := range listeners(strings.NewReader(table)) {
+	found, err := listeners(strings.NewReader(table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range found {
 		got = append(got, a.String())
+	}
+	for name, bad := range map[string]io.Reader{
+		"large": strings.NewReader(strings.Repeat(row("0100007F:1885", "0A"), maxTable/80)), "a long line": strings.NewReader(strings.Repeat("x", 1<<17)),
+		"broken": io.MultiReader(strings.NewReader(table), iotest.ErrReader(io.ErrUnexpectedEOF)),
+	} {
+		if found, err := listeners(bad); err == nil {
+			t.Errorf("%s: %d sockets", name, len(found))
+		}
 	}
 	if want := []string{"127.0.0.1:6277", "0.0.0.0:8000", "[::1]:8003", "127.0.0.1:8004"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

@@ -9,6 +9,7 @@ package registry
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -48,7 +49,8 @@ const (
 // The registries that npm and pip use when nobody says otherwise.
 const (
 	npmDefault  = "https://registry.npmjs.org"
-	pypiDefault = "https://pypi.org/simple"
+	pypi        = "https://pypi.org/"
+	pypiDefault = pypi + "simple"
 )
 
 // errUnreachable keeps a registry that does not answer from being asked again.
@@ -88,6 +90,9 @@ func (r *Registry) Ask(ctx context.Context, s inventory.Source, version string) 
 	if err != nil {
 		return check.Package{}, err
 	}
+	if s.Kind == inventory.PyPI && !d.Exists && !strings.HasPrefix(place, pypi) {
+		return check.Package{}, errors.New("the index that is set up for it does not tell, as that of PyPI does, which packages it has")
+	}
 	return d.about(version), nil
 }
 
@@ -95,26 +100,27 @@ func (r *Registry) Ask(ctx context.Context, s inventory.Source, version string) 
 func (r *Registry) place(s inventory.Source) (string, reader, error) {
 	switch s.Kind {
 	case inventory.NPM:
-		base := r.npmBase(s.Package)
-		return base + "/" + strings.ReplaceAll(url.PathEscape(s.Package), "%40", "@"), readNPM, nil
+		base, err := r.npmBase(s.Package)
+		return base + "/" + strings.ReplaceAll(url.PathEscape(s.Package), "%40", "@"), readNPM, err
 	case inventory.PyPI:
-		return r.pypiBase() + "/pypi/" + url.PathEscape(s.Package) + "/json", readPyPI, nil
+		base, err := r.pypiBase()
+		return base + "/pypi/" + url.PathEscape(s.Package) + "/json", readPyPI, err
 	}
 	return "", nil, fmt.Errorf("no registry is asked about %s", s.Kind)
 }
 
 // npmBase is the registry of a package: of its scope, or of all.
-func (r *Registry) npmBase(name string) string {
+func (r *Registry) npmBase(name string) (string, error) {
 	settings := r.npmSettings()
 	if scope, _, scoped := strings.Cut(name, "/"); scoped && strings.HasPrefix(scope, "@") && settings[scope+":registry"] != "" {
-		return base(settings[scope+":registry"], npmDefault)
+		return base(settings[scope+":registry"])
 	}
 	for _, variable := range []string{"npm_config_registry", "NPM_CONFIG_REGISTRY"} {
 		if v := r.Getenv(variable); v != "" {
-			return base(v, npmDefault)
+			return base(v)
 		}
 	}
-	return base(settings["registry"], npmDefault)
+	return base(cmp.Or(settings["registry"], npmDefault))
 }
 
 // npmSettings reads the user's .npmrc; nothing but names of registries is taken from it.
@@ -141,7 +147,7 @@ func (r *Registry) npmSettings() map[string]string {
 }
 
 // pypiBase is the place of the JSON API that belongs to an index.
-func (r *Registry) pypiBase() string {
+func (r *Registry) pypiBase() (string, error) {
 	index := pypiDefault
 	for _, variable := range []string{"UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"} {
 		if v := r.Getenv(variable); v != "" {
@@ -149,17 +155,22 @@ func (r *Registry) pypiBase() string {
 			break
 		}
 	}
-	return strings.TrimSuffix(base(index, pypiDefault), "/simple")
+	address, err := base(index)
+	return strings.TrimSuffix(address, "/simple"), err
 }
 
+// errNoAddress keeps names of packages from being told to another registry than the one
+// that somebody meant, such as ${REGISTRY} in a file of npm.
+var errNoAddress = errors.New("the registry that is set up for it cannot be asked: it has no address of the web")
+
 // base is an address without what is a secret in it, and without an end.
-func base(address, otherwise string) string {
+func base(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		u, _ = url.Parse(otherwise)
+		return "", errNoAddress
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return strings.TrimRight(u.String(), "/")
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
 // document is what is kept of an answer.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -126,6 +127,9 @@ func Test_what_is_not_known_is_an_error(t *testing.T) {
 		}
 	}
 	r := f.registry("")
+	if p, err := r.Ask(context.Background(), inventory.Source{Kind: inventory.PyPI, Package: "gone"}, ""); err == nil {
+		t.Errorf("an index that is not PyPI does not say what it has: %+v", p)
+	}
 	f.Close()
 	for range 3 {
 		if p, err := r.Ask(context.Background(), npm(fmt.Sprint("x", len(r.asked))), ""); err == nil {
@@ -169,16 +173,22 @@ func Test_answers_are_kept_for_a_day(t *testing.T) {
 
 func Test_the_registry_that_npm_uses_is_asked(t *testing.T) {
 	home := t.TempDir()
-	if err := os.WriteFile(filepath.Join(home, ".npmrc"), []byte("//x/:_authToken=secret\nregistry = \"https://user:secret@npm.example/all/?token=secret\"\n@own:registry=https://own.example\n@odd:registry=file:///etc\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(home, ".npmrc"), []byte("//x/:_authToken=secret\nregistry = \"https://user:secret@npm.example/all/?token=secret\"\n@own:registry=https://own.example\n@odd:registry=file:///etc\n@later:registry=${REGISTRY}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	env := map[string]string{}
 	r := &Registry{Home: home, Getenv: func(n string) string { return env[n] }}
 	for name, want := range map[string]string{
-		"notes": "https://npm.example/all/notes", "@own/notes": "https://own.example/@own%2Fnotes", "@odd/notes": npmDefault + "/@odd%2Fnotes", "@other/notes": "https://npm.example/all/@other%2Fnotes",
+		"notes": "https://npm.example/all/notes", "@own/notes": "https://own.example/@own%2Fnotes", "@other/notes": "https://npm.example/all/@other%2Fnotes",
 	} {
 		if got, _, err := r.place(npm(name)); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, want)
+		}
+	}
+	// Nobody else is told the name of a package.
+	for _, name := range []string{"@odd/notes", "@later/notes"} {
+		if got, _, err := r.place(npm(name)); !errors.Is(err, errNoAddress) {
+			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
 	env["npm_config_registry"] = "http://127.0.0.1:4873"

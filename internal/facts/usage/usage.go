@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,6 +24,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/statefile"
 )
 
 // Bounds on what is read, newest first. A year of heavy work leaves gigabytes; the last
@@ -33,7 +35,11 @@ const (
 	maxBytes     = 256 << 20
 	maxLine      = 1 << 20
 	maxFolders   = 4000
+	maxSettings  = 1 << 20
 	dated        = 100 // lines of a file whose times are looked at, besides those of calls: files begin with the oldest
+	// recent is how old the newest writing of a client may be. One that has written nothing
+	// since may write elsewhere, or not at all.
+	recent = 30 * 24 * time.Hour
 	// auditBack is how far back our own log is read.
 	auditBack = 180 * 24 * time.Hour
 )
@@ -117,20 +123,29 @@ func (u *Uses) add(use *check.Use, client, name string) bool {
 	if !known {
 		since, known = u.reach[named{client, ""}]
 	}
-	if !known {
+	if !known || at.server == "" { // such as a name in letters that clients do not keep
 		return false
 	}
 	use.Known = true
 	if since.After(use.Since) {
 		use.Since = since // from here on, all of them tell
 	}
-	if t := u.seen[at]; t != nil {
+	for seen, t := range u.seen {
+		if seen.client != client || seen.server != at.server && !ofPlugin(seen.server, at.server) {
+			continue
+		}
 		use.Calls += t.calls
 		if t.last.After(use.Last) {
 			use.Last, use.From = t.last, t.from
 		}
 	}
 	return true
+}
+
+// ofPlugin reports whether a name may be that of a server in a plugin. Claude Code puts
+// the name of the plugin before it: mcp__plugin_PLUGIN_SERVER__tool.
+func ofPlugin(seen, name string) bool {
+	return strings.HasPrefix(seen, "plugin_") && strings.HasSuffix(seen, "_"+name)
 }
 
 // ID is the name under which our log knows a server that is started through
@@ -142,18 +157,19 @@ func ID(words []string) string {
 	return ""
 }
 
-// plain is a name as clients write it into the names of tools: mcp__my_server__tool. What
-// stands behind two underscores in a name of its own cannot be told from a tool.
+// plain is a name as clients write it into the names of tools: mcp__my_server__tool. Some
+// keep hyphens. What stands behind two underscores in a name of its own cannot be told from
+// a tool, nor an underscore at its end from those behind it.
 func plain(name string) string {
 	name = strings.Map(func(r rune) rune {
 		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
 			return r
 		}
 		return '_'
 	}, name)
 	name, _, _ = strings.Cut(name, "__")
-	return name
+	return strings.TrimRight(name, "_")
 }
 
 func (u *Uses) used(client, server string, at time.Time, from string) {
@@ -172,9 +188,9 @@ func (u *Uses) used(client, server string, at time.Time, from string) {
 	}
 }
 
-// cut says that there is no evidence of the time before.
+// cut says that there is no evidence of the time before. It makes none.
 func (u *Uses) cut(of named, at time.Time) {
-	if since, known := u.reach[of]; !known || at.After(since) {
+	if since, known := u.reach[of]; known && at.After(since) {
 		u.reach[of] = at
 	}
 }
@@ -194,7 +210,7 @@ type file struct {
 }
 
 // transcripts reads the files of one client, the newest first, until the bounds are met.
-// What is not read, or tells nothing, ends what is known.
+// What is not read, or tells nothing, ends what is known; if it is the newest, nothing is.
 func (r Reader) transcripts(u *Uses, s source, budget *int64) {
 	files := s.files()
 	slices.SortFunc(files, func(a, b file) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.path, b.path)) })
@@ -204,30 +220,37 @@ func (r Reader) transcripts(u *Uses, s source, budget *int64) {
 		if ended[of] {
 			continue
 		}
-		if i >= maxFiles || *budget <= 0 {
-			u.cut(of, f.at)
-			ended[of] = true
-			continue
+		_, known := u.reach[of]
+		old := !known && f.at.Before(r.Now.Add(-recent))
+		earliest, whole, err := f.at, false, error(nil)
+		if !old && i < maxFiles && *budget > 0 {
+			earliest, whole, err = s.read(u, f, budget)
+			if err == nil {
+				u.reaches(of, earliest)
+			}
 		}
-		earliest, whole, err := s.read(u, f, budget)
-		if err != nil {
-			u.cut(of, f.at)
-			ended[of] = true
-			continue
-		}
-		u.reaches(of, earliest)
 		if !whole {
 			u.cut(of, earliest)
 			ended[of] = true
 		}
 	}
+	if s.kept != nil && len(files) > 0 {
+		if days, set := s.kept(); set {
+			u.cut(named{s.client, ""}, r.Now.AddDate(0, 0, -days))
+		}
+	}
 }
 
-// errTellsNothing says that a log has no line of a kind in which calls would stand.
+// errTellsNothing says that a file has no line of a kind in which calls would stand, or is
+// packed.
 var errTellsNothing = errors.New("the log does not say what is called")
 
 // read goes through the end of a file, line by line. It is whole if that is all of it.
 func (s source) read(u *Uses, f file, budget *int64) (earliest time.Time, whole bool, err error) {
+	earliest = f.at
+	if strings.HasSuffix(f.path, packed) {
+		return earliest, false, errTellsNothing
+	}
 	in, err := openRegular(f.path)
 	if err != nil {
 		return earliest, false, err
@@ -237,7 +260,6 @@ func (s source) read(u *Uses, f file, budget *int64) (earliest time.Time, whole 
 	if _, err := in.Seek(skip, io.SeekStart); err != nil {
 		return earliest, false, err
 	}
-	earliest = f.at
 	told := s.tells == nil
 	lines := bufio.NewReaderSize(io.LimitReader(in, maxFileBytes), 64<<10)
 	var line []byte
@@ -248,7 +270,7 @@ func (s source) read(u *Uses, f file, budget *int64) (earliest time.Time, whole 
 			break
 		}
 		if err != nil {
-			return earliest, false, err
+			return f.at, false, err
 		}
 		if n == 0 && skip > 0 {
 			continue // the rest of a line
@@ -266,7 +288,7 @@ func (s source) read(u *Uses, f file, budget *int64) (earliest time.Time, whole 
 		}
 	}
 	if !told {
-		return earliest, false, errTellsNothing
+		return f.at, false, errTellsNothing
 	}
 	return earliest, skip == 0, nil
 }
@@ -324,10 +346,21 @@ func nextLine(in *bufio.Reader, line []byte) ([]byte, error) {
 // toolUse finds the names of tools of MCP servers as clients write them.
 var toolUse = regexp.MustCompile(`"(?:name|tool_name|toolName)"\s*:\s*"mcp__([A-Za-z0-9_-]{1,120}?)__[A-Za-z0-9_.-]{1,120}"`)
 
-// stamp finds the time of a line.
-var stamp = regexp.MustCompile(`(?:"timestamp"\s*:\s*"|^\[?)(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)`)
+// stamp finds the time of a line of a log.
+var stamp = regexp.MustCompile(`^\[?(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)`)
 
+// timeIn is when a line was written. In a line of JSON other times may stand too, in what a
+// tool answered: only its own counts.
 func timeIn(line []byte) time.Time {
+	if bytes.HasPrefix(line, []byte("{")) {
+		var said struct {
+			Timestamp time.Time `json:"timestamp"`
+		}
+		if json.Unmarshal(line, &said) != nil {
+			return time.Time{}
+		}
+		return said.Timestamp
+	}
 	m := stamp.FindSubmatch(line)
 	if m == nil {
 		return time.Time{}
@@ -350,7 +383,7 @@ func (r Reader) audit(u *Uses) {
 		return
 	}
 	begun := false
-	_ = audit.Read(r.Audit, audit.Filter{Since: r.Now.Add(-auditBack)}, func(rec *audit.Record) error {
+	err := audit.Read(r.Audit, audit.Filter{Since: r.Now.Add(-auditBack)}, func(rec *audit.Record) error {
 		if !begun {
 			u.reaches(named{gateway, ""}, rec.Time)
 			begun = true
@@ -360,6 +393,9 @@ func (r Reader) audit(u *Uses) {
 		}
 		return nil
 	})
+	if err != nil { // calls may stand behind what cannot be read
+		delete(u.reach, named{gateway, ""})
+	}
 }
 
 // source is what one client writes.
@@ -375,6 +411,9 @@ type source struct {
 	server func(line []byte) string
 	// tells is a line that stands in a log only if calls would; nil if they always do.
 	tells *regexp.Regexp
+	// kept says for how many days the client keeps what it wrote, if somebody chose; nil if
+	// it deletes nothing.
+	kept func() (days int, set bool)
 }
 
 func ofAll(string) string { return "" }
@@ -388,32 +427,55 @@ func sources(home string, getenv func(string) string) []source {
 		return otherwise
 	}
 	claude, codex := or("CLAUDE_CONFIG_DIR", filepath.Join(home, ".claude")), or("CODEX_HOME", filepath.Join(home, ".codex"))
-	list := []source{
-		{"claude-code", "the transcripts of Claude Code", below(filepath.Join(claude, "projects"), sessionFile), isToolUse, ofAll, inToolName, nil},
-		{"codex", "the sessions of Codex", below(filepath.Join(codex, "sessions"), sessionFile), isCodexUse, ofAll, inCodex, nil},
+	// Claude Desktop and VS Code write a log for each server.
+	desktop, editor := []string{filepath.Join(home, "Library", "Logs", "Claude")}, []string{}
+	for _, dir := range []string{filepath.Join(home, "Library", "Application Support"), or("XDG_CONFIG_HOME", filepath.Join(home, ".config")), or("APPDATA", filepath.Join(home, "AppData", "Roaming"))} {
+		desktop = append(desktop, filepath.Join(dir, "Claude", "logs"))
+		editor = append(editor, filepath.Join(dir, "Code", "logs"), filepath.Join(dir, "Code - Insiders", "logs"))
 	}
-	// Claude Desktop and the editors made of VS Code write a log for each server.
-	bases := []string{filepath.Join(home, "Library", "Application Support"), or("XDG_CONFIG_HOME", filepath.Join(home, ".config")), or("APPDATA", filepath.Join(home, "AppData", "Roaming"))}
-	add := func(client, from, dir string, form *regexp.Regexp) {
+	logs := func(client, from string, form *regexp.Regexp, dirs []string) source {
 		log := func(path string) string { return plain(form.FindStringSubmatch(filepath.Base(path))[1]) }
-		list = append(list, source{client, from, below(dir, form), callInLog.Match, log, nil, messages})
+		return source{client, from, below(form, dirs...), callInLog.Match, log, nil, messages, nil}
 	}
-	add("claude-desktop", "the logs of Claude Desktop", filepath.Join(home, "Library", "Logs", "Claude"), desktopLog)
-	for _, dir := range bases {
-		add("claude-desktop", "the logs of Claude Desktop", filepath.Join(dir, "Claude", "logs"), desktopLog)
-		add("vscode", "the logs of VS Code", filepath.Join(dir, "Code", "logs"), editorLog)
-		add("cursor", "the logs of Cursor", filepath.Join(dir, "Cursor", "logs"), editorLog)
+	return []source{
+		{"claude-code", "the transcripts of Claude Code", below(sessionFile, filepath.Join(claude, "projects")), isToolUse, ofAll, inToolName, nil, cleanup(filepath.Join(claude, "settings.json"))},
+		{"codex", "the sessions of Codex", below(sessionFile, filepath.Join(codex, "sessions"), filepath.Join(codex, "archived_sessions")), isCodexUse, ofAll, inCodex, nil, nil},
+		logs("claude-desktop", "the logs of Claude Desktop", desktopLog, desktop),
+		logs("vscode", "the logs of VS Code", editorLog, editor),
 	}
-	return list
 }
 
+// packed ends the names of sessions that Codex compressed.
+const packed = ".zst"
+
 var (
-	sessionFile = regexp.MustCompile(`\.jsonl$`)
+	sessionFile = regexp.MustCompile(`\.jsonl(\.zst)?$`)
 	desktopLog  = regexp.MustCompile(`^mcp-server-(.+?)\.log$`)
-	editorLog   = regexp.MustCompile(`^(?:mcpServer\.(?:[a-z]+\.)*|MCP (?:user|project)-)(.+?)\.log$`)
-	messages    = regexp.MustCompile(`"method"\s*:\s*"`) // VS Code writes them at the level trace only
+	editorLog   = regexp.MustCompile(`^mcpServer\.mcp\.config\.[a-z]+[0-9]*\.(.+)\.log$`)
+	messages    = regexp.MustCompile(`"method"\s*:\s*"`) // VS Code writes them at the level debug only
 	callInLog   = regexp.MustCompile(`tools/call|"method"\s*:\s*"(?:resources/read|prompts/get)"`)
 )
+
+// cleanup reads after how many days without a change Claude Code deletes transcripts; 30
+// if nobody chose, which is what counts as unused.
+func cleanup(settings string) func() (days int, set bool) {
+	return func() (int, bool) {
+		var chosen struct {
+			Days *int `json:"cleanupPeriodDays"`
+		}
+		raw, err := statefile.Read(settings, maxSettings)
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, false
+		}
+		if err != nil || json.Unmarshal(raw, &chosen) != nil {
+			return 0, true // it may delete at once
+		}
+		if chosen.Days == nil {
+			return 0, false
+		}
+		return max(*chosen.Days, 0), true
+	}
+}
 
 func isToolUse(line []byte) bool {
 	return bytes.Contains(line, []byte(`"mcp__`)) && toolUse.Match(line)
@@ -422,11 +484,12 @@ func isToolUse(line []byte) bool {
 func inToolName(line []byte) string { return string(toolUse.FindSubmatch(line)[1]) }
 
 // inCodex reads a call in a session of Codex: a call of a tool of a server has the name
-// server__tool, or says which server it is for.
+// mcp__server__tool or the namespace mcp__server, and its end says which server it was for.
 func inCodex(line []byte) string {
 	var said struct {
 		Payload struct {
 			Name       string `json:"name"`
+			Namespace  string `json:"namespace"`
 			Invocation struct {
 				Server string `json:"server"`
 			} `json:"invocation"`
@@ -437,6 +500,9 @@ func inCodex(line []byte) string {
 	}
 	if said.Payload.Invocation.Server != "" {
 		return said.Payload.Invocation.Server
+	}
+	if server, found := strings.CutPrefix(said.Payload.Namespace, "mcp__"); found {
+		return server
 	}
 	server, _, joined := strings.Cut(strings.TrimPrefix(said.Payload.Name, "mcp__"), "__")
 	if !joined {
@@ -449,26 +515,36 @@ func isCodexUse(line []byte) bool {
 	return bytes.Contains(line, []byte(`"mcp_tool_call_`)) || bytes.Contains(line, []byte(`"function_call"`)) && bytes.Contains(line, []byte(`__`))
 }
 
-// below lists the files below a folder whose names have a form. Links are not followed.
-func below(root string, form *regexp.Regexp) func() []file {
+// below lists the files below some folders whose names have a form. Links are not
+// followed. Where not all can be listed, calls may stand in the others: there are none then.
+func below(form *regexp.Regexp, roots ...string) func() []file {
 	return func() []file {
 		var out []file
 		folders := 0
-		_ = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return nil // what cannot be read is no evidence
-			case d.IsDir():
-				if folders++; folders > maxFolders {
-					return filepath.SkipAll
+		for _, root := range roots {
+			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+				switch {
+				case errors.Is(err, fs.ErrNotExist):
+					return nil // also while this goes on
+				case err != nil:
+					return err
+				case d.IsDir():
+					if folders++; folders > maxFolders {
+						return errTooMany
+					}
+				case d.Type().IsRegular() && form.MatchString(d.Name()):
+					if info, err := d.Info(); err == nil {
+						out = append(out, file{path, info.Size(), info.ModTime()})
+					}
 				}
-			case d.Type().IsRegular() && form.MatchString(d.Name()):
-				if info, err := d.Info(); err == nil {
-					out = append(out, file{path, info.Size(), info.ModTime()})
-				}
+				return nil
+			})
+			if err != nil {
+				return nil
 			}
-			return nil
-		})
+		}
 		return out
 	}
 }
+
+var errTooMany = errors.New("too many folders")

@@ -95,13 +95,92 @@ func Test_logs_that_tell_nothing(t *testing.T) {
 	write(t, home, strings.Replace(dir, "2026", "2025", 1)+"lately.log", "2026-01-01 08:00:00.000 [trace] {\"method\":\"initialize\"}\n", now.Add(-50*24*time.Hour))
 	write(t, home, dir+"lately.log", "2026-05-01 08:00:00.000 [info] Starting server lately\n", now)
 	u := reader(home).Read()
-	for name, want := range map[string]string{"quiet": now.Format(time.RFC3339), "traced": "2026-01-01T08:00:00Z", "lately": now.Format(time.RFC3339)} {
-		if use := u.Of(server(name, "vscode")); use.Calls != 0 || use.Since.UTC().Format(time.RFC3339) != want {
-			t.Errorf("%s: %+v, want evidence since %s", name, use, want)
+	if use := u.Of(server("traced", "vscode")); use.Calls != 0 || use.Since.UTC().Format(time.RFC3339) != "2026-01-01T08:00:00Z" {
+		t.Errorf("traced: %+v", use)
+	}
+	for _, name := range []string{"quiet", "lately", "never-started"} {
+		if use := u.Of(server(name, "vscode")); use.Known || !slices.Equal(use.Blind, []string{"vscode"}) {
+			t.Errorf("%s: %+v, want no evidence", name, use)
 		}
 	}
-	if use := u.Of(server("never-started", "vscode")); use.Known || !slices.Equal(use.Blind, []string{"vscode"}) {
-		t.Errorf("a server without a log: %+v", use)
+}
+
+// A client that has written nothing lately may write elsewhere; one of whose files cannot
+// be read, or whose form is not known, may have written anything.
+func Test_what_shows_no_lack_of_use(t *testing.T) {
+	line := `{"timestamp":"2026-01-20T00:00:00Z","name":"mcp__other__read"}` + "\n"
+	old := now.Add(-recent - time.Hour)
+	for name, c := range map[string]struct {
+		files  map[string]string
+		at     time.Time
+		client string
+		since  string // empty if nothing may be known
+	}{
+		"recent":           {map[string]string{".claude/projects/a/x.jsonl": line}, now, "claude-code", "2026-01-20"},
+		"old":              {map[string]string{".claude/projects/a/x.jsonl": line}, old, "claude-code", ""},
+		"packed":           {map[string]string{".codex/sessions/2026/rollout-x.jsonl.zst": "x"}, now, "codex", ""},
+		"archived":         {map[string]string{".codex/archived_sessions/rollout-x.jsonl": line}, now, "codex", "2026-01-20"},
+		"kept for a week":  {map[string]string{".claude/projects/a/x.jsonl": line, ".claude/settings.json": `{"cleanupPeriodDays": 7}`}, now, "claude-code", "2026-05-25"},
+		"kept for a year":  {map[string]string{".claude/projects/a/x.jsonl": line, ".claude/settings.json": `{"cleanupPeriodDays": 365}`}, now, "claude-code", "2026-01-20"},
+		"broken settings":  {map[string]string{".claude/projects/a/x.jsonl": line, ".claude/settings.json": `{`}, now, "claude-code", "2026-06-01"},
+		"a time inside":    {map[string]string{".claude/projects/a/x.jsonl": `{"result":{"timestamp":"2020-01-01T00:00:00Z"},"timestamp":"2026-05-20T00:00:00Z"}` + "\n"}, now, "claude-code", "2026-05-20"},
+		"logs of Cursor":   {map[string]string{".config/Cursor/logs/1/window1/exthost/anysphere.cursor-mcp/MCP user-notes.log": "2026-01-20 00:00:00.000 [info] {\"method\":\"initialize\"}\n"}, now, "cursor", ""},
+		"VS Code Insiders": {map[string]string{".config/Code - Insiders/logs/1/window1/mcpServer.mcp.config.ws0.notes.log": "2026-01-20 00:00:00.000 [debug] {\"method\":\"initialize\"}\n"}, now, "vscode", "2026-01-20"},
+		"another name":     {map[string]string{".config/Code/logs/1/window1/mcpServer.mcp.config.usrlocal.my.notes.log": "2026-01-20 00:00:00.000 [debug] {\"method\":\"initialize\"}\n"}, now, "vscode", ""},
+	} {
+		home := t.TempDir()
+		for file, content := range c.files {
+			write(t, home, file, content, c.at)
+		}
+		use := reader(home).Read().Of(server("notes", c.client))
+		since := ""
+		if use.Known {
+			since = use.Since.UTC().Format(time.DateOnly)
+		}
+		if use.Calls > 0 || since != c.since || use.Known == (len(use.Blind) > 0) {
+			t.Errorf("%s: %+v, want since %q", name, use, c.since)
+		}
+	}
+}
+
+func Test_more_folders_than_are_looked_at(t *testing.T) {
+	home := t.TempDir()
+	write(t, home, ".claude/projects/a/x.jsonl", `{"timestamp":"2026-01-20T00:00:00Z"}`+"\n", now)
+	for i := range maxFolders {
+		if err := os.MkdirAll(filepath.Join(home, ".claude", "projects", fmt.Sprint("z", i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if use := reader(home).Read().Of(server("notes", "claude-code")); use.Known {
+		t.Errorf("%+v", use)
+	}
+}
+
+// Names as clients change them: what is not recognised would look unused.
+func Test_names_in_transcripts(t *testing.T) {
+	home := t.TempDir()
+	line := func(file, payload string) {
+		write(t, home, file, `{"timestamp":"2026-05-20T00:00:00Z",`+payload+"}\n", now)
+	}
+	line(".claude/projects/a/1.jsonl", `"name":"mcp__plugin_office_notes__read"`)
+	line(".claude/projects/a/2.jsonl", `"name":"mcp__tail___read"`)
+	line(".claude/projects/a/3.jsonl", `"name":"mcp__my_notes__read"`)
+	line(".codex/sessions/1.jsonl", `"payload":{"type":"function_call","name":"read","namespace":"mcp__my_notes"}`)
+	line(".codex/sessions/2.jsonl", `"payload":{"type":"mcp_tool_call_end","invocation":{"server":"ended","tool":"x"}}`)
+	u := reader(home).Read()
+	for _, c := range []struct {
+		name, client string
+		calls        int
+	}{
+		{"notes", "claude-code", 1}, {"tail_", "claude-code", 1}, {"my-notes", "claude-code", 1}, {"otes", "claude-code", 0},
+		{"my-notes", "codex", 1}, {"ended", "codex", 1},
+	} {
+		if use := u.Of(server(c.name, c.client)); use.Calls != c.calls || !use.Known {
+			t.Errorf("%s in %s: %+v, want %d calls", c.name, c.client, use, c.calls)
+		}
+	}
+	if use := u.Of(server("заметки", "claude-code")); use.Known || len(use.Blind) == 0 {
+		t.Errorf("a name that is not kept: %+v", use)
 	}
 }
 
@@ -164,6 +243,23 @@ func Test_our_own_log(t *testing.T) {
 	s.Words = []string{"gatehouse", "run", "--id", "notes", "--", "notes-server"}
 	if use := r.Read().Of(s); !use.Known || use.Calls != 1 || use.Last.IsZero() {
 		t.Errorf("%+v", use)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	f, err := os.OpenFile(files[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("damage\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if use := r.Read().Of(s); use.Known {
+		t.Errorf("a damaged log: %+v", use)
 	}
 }
 
