@@ -102,14 +102,11 @@ func (c *collection) entry(f *zip.File) (size int64, err error) {
 		return 0, fmt.Errorf("reading the archive: %w", err)
 	}
 	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, maxEntryBytes+1))
+	raw, err := io.ReadAll(io.LimitReader(r, maxEntryBytes)) // what is cut off is no JSON
 	if err != nil {
 		return 0, fmt.Errorf("reading the archive: %w", err)
 	}
 	size = int64(len(raw))
-	if size > maxEntryBytes {
-		return size, errNotUnderstood
-	}
 	var o osv
 	if err := json.Unmarshal(raw, &o); err != nil || o.ID == "" {
 		return size, errNotUnderstood

@@ -308,6 +308,14 @@ func NotKnown(s inventory.Server, why string) Unchecked {
 	return Unchecked{Server: s.ID, Name: s.Name, Why: why}
 }
 
+// Clip shortens a text to at most so many bytes, at the border of a letter.
+func Clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 // ParseTool reads the definition of a tool as a server sent it.
 func ParseTool(definition []byte) (Tool, error) {
 	var d struct {

@@ -55,6 +55,11 @@ func newFake(t *testing.T) *fake {
 			fmt.Fprint(w, `{"versions": [`)
 		case "/npm/strange":
 			fmt.Fprint(w, `{"error": "no"}`)
+		case "/npm/large":
+			fmt.Fprint(w, npmAnswer)
+			for range maxAnswer >> 20 {
+				fmt.Fprint(w, strings.Repeat(" ", 1<<20))
+			}
 		case "/npm/busy":
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
@@ -121,7 +126,7 @@ func equal(a, b check.Package) bool {
 // No answer is never a good one.
 func Test_what_is_not_known_is_an_error(t *testing.T) {
 	f := newFake(t)
-	for _, name := range []string{"private", "broken", "strange", "busy"} {
+	for _, name := range []string{"private", "broken", "strange", "busy", "large"} {
 		if p, err := f.registry("").Ask(context.Background(), npm(name), ""); err == nil {
 			t.Errorf("%s: %+v", name, p)
 		}
