@@ -274,6 +274,17 @@ func (f Finding) Says(severity rule.Severity, why, fix string, facts ...string) 
 	return f
 }
 
+// maxShown bounds what a report repeats of a text that a server or a registry sent, in bytes.
+const maxShown = 160
+
+// Shown is such a text as a report repeats it: its beginning.
+func Shown(text string) string {
+	if len(text) <= maxShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxShown], "") + "…"
+}
+
 // AboutFile is a finding about a file, without what is wrong with it.
 func AboutFile(f client.File) Finding {
 	return Finding{Clients: f.Clients, File: f.Path}

@@ -4,7 +4,6 @@ package deprecatedpackage
 import (
 	_ "embed"
 	"fmt"
-	"strings"
 	"time"
 
 	"gatehouse/internal/check"
@@ -35,7 +34,7 @@ func run(scene *check.Scene) check.Result {
 func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
 	switch {
 	case c.Deprecated != "":
-		return c.Finding(fmt.Sprintf("%s is deprecated: %s", c.Named(), clip(c.Deprecated)),
+		return c.Finding(fmt.Sprintf("%s is deprecated: %s", c.Named(), check.Shown(c.Deprecated)),
 			"use what replaces it; faults that are found in it now stay", c.Deprecated), true
 	case c.Registry && !c.LatestAt.IsZero() && now.Sub(c.LatestAt) > abandoned:
 		f = c.Finding(fmt.Sprintf("the newest version of %s is of %s: faults that are found in it now stay", c.Source.Package, c.LatestAt.Format(time.DateOnly)),
@@ -44,14 +43,4 @@ func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
 		return f, true
 	}
 	return f, false
-}
-
-// maxShown bounds what is repeated of a text of a registry.
-const maxShown = 160
-
-func clip(s string) string {
-	if len(s) <= maxShown {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxShown], "") + "…"
 }

@@ -4,7 +4,6 @@ package installscripts
 import (
 	_ "embed"
 	"fmt"
-	"strings"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/rule"
@@ -39,7 +38,7 @@ func judge(c check.Case) (f check.Finding, found bool) {
 		return f, false
 	}
 	first := c.InstallScripts[0]
-	why := fmt.Sprintf("%s runs what it likes on this machine when it is installed (%s)", c.Named(), clip(first))
+	why := fmt.Sprintf("%s runs what it likes on this machine when it is installed (%s)", c.Named(), check.Shown(first))
 	if n := len(c.InstallScripts) - 1; n > 0 {
 		why += fmt.Sprintf("; there are %d more such commands", n)
 	}
@@ -55,14 +54,4 @@ func severity(c check.Case) rule.Severity {
 		return rule.Low
 	}
 	return rule.Medium
-}
-
-// maxShown bounds what is repeated of a script, which its author wrote.
-const maxShown = 120
-
-func clip(s string) string {
-	if len(s) <= maxShown {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxShown], "") + "…"
 }

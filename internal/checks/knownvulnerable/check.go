@@ -53,7 +53,7 @@ func ofServer(c check.Advised, list []check.Advisory) check.Finding {
 	worst := worst(list)
 	f := c.Finding(list)
 	f.Severity = max(worst.Severity, rule.Medium) // nobody rated it: not harmless
-	f.Why = fmt.Sprintf("%s %s has %s: %s", c.Name, worst.Version, worst.ID, clip(worst.Summary))
+	f.Why = fmt.Sprintf("%s %s has %s: %s", c.Name, worst.Version, worst.ID, check.Shown(worst.Summary))
 	if n := len(list) - 1; n > 0 {
 		f.Why += fmt.Sprintf(" (and %d more)", n)
 	}
@@ -79,7 +79,7 @@ func ofDependencies(c check.Advised, list []check.Advisory) check.Finding {
 			packages = append(packages, a.Package)
 		}
 	}
-	f.Why = fmt.Sprintf("%s depends on %s, which has %s: %s", c.Name, worst.Package, worst.ID, clip(worst.Summary))
+	f.Why = fmt.Sprintf("%s depends on %s, which has %s: %s", c.Name, worst.Package, worst.ID, check.Shown(worst.Summary))
 	if n := len(list) - 1; n > 0 {
 		f.Why += fmt.Sprintf(" (%d known faults in what it depends on: %s)", n+1, strings.Join(shown(packages), ", "))
 	}
@@ -118,14 +118,4 @@ func fixes(list []check.Advisory) string {
 		return "the newest of " + strings.Join(all, ", ")
 	}
 	return all[0]
-}
-
-// maxShown bounds what is repeated of an advisory.
-const maxShown = 160
-
-func clip(s string) string {
-	if len(s) <= maxShown {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxShown], "") + "…"
 }

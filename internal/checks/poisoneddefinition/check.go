@@ -44,7 +44,7 @@ func run(scene *check.Scene) check.Result {
 	return scene.Defined(func(d check.Defined) ([]check.Finding, error) {
 		var out []check.Finding
 		for _, t := range d.Tools {
-			found, err := look(d, rule.ToolDefinition, "the tool "+t.Name, t.Name, t.Definition)
+			found, err := look(d, rule.ToolDefinition, "the tool "+check.Shown(t.Name), t.Name, t.Definition)
 			if err != nil {
 				return nil, err
 			}
@@ -53,7 +53,7 @@ func run(scene *check.Scene) check.Result {
 		for _, i := range d.Others {
 			what := i.Kind
 			if i.Name != "" {
-				what += " " + i.Name
+				what += " " + check.Shown(i.Name)
 			}
 			found, err := look(d, surfaces[i.Kind], "its "+what, i.Name, i.Definition)
 			if err != nil {

@@ -83,7 +83,7 @@ func bent(d check.Defined, all []check.Defined) ([]check.Finding, error) {
 			}
 			f := d.Finding("bent", t.Name, match.Rule, string(t.Definition))
 			f.Severity = match.Severity
-			f.Why = fmt.Sprintf("the tool %s: %s (rule %s)", t.Name, match.Detail, match.Rule)
+			f.Why = fmt.Sprintf("the tool %s: %s (rule %s)", check.Shown(t.Name), match.Detail, match.Rule)
 			f.Fix = "read the definition, and take the server out if it bends what another server does"
 			f.Refers = []string{"rules/" + match.Rule + ".md"}
 			out = append(out, f)

@@ -122,7 +122,7 @@ func abilities(scene *check.Scene, s inventory.Server) (found map[ability]string
 	for _, t := range tools {
 		for _, class := range ofTool(t) {
 			if found[class] == "" {
-				found[class] = fmt.Sprintf("%s: %s", s.Name, t.Name)
+				found[class] = fmt.Sprintf("%s: %s", s.Name, check.Shown(t.Name))
 			}
 		}
 	}
