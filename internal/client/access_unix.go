@@ -11,36 +11,39 @@ import (
 
 // access says what others may do with a file that is there. It follows a link, and looks
 // at the folders above both ends.
-func access(found Found) Access {
+func access(found Found) (Access, error) {
 	path, err := filepath.Abs(found.Path)
 	if err != nil {
-		return Access{}
+		return Access{}, err
 	}
-	a := upwards(path, found.Root)
+	a, err := upwards(path, found.Root)
+	if err != nil {
+		return Access{}, err
+	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil || target == path {
-		return a
+		return a, err
 	}
-	b := upwards(target, found.Root)
+	b, err := upwards(target, found.Root)
 	a.Read, a.Write = a.Read.and(b.Read), a.Write.and(b.Write)
 	if a.Replace == Nobody {
 		a.Replace, a.Folder = b.Replace, b.Folder
 	}
-	return a
+	return a, err
 }
 
 // upwards goes from a file to the root. Who may not pass a folder reaches nothing below
 // it.
-func upwards(path, root string) Access {
+func upwards(path, root string) (Access, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return Access{}
+		return Access{}, err
 	}
 	a := Access{Read: others(info, 4), Write: others(info, 2)}
 	for path != root && path != filepath.Dir(path) {
 		path = filepath.Dir(path)
 		if info, err = os.Stat(path); err != nil {
-			return Access{}
+			return Access{}, err
 		}
 		pass := others(info, 1)
 		a.Read, a.Write, a.Replace = a.Read.and(pass), a.Write.and(pass), a.Replace.and(pass)
@@ -52,7 +55,7 @@ func upwards(path, root string) Access {
 	if a.Replace == Nobody {
 		a.Folder = ""
 	}
-	return a
+	return a, nil
 }
 
 // others says who else than the owner has a permission: 4 to read, 2 to write, 1 to run

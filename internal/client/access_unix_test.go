@@ -61,7 +61,14 @@ func Test_the_folders_at_both_ends_of_a_link_count(t *testing.T) {
 	if err := os.Symlink(filepath.Join(open, "mcp.json"), name); err != nil {
 		t.Fatal(err)
 	}
-	if got := access(Found{Path: name, System: Linux, Root: root}); got.Replace != Everybody || filepath.Base(got.Folder) != "open" {
+	if got, err := access(Found{Path: name, System: Linux, Root: root}); err != nil || got.Replace != Everybody || filepath.Base(got.Folder) != "open" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func Test_access_to_what_is_gone_cannot_be_told(t *testing.T) {
+	root := t.TempDir()
+	if got, err := access(Found{Path: filepath.Join(root, "mcp.json"), System: Linux, Root: root}); err == nil {
 		t.Errorf("%+v", got)
 	}
 }

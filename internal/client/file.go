@@ -28,7 +28,7 @@ type File struct {
 	Home     string   `json:"home,omitempty"`
 	State    State    `json:"state"`
 	Problems []string `json:"problems,omitempty"`
-	Mode     string   `json:"mode,omitempty"` // as rw-r--r--; empty where the system has none
+	Mode     string   `json:"mode,omitempty"` // as rw-r--r--; empty where it cannot be told who has access
 	Access   Access   `json:"access,omitzero"`
 	Project  string   `json:"project,omitempty"` // the folder whose file it is
 	Entries  []Entry  `json:"-"`
@@ -94,8 +94,9 @@ func Read(id string, found Found, prints *Fingerprints) File {
 		return f.not(Failed, err)
 	}
 	if d.Mode != 0 && found.System != Windows && found.Place.On != Windows {
-		f.Mode = d.Mode.Perm().String()[1:]
-		f.Access = access(found)
+		if a, err := access(found); err == nil {
+			f.Mode, f.Access = d.Mode.Perm().String()[1:], a
+		}
 	}
 	f.take(d, prints)
 	return f

@@ -28,7 +28,14 @@ var Check = check.Check{
 const abandoned = 2 * 365 * 24 * time.Hour
 
 func run(scene *check.Scene) check.Result {
-	return scene.Packages(check.NotAsked, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+	return scene.Packages(missing, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+}
+
+func missing(p check.Package) string {
+	if why := check.NotAsked(p); why != "" || !p.Exists || !p.LatestAt.IsZero() {
+		return why
+	}
+	return "the registry does not say when its newest version was published"
 }
 
 func judge(c check.Case, now time.Time) (f check.Finding, found bool) {

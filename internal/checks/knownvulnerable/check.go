@@ -52,7 +52,7 @@ func run(scene *check.Scene) check.Result {
 func ofServer(c check.Advised, list []check.Advisory) check.Finding {
 	worst := worst(list)
 	f := c.Finding(list)
-	f.Severity = max(worst.Severity, rule.Medium) // nobody rated it: not harmless
+	f.Severity = rated(worst)
 	f.Why = fmt.Sprintf("%s %s has %s: %s", c.Name, worst.Version, worst.ID, check.Shown(worst.Summary))
 	if n := len(list) - 1; n > 0 {
 		f.Why += fmt.Sprintf(" (and %d more)", n)
@@ -99,9 +99,12 @@ func shown(packages []string) []string {
 
 func worst(list []check.Advisory) check.Advisory {
 	return slices.MaxFunc(list, func(a, b check.Advisory) int {
-		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(b.ID, a.ID))
+		return cmp.Or(cmp.Compare(rated(a), rated(b)), cmp.Compare(b.ID, a.ID))
 	})
 }
+
+// rated is how bad an advisory is. What nobody rated is not harmless.
+func rated(a check.Advisory) rule.Severity { return cmp.Or(a.Severity, rule.Medium) }
 
 // fixes names the versions from which on the faults are gone; empty if one of them stays.
 func fixes(list []check.Advisory) string {

@@ -32,7 +32,17 @@ const (
 )
 
 func run(scene *check.Scene) check.Result {
-	return scene.Packages(check.NotAsked, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+	return scene.Packages(missing, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+}
+
+func missing(p check.Package) string {
+	if why := check.NotAsked(p); why != "" || !p.Exists {
+		return why
+	}
+	if p.First.IsZero() || p.Published.IsZero() {
+		return "the registry does not say when it was published"
+	}
+	return ""
 }
 
 func judge(c check.Case, now time.Time) (f check.Finding, found bool) {

@@ -30,7 +30,7 @@ func run(scene *check.Scene) (r check.Result) {
 	}
 	found, err := scene.Facts.Listening()
 	if err != nil {
-		return check.Result{Unchecked: []check.Unchecked{{Why: err.Error()}}}
+		r.Unchecked = append(r.Unchecked, check.Unchecked{Why: err.Error()})
 	}
 	for _, l := range found {
 		if !l.Open {

@@ -2,6 +2,7 @@
 package shadowedtools
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"sync"
 
 	"gatehouse/internal/check"
+	"gatehouse/internal/finding"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rules"
@@ -43,11 +45,10 @@ func run(scene *check.Scene) check.Result {
 	told := map[string]bool{} // a pair of servers is told of once, though several clients have both
 	return scene.Together(func(c check.Together) ([]check.Finding, error) {
 		var out []check.Finding
+		var failed error // the first; the other tools are judged all the same
 		for _, d := range c.Servers {
 			found, err := bent(d, c.Servers)
-			if err != nil {
-				return nil, err
-			}
+			failed = cmp.Or(failed, err)
 			out = append(out, found...)
 		}
 		out = append(out, same(c)...)
@@ -55,7 +56,7 @@ func run(scene *check.Scene) check.Result {
 			seen := told[f.Evidence]
 			told[f.Evidence] = true
 			return seen
-		}), nil
+		}), failed
 	})
 }
 
@@ -68,16 +69,13 @@ func bent(d check.Defined, all []check.Defined) ([]check.Finding, error) {
 		}
 	}
 	var out []check.Finding
+	var failed error
 	for _, t := range d.Tools {
-		doc, err := wire.Scan(t.Definition, wire.Limits{})
+		said, err := look(t, rule.Subject{Surface: rule.ToolDefinition, Server: d.Server.Name, Owner: d.Owner(), Name: t.Name, Neighbours: neighbours})
 		if err != nil {
-			return nil, fmt.Errorf("the tool %s: %w", t.Name, err)
+			failed = cmp.Or(failed, fmt.Errorf("the tool %s of %s: %w", check.Shown(t.Name), d.Server.Name, err))
 		}
-		said, err := inspector().Message(&doc, doc.Root, rule.Subject{Surface: rule.ToolDefinition, Server: d.Server.Name, Owner: d.Owner(), Name: t.Name, Neighbours: neighbours})
-		if err != nil {
-			return nil, fmt.Errorf("the tool %s: %w", t.Name, err)
-		}
-		for _, match := range said.Findings {
+		for _, match := range said {
 			if match.Effect != inspect.Objected {
 				continue
 			}
@@ -90,7 +88,16 @@ func bent(d check.Defined, all []check.Defined) ([]check.Finding, error) {
 			break // one is enough to look at the tool
 		}
 	}
-	return out, nil
+	return out, failed
+}
+
+func look(t check.Tool, subject rule.Subject) ([]finding.Finding, error) {
+	doc, err := wire.Scan(t.Definition, wire.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	said, err := inspector().Message(&doc, doc.Root, subject)
+	return said.Findings, err
 }
 
 // same finds tools of one name in two servers of a client: which of them is called
