@@ -206,6 +206,16 @@ func (s *Scene) Entries() iter.Seq2[inventory.Server, client.Entry] {
 	}
 }
 
+// Homes says in whose home a file of a client stands. What stands in none, such as the file
+// of a project, is of whoever asks.
+func (s *Scene) Homes() func(file string) string {
+	homes := map[string]string{}
+	for _, f := range s.Files {
+		homes[f.Path] = f.Home
+	}
+	return func(file string) string { return cmp.Or(homes[file], s.Home) }
+}
+
 // Running goes through the entries that a client would start or reach.
 func (s *Scene) Running() iter.Seq2[inventory.Server, client.Entry] {
 	return func(yield func(inventory.Server, client.Entry) bool) {
@@ -283,6 +293,23 @@ func Shown(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxShown], "") + "…"
+}
+
+// few is how many names a sentence bears.
+const few = 4
+
+// Few names the first of several things and counts the others, for a sentence.
+func Few(names []string) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return names[0]
+	case n > few:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), n-few)
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 // AboutFile is a finding about a file, without what is wrong with it.

@@ -81,20 +81,10 @@ func ofDependencies(c check.Advised, list []check.Advisory) check.Finding {
 	}
 	f.Why = fmt.Sprintf("%s depends on %s, which has %s: %s", c.Name, worst.Package, worst.ID, check.Shown(worst.Summary))
 	if n := len(list) - 1; n > 0 {
-		f.Why += fmt.Sprintf(" (%d known faults in what it depends on: %s)", n+1, strings.Join(shown(packages), ", "))
+		f.Why += fmt.Sprintf(" (%d known faults in what it depends on: %s)", n+1, check.Few(packages))
 	}
 	f.Fix = "use a version of the server that was published since, or install it anew"
 	return f
-}
-
-// maxNames bounds the dependencies that a finding names.
-const maxNames = 3
-
-func shown(packages []string) []string {
-	if n := len(packages) - maxNames; n > 0 {
-		return append(slices.Clone(packages[:maxNames]), fmt.Sprintf("%d more", n))
-	}
-	return packages
 }
 
 func worst(list []check.Advisory) check.Advisory {

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"gatehouse/internal/check"
@@ -129,12 +128,12 @@ func same(c check.Together) []check.Finding {
 		names := shared[key]
 		f := by[key].second.Finding(append([]string{"same", key.a, key.b}, names...)...)
 		f.Severity = rule.Low
-		shown := names[:min(len(names), maxNames)]
-		f.Why = fmt.Sprintf("%s and %s both have %s: which one a model means, and which one is called, differs from client to client",
-			by[key].first.Server.Name, by[key].second.Server.Name, strings.Join(shown, ", "))
-		if n := len(names) - len(shown); n > 0 {
-			f.Why += fmt.Sprintf(" (and %d more tools)", n)
+		shown := make([]string, len(names))
+		for i, name := range names {
+			shown[i] = check.Shown(name)
 		}
+		f.Why = fmt.Sprintf("%s and %s both have %s: which one a model means, and which one is called, differs from client to client",
+			by[key].first.Server.Name, by[key].second.Server.Name, check.Few(shown))
 		f.Fix = "keep one of them, or put both behind `gatehouse serve`, which gives each tool the name of its server"
 		out = append(out, f)
 	}
@@ -145,6 +144,3 @@ func same(c check.Together) []check.Finding {
 type pair struct{ a, b string }
 
 type owners struct{ first, second check.Defined }
-
-// maxNames bounds the tools that a finding names.
-const maxNames = 4

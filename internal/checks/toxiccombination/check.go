@@ -74,12 +74,7 @@ func judge(set check.Set, parts []part, severity rule.Severity) (f check.Finding
 		if len(p.by) == 0 {
 			return f, false
 		}
-		shown := p.by[:min(len(p.by), maxNames)]
-		more := ""
-		if n := len(p.by) - len(shown); n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		said = append(said, fmt.Sprintf("%s (%s%s)", p.what, strings.Join(shown, ", "), more))
+		said = append(said, fmt.Sprintf("%s (%s)", p.what, check.Few(p.by)))
 		facts = append(facts, p.by...)
 	}
 	where := set.Client
@@ -92,9 +87,6 @@ func judge(set check.Set, parts []part, severity rule.Severity) (f check.Finding
 		"switch off what is not needed together, let the client ask before calls that send, or put the servers behind `gatehouse serve` with policies for what may leave",
 		facts...), true
 }
-
-// maxNames bounds the servers that are named for each part.
-const maxNames = 3
 
 // abilities says what a server can do, and by what, and whether it was asked for its tools.
 // If not, only its package speaks for it: that says what it is for, not what it has here.
