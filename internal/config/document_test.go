@@ -132,6 +132,8 @@ func Test_what_looks_secret_is_not_repeated(t *testing.T) {
 		"https://h.example/sk-abcdefghijklmnop1234/ev": "https://h.example/[redacted]/ev",
 		"https://h.example/mcp?q=1":                    "https://h.example/mcp?q=1",
 		"http://${env:HOST}/mcp":                       "http://${env:HOST}/mcp",
+		"postgresql://ada:q8Zr#2L/xV0p@h.example/shop": "[redacted]",
+		"https://h.example:8443/@scope/x":              "https://h.example:8443/@scope/x",
 	} {
 		if got := RedactURL(address); got != want {
 			t.Errorf("%s is shown as %s, want %s", address, got, want)

@@ -15,6 +15,22 @@ var knownTokens = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(?:gh[pousr]_|github_pat
 // passwordInURL is user:password@ in any URL, such as a database's.
 var passwordInURL = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`)
 
+// oddPassword is one with a slash, which no reader of URLs takes for a password, and some
+// drivers of databases do.
+var oddPassword = regexp.MustCompile(`://[^/\s:@]*:[^\s@]+@`)
+
+// holdsPassword reports whether a URL has a password in it.
+func holdsPassword(s string) bool {
+	if !strings.Contains(s, "://") {
+		return false
+	}
+	if passwordInURL.MatchString(s) {
+		return true
+	}
+	_, err := url.Parse(s)
+	return err != nil && oddPassword.MatchString(s)
+}
+
 // secretName is a name that says that its value is secret.
 var secretName = regexp.MustCompile(`(?i)(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key|(?:^|[_-])(?:key|auth|pat|pwd)$|^(?:proxy-)?authorization$|^cookie$)`)
 
@@ -23,7 +39,7 @@ var randomText = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{32,}$`)
 
 // looksSecret judges a text by itself.
 func looksSecret(s string) bool {
-	return len(s) >= shortestToken && knownTokens.MatchString(s) || strings.Contains(s, "://") && passwordInURL.MatchString(s) ||
+	return len(s) >= shortestToken && knownTokens.MatchString(s) || holdsPassword(s) ||
 		len(s) >= shortestRandom && randomText.MatchString(s) && mixed(s)
 }
 
