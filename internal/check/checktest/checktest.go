@@ -212,6 +212,9 @@ func describe(root string, r check.Result) string {
 			at = fmt.Sprintf("%s:%d", at, f.Line)
 		}
 		fmt.Fprintf(&out, "%s %s %s\n  %s\n  fix: %s\n", f.Severity, f.Name, at, strings.ReplaceAll(f.Why, root, ""), strings.ReplaceAll(f.Fix, root, ""))
+		if f.Protect {
+			out.WriteString("  gatehouse protect mends it\n")
+		}
 	}
 	for _, u := range r.Unchecked {
 		fmt.Fprintf(&out, "unchecked %s\n  %s\n", u.Name, u.Why)

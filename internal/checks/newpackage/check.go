@@ -47,8 +47,6 @@ func missing(p check.Package) string {
 
 func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
 	switch {
-	case !c.Registry || !c.Exists:
-		return f, false
 	case !c.First.IsZero() && now.Sub(c.First) < young:
 		return c.Finding(fmt.Sprintf("%s was first published %s ago", c.Source.Package, days(now.Sub(c.First))),
 			"wait until others have looked at it, or read its source; name the version that you read", c.First.Format(time.DateOnly)), true
