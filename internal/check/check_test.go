@@ -85,3 +85,17 @@ func Test_only_the_beginning_of_a_text_is_shown(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func Test_a_server_meets_itself_once(t *testing.T) {
+	entry := func(name string) client.Entry {
+		return client.Entry{Name: name, File: "/home/a.json", Clients: []string{"a"}, Words: []string{"own-server"}}
+	}
+	scene := &Scene{Servers: inventory.Servers([]client.Entry{entry("one"), entry("two")})}
+	scene.Facts.Definitions = func(string) ([]Tool, error) { return nil, nil }
+	scene.Together(func(all Together) ([]Finding, error) {
+		if len(all.Servers) != 1 {
+			t.Errorf("%d servers", len(all.Servers))
+		}
+		return nil, nil
+	})
+}

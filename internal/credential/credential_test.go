@@ -39,7 +39,7 @@ func Test_credentials_are_known_by_form_and_by_name(t *testing.T) {
 		{"DATABASE_URL", "postgresql://ada:changeme%@db.example.net/shop", ""},
 		{"DATABASE_URL", "postgresql://ada:$PASSWORD@db.example.net:port/shop", ""},
 		{"ODBC", "Server=db;Uid=sa;Pwd=$PASSWORD;", ""}, {"ODBC", "Server=db;Uid=sa;Pwd=changeme1;", ""},
-		{"TOKEN", "20260101", ""}, {"COOKIE", "lang 2026 en", ""}, {"X", "AKIA" + "Q8ZR2LXV0PWCUE3K", ""},
+		{"TOKEN", "20260101", ""}, {"COOKIE", "lang 2026 en", ""}, {"X", "AKIA" + "2E7QX5RTY6ZBNMLK", ""},
 		{"ODBC", "Server=db;Uid=sa;Pwd=q8Zr2LxV0p;", "variable ODBC: password"},
 		{"TOKEN", "${env:TOKEN}", ""}, {"TOKEN", "$TOKEN", ""}, {"TOKEN", "op://vault/item/field", ""}, {"TOKEN", "%TOKEN%", ""},
 		{"TOKEN", "<your token>", ""}, {"TOKEN", "YOUR_TOKEN_HERE", ""}, {"API_KEY", "xxxxxxxx", ""}, {"API_KEY", "changeme", ""},
