@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +178,46 @@ func Test_what_two_entries_share_is_not_changed_for_one(t *testing.T) {
 	}
 }
 
+func rewriteAs(t *testing.T, text string, format config.Format) (string, error) {
+	t.Helper()
+	f := File{Path: "f", place: Place{Format: format, Servers: MCPServers}}
+	p, err := f.Rewrite([]byte(text), []Change{{Path: []string{"mcpServers", "a"}, Command: []string{"gatehouse", "x"}}})
+	if err != nil {
+		return "", err
+	}
+	after, err := p.Apply([]byte(text))
+	return string(after), err
+}
+
+func Test_a_change_leaves_everything_else_as_it_says(t *testing.T) {
+	for text, format := range map[string]config.Format{
+		// A list that something else in the file refers to.
+		"mcpServers:\n  a:\n    command: x\n    args: &shared [\"-y\"]\nother: *shared\n": config.YAML,
+		// Keys that stand twice: clients run the second.
+		`{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}`:         config.JSON,
+		`{"mcpServers": {"a": {"command": "x"}}, "mcpServers": {"a": {"b": 1}}}`: config.JSON,
+		"mcpServers.a.command = \"x\"\n":                                         config.TOML,
+	} {
+		if after, err := rewriteAs(t, text, format); err == nil {
+			t.Errorf("%q became %q", text, after)
+		}
+	}
+	if _, err := rewriteAs(t, `{"mcpServers": {"a": {"command": "x"}}, "b": 1, "b": 2}`, config.JSON); !errors.Is(err, errDoubt) {
+		t.Errorf("a file that clients read in different ways: %v", err)
+	}
+	after, err := rewriteAs(t, `{"mcpServers": {"a": {"command": "x", "args": null}}}`, config.JSON)
+	if want := `{"mcpServers": {"a": {"command": "gatehouse", "args": ["x"]}}}`; err != nil || after != want {
+		t.Errorf("%s, %v", after, err)
+	}
+}
+
+func Test_a_patch_without_a_place_is_not_taken_back(t *testing.T) {
+	p := Patch{Edits: []Edit{{Old: []byte("a"), New: []byte("b")}}}
+	if _, err := p.RevertIn(File{Path: "f"}, []byte(`{}`)); !errors.Is(err, ErrChanged) {
+		t.Errorf("%v", err)
+	}
+}
+
 // Fuzz_reading: no bytes make a reader panic or point outside the file, and every
 // change that is made can be taken back to the same bytes.
 func Fuzz_reading(f *testing.F) {
@@ -214,6 +255,9 @@ func Fuzz_reading(f *testing.F) {
 			after, err := patch.Apply(raw)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if said, ok := file.Said(after, e.Path); !ok || change.Command != nil && !slices.Equal(said.Words, change.Command) || said.URL != change.URL {
+				t.Fatalf("%q became %q, which says %q %q", raw, after, said.Words, said.URL)
 			}
 			if back, err := patch.Revert(after); err != nil || !bytes.Equal(back, raw) {
 				t.Fatalf("%q came back as %q: %v", raw, back, err)
