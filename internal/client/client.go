@@ -70,6 +70,8 @@ type Place struct {
 	Servers [][]string
 	// Flat is for files that may be a mapping of servers with nothing around it.
 	Flat bool
+	// SSE says that an address is one of HTTP+SSE where nothing else is said.
+	SSE bool
 	// Settings are keys that decide whether people are asked. They are reported, not
 	// judged.
 	Settings [][]string

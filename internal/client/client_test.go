@@ -49,6 +49,127 @@ func Test_one_bad_entry_loses_only_itself(t *testing.T) {
 	}
 }
 
+// Which of two spellings a client reads cannot be told: neither hides the other.
+func Test_spellings_that_say_different_things_are_not_chosen_from(t *testing.T) {
+	f := readText(t, `{"mcpServers": {
+		"commands": {"command": "a", "cmd": "b"}, "args": {"command": "a", "args": ["x"], "arguments": ["y"]}, "urls": {"url": "https://a.example", "serverUrl": "https://b.example"},
+		"equal": {"url": "https://a.example", "serverUrl": "https://a.example"}, "gemini": {"url": "https://a.example", "httpUrl": "https://b.example"},
+		"null": {"command": null, "cmd": "b"},
+		"all": {"command": "a", "env": {"A": "1"}, "environment": {"B": "2"}, "autoApprove": [], "alwaysAllow": ["x"], "autoAllow": "y", "autoapprove": true}}}`)
+	got := map[string]Entry{}
+	for _, e := range f.Entries {
+		got[e.Name] = e
+	}
+	if len(got) != 4 || len(f.Problems) != 3 || got["gemini"].URL != "https://b.example" || got["null"].Words[0] != "b" {
+		t.Errorf("%v, problems %q", got, f.Problems)
+	}
+	if all := got["all"]; len(all.Env) != 2 || !slices.Equal(all.Approved, []string{"x", "y", "*"}) {
+		t.Errorf("variables %v, unasked %q", all.Env, all.Approved)
+	}
+}
+
+func Test_a_text_in_place_of_a_server(t *testing.T) {
+	f := readText(t, `{"mcpServers": {"a": "npx mcp-remote https://h.example/mcp", "b": "https://h.example/mcp"}}`)
+	if len(f.Entries) != 2 || len(f.Entries[0].Words) != 3 || f.Entries[1].URL == "" {
+		t.Errorf("%+v", f.Entries)
+	}
+}
+
+func Test_placeholders_are_told_from_what_stands_in_the_file(t *testing.T) {
+	f := readText(t, `{"mcpServers": {"a": {"command": "x", "cwd": "/srv/sk-abcdefghijklmnop1234", "env": {
+		"A": "${A}", "B_TOKEN": "${B:-hunter22}", "C_TOKEN": "$uperhunter22", "D": "$D_D", "E": "Bearer ${env:E}", "F": "${F:-}", "G": "${input:g}"}}}}`)
+	if len(f.Entries) != 1 {
+		t.Fatal(f.Problems)
+	}
+	for _, v := range f.Entries[0].Env {
+		literal := strings.HasSuffix(v.Name, "_TOKEN")
+		if (v.Kind == Literal) != literal || v.Secret != literal || strings.Contains(v.Reference, "hunter22") {
+			t.Errorf("%+v", v)
+		}
+	}
+	if f.Entries[0].Dir != "[redacted]" {
+		t.Errorf("folder %s", f.Entries[0].Dir)
+	}
+}
+
+func Test_one_member_that_is_a_server_makes_a_flat_file(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "mcp.json")
+	if err := os.WriteFile(name, []byte(`{"$schema": "https://h.example/s", "a": {"command": "x"}, "b": {"commands": "y"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flat := place
+	flat.Flat = true
+	f := Read("test", Found{Path: name, Place: flat}, prints)
+	if len(f.Entries) != 1 || f.State != Partial || len(f.Problems) != 1 {
+		t.Errorf("state %s, %q, %d entries", f.State, f.Problems, len(f.Entries))
+	}
+}
+
+// What goes beyond a bound is left out, and the file says that something is.
+func Test_files_beyond_bounds_are_partial(t *testing.T) {
+	list := func(n int) string { return `["x"` + strings.Repeat(`, "x"`, n) + `]` }
+	var servers, projects strings.Builder
+	for i := range maxEntries + 2 {
+		fmt.Fprintf(&servers, `"s%d": {"command": "x"},`, i)
+	}
+	for i := range maxProjects + 1 {
+		fmt.Fprintf(&projects, `"/p%d": {},`, i)
+	}
+	many := place
+	many.Servers = append(slices.Clone(many.Servers), Keys("projects", "*", "mcpServers"))
+	many.Settings = [][]string{Keys("allow")}
+	for what, text := range map[string]string{
+		"servers":  `{"mcpServers": {` + servers.String() + `}}`,
+		"projects": `{"projects": {` + projects.String() + `}}`,
+		"settings": `{"allow": ` + list(maxSettingValues) + `}`,
+		"unasked":  `{"mcpServers": {"a": {"command": "x", "autoApprove": ` + list(maxSettingValues) + `}}}`,
+	} {
+		d, err := config.ParseDocument("f", []byte(text), config.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := File{Path: "f", place: many}
+		f.take(d, prints)
+		if f.State != Partial || len(f.Problems) != 1 || len(f.Entries) > maxEntries || len(f.Projects) > maxProjects {
+			t.Errorf("%s: state %s, %q, %d servers, %d projects", what, f.State, f.Problems, len(f.Entries), len(f.Projects))
+		}
+	}
+}
+
+func Test_the_files_of_one_folder_are_bounded(t *testing.T) {
+	home := t.TempDir()
+	for i := range maxFound + 1 {
+		if err := os.WriteFile(filepath.Join(home, fmt.Sprintf("%d.json", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found, err := glob(home, "*.json"); len(found) != maxFound || !errors.Is(err, errTooMany) {
+		t.Errorf("%d files, %v", len(found), err)
+	}
+}
+
+func Test_links_to_folders_are_followed_once(t *testing.T) {
+	home := t.TempDir()
+	for _, dir := range []string{"plugins/a", "elsewhere"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, dir, "mcp.json"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"linked": "elsewhere", "circle": "plugins", "a/up": "plugins", "nowhere": "missing"} {
+		if err := os.Symlink(filepath.Join(home, to), filepath.Join(home, "plugins", name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	found, err := glob(home, "plugins/**/mcp.json")
+	want := []string{filepath.Join(home, "plugins/a/mcp.json"), filepath.Join(home, "plugins/linked/mcp.json")}
+	if diff := cmp.Diff(want, found); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
 func Test_a_key_that_stands_twice_is_reported(t *testing.T) {
 	f := readText(t, `{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}`)
 	if f.State != Partial || len(f.Problems) != 1 || len(f.Entries) != 1 {

@@ -140,7 +140,7 @@ func (f *File) take(d *config.Document, prints *Fingerprints) {
 		r.container(at)
 	}
 	f.settings(d.Root)
-	f.Projects = projects(f.place, d.Root)
+	f.projects(d.Root)
 }
 
 func (f *File) problem(format string, args ...any) {
@@ -149,6 +149,13 @@ func (f *File) problem(format string, args ...any) {
 	}
 	if len(f.Problems) < maxFileProblems {
 		f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// once says something a single time, however often it is met.
+func (f *File) once(format string, args ...any) {
+	if !slices.Contains(f.Problems, fmt.Sprintf(format, args...)) {
+		f.problem(format, args...)
 	}
 }
 
@@ -187,18 +194,20 @@ func along(from container, keys []string) []container {
 	return out
 }
 
-// isFlat reports whether a file is a mapping of servers with nothing around it.
+// isFlat reports whether a file is a mapping of servers with nothing around it. One
+// member that can be told for a server is enough: the others do not hide it.
 func isFlat(root config.Value) bool {
 	for _, v := range root.Members() {
-		if !slices.ContainsFunc(slices.Concat(config.URLKeys, commandKeys), func(key string) bool { return v.Get(key).Exists() }) {
-			return false
+		if slices.ContainsFunc(slices.Concat(config.URLKeys, commandKeys), func(key string) bool { return v.Get(key).Exists() }) {
+			return true
 		}
 	}
-	return root.Len() > 0
+	return false
 }
 
-// maxSettingValues bounds how much of a list is repeated.
-const maxSettingValues = 50
+// maxSettingValues bounds how much of a list is repeated. People who allow single
+// commands come to some hundred.
+const maxSettingValues = 2000
 
 func (f *File) settings(root config.Value) {
 	for _, keys := range f.place.Settings {
@@ -208,7 +217,11 @@ func (f *File) settings(root config.Value) {
 				set.Value = []string{config.RedactValue("", value)}
 			}
 			for v := range c.value.List() {
-				if value, ok := v.Text(); ok && len(set.Value) < maxSettingValues {
+				if len(set.Value) == maxSettingValues {
+					f.problem("line %d: %s has more than %d values; the others are not read", set.Line, set.Key, maxSettingValues)
+					break
+				}
+				if value, ok := v.Text(); ok {
 					set.Value = append(set.Value, config.RedactValue("", value))
 				}
 			}
@@ -222,18 +235,19 @@ func (f *File) settings(root config.Value) {
 // maxProjects bounds the projects that are taken from one file.
 const maxProjects = 500
 
-// projects are the folders under a key of a client's file that are projects: what
+// projects takes the folders under a key of a client's file that are projects: what
 // stands for "*" behind "projects".
-func projects(p Place, root config.Value) []string {
-	var out []string
-	for _, keys := range p.Servers {
-		if len(keys) > 1 && keys[0] == "projects" && keys[1] == "*" {
-			for name := range root.Get("projects").Members() {
-				if len(out) < maxProjects {
-					out = append(out, name)
-				}
+func (f *File) projects(root config.Value) {
+	for _, keys := range f.place.Servers {
+		if len(keys) < 2 || keys[0] != "projects" || keys[1] != "*" {
+			continue
+		}
+		for name := range root.Get("projects").Members() {
+			if len(f.Projects) == maxProjects {
+				f.problem("more than %d projects; the others are not looked at", maxProjects)
+				return
 			}
+			f.Projects = append(f.Projects, name)
 		}
 	}
-	return out
 }

@@ -178,7 +178,7 @@ func (m Machine) folder(home Home, root string) string {
 // not there fits nothing; what cannot be looked through is the error, beside what
 // was found.
 func glob(dir, pattern string) (found []string, err error) {
-	w := &walker{}
+	w := &walker{seen: map[string]bool{}}
 	w.walk(dir, strings.Split(pattern, "/"))
 	slices.Sort(w.found)
 	return slices.Compact(w.found), w.err
@@ -186,6 +186,7 @@ func glob(dir, pattern string) (found []string, err error) {
 
 type walker struct {
 	found   []string
+	seen    map[string]bool // folders below **, by where they really are
 	folders int
 	err     error
 }
@@ -203,8 +204,6 @@ func absent(err error) bool {
 
 func (w *walker) walk(dir string, pattern []string) {
 	switch first := pattern[0]; {
-	case len(w.found) >= maxFound:
-		w.fail(errTooMany)
 	case first == "**":
 		w.deep(dir, pattern[1:], maxLevels)
 	case strings.ContainsAny(first, "*?["):
@@ -227,6 +226,9 @@ func (w *walker) step(name string, rest []string) {
 	switch {
 	case err == nil && info.IsDir():
 		return // a folder of that name is not the client's file
+	case len(w.found) >= maxFound:
+		w.fail(errTooMany)
+		return
 	case err != nil && absent(err):
 		if _, err := os.Lstat(name); err != nil {
 			return
@@ -246,15 +248,38 @@ func (w *walker) list(dir string) []fs.DirEntry {
 	return entries
 }
 
-// deep goes through folders, not through links to folders: they may lead in circles.
+// deep goes through folders, and through links to folders: a plugin that somebody works
+// on is often one. Each is looked at once, so that circles end.
 func (w *walker) deep(dir string, rest []string, levels int) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	if w.seen[real] {
+		return
+	}
+	w.seen[real] = true
 	w.walk(dir, rest)
 	if levels == 0 || w.folders > maxFolders {
 		return
 	}
+	var links []string
 	for _, entry := range w.list(dir) {
-		if entry.IsDir() && entry.Name() != "node_modules" {
-			w.deep(filepath.Join(dir, entry.Name()), rest, levels-1)
+		name := filepath.Join(dir, entry.Name())
+		switch {
+		case entry.Name() == "node_modules":
+		case entry.IsDir():
+			w.deep(name, rest, levels-1)
+		case entry.Type()&fs.ModeSymlink != 0:
+			links = append(links, name) // last, so that a folder is found under its own name
+		}
+	}
+	for _, name := range links {
+		info, err := os.Stat(name)
+		w.fail(err)
+		if err == nil && info.IsDir() {
+			w.deep(name, rest, levels-1)
 		}
 	}
 }

@@ -464,6 +464,9 @@ func holds(have, want map[string]string) bool {
 	return true
 }
 
+// same reports whether two values say the same.
+func same(a, b config.Value) bool { return new(rewriting).same(a, b) }
+
 // same compares two values, and all below them that was not touched.
 func (w *rewriting) same(a, b config.Value, path ...string) bool {
 	was, _ := a.Text()
