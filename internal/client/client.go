@@ -55,7 +55,7 @@ type Place struct {
 	// Path is slash-separated, with * for any part of a name and ** for any folders.
 	// It begins with
 	//
-	//	~/             the home of a person
+	//	~/             the home of a person; for ~/.config, $XDG_CONFIG_HOME as well
 	//	$APP/          the folder of applications: ~/Library/Application Support, %APPDATA%, ~/.config
 	//	$LOCALAPP/     %LOCALAPPDATA%
 	//	$PROGRAMDATA/  %ProgramData%

@@ -245,6 +245,36 @@ func Test_places_beyond_bounds_are_reported(t *testing.T) {
 	}
 }
 
+func Test_what_stands_in_config_may_have_been_moved(t *testing.T) {
+	home, moved := t.TempDir(), t.TempDir()
+	write := func(dir string) string {
+		name := filepath.Join(dir, "zed", "settings.json")
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	usual, other := write(filepath.Join(home, ".config")), write(moved)
+	for folder, want := range map[string][]string{moved: {usual, other}, filepath.Join(home, ".config") + "/": {usual}, "relative": {usual}, "": {usual}} {
+		for _, own := range []bool{true, false} {
+			m := Machine{System: Linux, Homes: []Home{{Dir: home, System: Linux, Own: own}}, Getenv: func(string) string { return folder }}
+			var got []string
+			for _, f := range m.Find(Place{Path: "~/.config/zed/settings.json"}) {
+				got = append(got, f.Path)
+			}
+			if !own {
+				want = []string{usual} // whose environment is not known
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("XDG_CONFIG_HOME=%s, own %v: %s", folder, own, diff)
+			}
+		}
+	}
+}
+
 func Test_a_patch_fits_its_file_only(t *testing.T) {
 	text := `{"mcpServers": {"a": {"command": "x"}}}`
 	f := readText(t, text)

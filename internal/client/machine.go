@@ -87,10 +87,13 @@ func (m Machine) bases(p Place) []base {
 	here := p.On == 0 || p.On&m.System != 0
 	var out []base
 	put := func(b base) {
-		if b.dir != "" {
-			b.rest = rest
-			out = append(out, b)
+		if b.dir == "" {
+			return
 		}
+		if b.rest == "" {
+			b.rest = rest
+		}
+		out = append(out, b)
 	}
 	add := func(dir, home string) { put(base{dir: dir, home: home, system: m.System}) }
 	switch root {
@@ -102,6 +105,9 @@ func (m Machine) bases(p Place) []base {
 		for _, home := range m.Homes {
 			if p.On == 0 || p.On&home.System != 0 {
 				put(base{dir: m.folder(home, root), home: home.Dir, system: home.System})
+				if dir, below := m.moved(home, p.Path); dir != "" {
+					put(base{dir: dir, rest: below, home: home.Dir, system: home.System})
+				}
 			}
 		}
 	case "":
@@ -136,6 +142,19 @@ func (m Machine) env(name, otherwise, below string) string {
 		}
 	}
 	return otherwise
+}
+
+// moved is where else what stands in ~/.config may be: in the folder that
+// XDG_CONFIG_HOME names. Clients differ in whether they ask it, so both count.
+func (m Machine) moved(home Home, path string) (dir, below string) {
+	below, config := strings.CutPrefix(path, "~/.config/")
+	if !config || !home.Own {
+		return "", ""
+	}
+	if dir = m.env("XDG_CONFIG_HOME", "", ""); filepath.Clean(dir) == filepath.Join(home.Dir, ".config") {
+		return "", ""
+	}
+	return dir, below
 }
 
 func (m Machine) ownHome() string {

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -134,5 +135,33 @@ func Test_the_page_is_fresh(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(have), string(Page(All()))); diff != "" {
 		t.Errorf("go generate ./internal/clients writes docs/clients.md (-have +want):\n%s", diff)
+	}
+}
+
+func Test_everybodys_homes(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"ada/AppData", "Public", "bob/AppData"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "desktop.ini"), "")
+	link := filepath.Join(dir, "eve", "AppData") // leads to itself: what lies in it cannot be told
+	if err := errors.Join(os.Mkdir(filepath.Dir(link), 0o755), os.Symlink("AppData", link)); err != nil {
+		t.Skip(err)
+	}
+	all := filepath.Join(dir, "*")
+	for system, want := range map[client.System]string{client.Windows: "ada bob eve", client.Linux: "Public ada bob eve"} {
+		m, err := addAll(client.Machine{}, system, all, filepath.Join(dir, "nowhere"), filepath.Join(dir, "nowhere", "*"))
+		var got []string
+		for _, home := range m.Homes {
+			got = append(got, filepath.Base(home.Dir))
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%v: %q, %v", system, got, err)
+		}
+	}
+	if _, err := addAll(client.Machine{}, client.Linux, filepath.Join(link, "*")); err == nil {
+		t.Error("homes that cannot be listed are taken for none")
 	}
 }

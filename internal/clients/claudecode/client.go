@@ -31,6 +31,8 @@ var Client = client.Client{
 		{Scope: client.Project, Path: "./.claude/settings.local.json", Settings: settings2},
 		{Scope: client.Plugin, Path: "~/.claude/plugins/**/.mcp.json", Servers: client.MCPServers, Flat: true},
 		{Scope: client.Plugin, Path: "~/.claude/plugins/**/.claude-plugin/plugin.json", Servers: client.MCPServers},
+		{Scope: client.Plugin, Path: "$CLAUDE_CONFIG_DIR/plugins/**/.mcp.json", Servers: client.MCPServers, Flat: true},
+		{Scope: client.Plugin, Path: "$CLAUDE_CONFIG_DIR/plugins/**/.claude-plugin/plugin.json", Servers: client.MCPServers},
 		{Scope: client.Managed, On: client.MacOS, Path: "/Library/Application Support/ClaudeCode/managed-mcp.json", Servers: client.MCPServers},
 		{Scope: client.Managed, On: client.Linux, Path: "/etc/claude-code/managed-mcp.json", Servers: client.MCPServers},
 		{Scope: client.Managed, On: client.Windows, Path: "$PROGRAMFILES/ClaudeCode/managed-mcp.json", Servers: client.MCPServers},
