@@ -69,6 +69,9 @@ func (w Who) and(other Who) Who {
 	return Everybody
 }
 
+// over reports whether these are more people than others.
+func (w Who) over(other Who) bool { return w != other && (w == Everybody || other == Nobody) }
+
 // Set is a setting of a client that decides whether people are asked.
 type Set struct {
 	Key   string   `json:"key"`
@@ -93,11 +96,13 @@ func Read(id string, found Found, prints *Fingerprints) File {
 	case err != nil:
 		return f.not(Failed, err)
 	}
+	f.take(d, prints)
 	if d.Mode != 0 && found.System != Windows && found.Place.On != Windows {
 		f.Mode = d.Mode.Perm().String()[1:]
-		f.Access = access(found)
+		if f.Access, err = access(found); err != nil {
+			f.problem("who else may use it cannot be told: %v", err)
+		}
 	}
-	f.take(d, prints)
 	return f
 }
 
