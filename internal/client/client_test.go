@@ -289,6 +289,9 @@ func Test_a_patch_fits_its_file_only(t *testing.T) {
 	if _, err := p.Apply([]byte(text + " ")); !errors.Is(err, ErrChanged) {
 		t.Errorf("applied to another file: %v", err)
 	}
+	if _, err := p.Revert(append(bytes.Clone(after), ' ')); !errors.Is(err, ErrChanged) {
+		t.Errorf("taken back in another file: %v", err)
+	}
 	if _, err := p.RevertIn(f, bytes.Replace(after, []byte("run"), []byte("walk"), 1)); !errors.Is(err, ErrChanged) {
 		t.Errorf("taken back although it was changed: %v", err)
 	}
@@ -353,6 +356,15 @@ func Test_a_change_leaves_everything_else_as_it_says(t *testing.T) {
 			t.Errorf("%q became %q", text, after)
 		}
 	}
+	for text, want := range map[string]string{
+		"mcpServers:\n  a:\n    command: x # y\n    args:\n    - z\n": "mcpServers:\n  a:\n    command: \"gatehouse\" # y\n    args: [\"x\"]\n",
+		"mcpServers:\n  a:\n    command: x # y\n":                     "mcpServers:\n  a:\n    args: [\"x\"]\n    command: \"gatehouse\" # y\n",
+		"x: &x y\nmcpServers:\n  a:\n    command: *x\n":               "", // it stands elsewhere
+	} {
+		if after, err := rewriteAs(t, text, config.YAML); after != want || (err != nil) != (want == "") {
+			t.Errorf("%q became %q: %v", text, after, err)
+		}
+	}
 	if _, err := rewriteAs(t, `{"mcpServers": {"a": {"command": "x"}}, "b": 1, "b": 2}`, config.JSON); !errors.Is(err, errDoubt) {
 		t.Errorf("a file that clients read in different ways: %v", err)
 	}
@@ -415,4 +427,18 @@ func Fuzz_reading(f *testing.F) {
 			}
 		}
 	})
+}
+
+func Test_every_character_is_written_as_every_format_reads_it(t *testing.T) {
+	word := "\"\\\b\t\n\x1b\x7f\u0085\u2028é😀$%{}#: "
+	for format, text := range map[config.Format]string{
+		config.JSON: `{"mcpServers": {"a": {"command": "x", "args": []}}}`,
+		config.YAML: "mcpServers:\n  a:\n    command: x\n    args: []\n",
+		config.TOML: "[mcpServers.a]\ncommand = \"x\"\nargs = []\n",
+	} {
+		f := File{Path: "f", place: Place{Format: format, Servers: MCPServers}}
+		if _, err := f.Rewrite([]byte(text), []Change{{Path: []string{"mcpServers", "a"}, Command: []string{"gatehouse", word}}}); err != nil {
+			t.Errorf("%v: %v", format, err)
+		}
+	}
 }

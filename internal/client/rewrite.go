@@ -119,7 +119,7 @@ func (p Patch) RevertIn(f File, raw []byte) ([]byte, error) {
 			return nil, ErrChanged
 		}
 		key := d.InFile(locate(d.Root, e.Keys[:last]).Key(e.Keys[last]))
-		if !key.Known() || !bytes.HasPrefix(raw[key.Start:], e.New) {
+		if !key.Known() {
 			return nil, ErrChanged
 		}
 		edits = append(edits, Edit{At: key.Start, Old: e.New, New: e.Old})
@@ -363,7 +363,7 @@ func (w *rewriting) set(parent config.Value, path []string, key, value string) e
 	}
 	text := w.document.Text
 	between := string(text[name.End:at.Start])
-	if w.document.Format == config.YAML && strings.ContainsAny(between, "\n#&!") {
+	if w.document.Format == config.YAML && strings.Contains(between, "\n") {
 		between = ": " // a value in brackets cannot stand where a list of lines may
 	}
 	w.touched[pathOf(append(slices.Clone(path), key)...)] = true
