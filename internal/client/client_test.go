@@ -68,6 +68,13 @@ func Test_spellings_that_say_different_things_are_not_chosen_from(t *testing.T) 
 	}
 }
 
+func Test_headers_in_the_options_of_a_request(t *testing.T) {
+	f := readText(t, `{"mcpServers": {"a": {"url": "https://h.example", "headers": {"A": "1"}, "requestInit": {"mode": "cors", "signal": [], "headers": {"B": "2"}}}}}`)
+	if len(f.Entries) != 1 || len(f.Entries[0].Headers) != 2 {
+		t.Errorf("%+v, %q", f.Entries, f.Problems)
+	}
+}
+
 func Test_a_text_in_place_of_a_server(t *testing.T) {
 	f := readText(t, `{"mcpServers": {"a": "npx mcp-remote https://h.example/mcp", "b": "https://h.example/mcp"}}`)
 	if len(f.Entries) != 2 || len(f.Entries[0].Words) != 3 || f.Entries[1].URL == "" {

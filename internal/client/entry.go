@@ -372,7 +372,10 @@ func (r *reading) values(e *Entry, v config.Value) error {
 			return err
 		}
 	}
-	return r.variables(&e.Headers, v, []string{"headers", "http_headers", "requestInit"})
+	if err := r.variables(&e.Headers, v, headerKeys); err != nil {
+		return err
+	}
+	return r.variables(&e.Headers, v.Get("requestInit"), []string{"headers"})
 }
 
 func names(to *[]Value, v config.Value) error {
@@ -398,9 +401,6 @@ func (r *reading) variables(to *[]Value, v config.Value, spellings []string) err
 		n := v.Get(key)
 		if !n.Exists() || n.IsNull() {
 			continue
-		}
-		if inner := n.Get("headers"); inner.IsMapping() { // {"requestInit": {"headers": {…}}}
-			n = inner
 		}
 		if err := r.named(to, key, n); err != nil {
 			return err
