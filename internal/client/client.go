@@ -72,6 +72,9 @@ type Place struct {
 	Flat bool
 	// SSE says that an address is one of HTTP+SSE where nothing else is said.
 	SSE bool
+	// NoSwitch says that the client starts a server whatever disabled or enabled say in
+	// its entry.
+	NoSwitch bool
 	// Settings are keys that decide whether people are asked. They are reported, not
 	// judged.
 	Settings [][]string

@@ -68,10 +68,48 @@ func Test_spellings_that_say_different_things_are_not_chosen_from(t *testing.T) 
 	}
 }
 
+// A project must not hide a server from a scan by a switch that its client does not know.
+func Test_a_switch_that_the_client_does_not_know_hides_nothing(t *testing.T) {
+	text := []byte(`{"mcpServers": {"a": {"command": "x", "disabled": true}, "b": {"command": "x", "enabled": false}, "c": {"command": "x", "isActive": 0}}}`)
+	d, err := config.ParseDocument("f", text, config.JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, unknown := File{Path: "f", place: place}, File{Path: "f", place: Place{Servers: MCPServers, NoSwitch: true}}
+	known.take(d, prints)
+	unknown.take(d, prints)
+	if len(known.Entries) != 2 || !known.Entries[0].Disabled || !known.Entries[1].Disabled || known.State != Partial {
+		t.Errorf("%+v", known)
+	}
+	if len(unknown.Entries) != 3 || slices.ContainsFunc(unknown.Entries, func(e Entry) bool { return e.Disabled }) {
+		t.Errorf("%+v", unknown)
+	}
+}
+
 func Test_headers_in_the_options_of_a_request(t *testing.T) {
 	f := readText(t, `{"mcpServers": {"a": {"url": "https://h.example", "headers": {"A": "1"}, "requestInit": {"mode": "cors", "signal": [], "headers": {"B": "2"}}}}}`)
 	if len(f.Entries) != 1 || len(f.Entries[0].Headers) != 2 {
 		t.Errorf("%+v, %q", f.Entries, f.Problems)
+	}
+}
+
+func Test_settings_are_repeated_without_secrets(t *testing.T) {
+	d, err := config.ParseDocument("f", []byte(`{"a": "sk-abcdefghijklmnop1234", "b": ["x", "sk-abcdefghijklmnop1234"], "c": true}`), config.JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := File{Path: "f", place: Place{Settings: [][]string{Keys("a"), Keys("b"), Keys("c")}}}
+	f.take(d, prints)
+	want := []Set{{"a", []string{"[redacted]"}, 1}, {"b", []string{"x", "[redacted]"}, 1}, {"c", []string{"true"}, 1}}
+	if diff := cmp.Diff(want, f.Settings); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func Test_not_every_problem_is_said(t *testing.T) {
+	f := readText(t, `{"mcpServers": {`+strings.Repeat(`"x": {},`, maxFileProblems+5)+`}}`)
+	if f.State != Partial || len(f.Problems) != maxFileProblems {
+		t.Errorf("state %s, %d problems", f.State, len(f.Problems))
 	}
 }
 
@@ -129,6 +167,8 @@ func Test_files_beyond_bounds_are_partial(t *testing.T) {
 		"servers":  `{"mcpServers": {` + servers.String() + `}}`,
 		"projects": `{"projects": {` + projects.String() + `}}`,
 		"settings": `{"allow": ` + list(maxSettingValues) + `}`,
+		"words":    `{"mcpServers": {"a": {"command": "x", "args": ` + list(maxWords) + `}}}`,
+		"values":   `{"mcpServers": {"a": {"command": "x", "env": ` + list(maxValues) + `}}}`,
 		"unasked":  `{"mcpServers": {"a": {"command": "x", "autoApprove": ` + list(maxSettingValues) + `}}}`,
 	} {
 		d, err := config.ParseDocument("f", []byte(text), config.JSON)
@@ -366,6 +406,7 @@ func Test_a_change_leaves_everything_else_as_it_says(t *testing.T) {
 	for text, want := range map[string]string{
 		"mcpServers:\n  a:\n    command: x # y\n    args:\n    - z\n": "mcpServers:\n  a:\n    command: \"gatehouse\" # y\n    args: [\"x\"]\n",
 		"mcpServers:\n  a:\n    command: x # y\n":                     "mcpServers:\n  a:\n    args: [\"x\"]\n    command: \"gatehouse\" # y\n",
+		"mcpServers:\r\n  a:\r\n    command: x\r\n":                   "mcpServers:\r\n  a:\r\n    args: [\"x\"]\r\n    command: \"gatehouse\"\r\n",
 		"x: &x y\nmcpServers:\n  a:\n    command: *x\n":               "", // it stands elsewhere
 	} {
 		if after, err := rewriteAs(t, text, config.YAML); after != want || (err != nil) != (want == "") {
@@ -446,6 +487,20 @@ func Test_every_character_is_written_as_every_format_reads_it(t *testing.T) {
 		f := File{Path: "f", place: Place{Format: format, Servers: MCPServers}}
 		if _, err := f.Rewrite([]byte(text), []Change{{Path: []string{"mcpServers", "a"}, Command: []string{"gatehouse", word}}}); err != nil {
 			t.Errorf("%v: %v", format, err)
+		}
+	}
+}
+
+func Test_what_cannot_be_written_is_not_changed(t *testing.T) {
+	text := []byte(`{"mcpServers": {"a": {"command": "x", "args": [], "env": {"E": ""}}, "b": {"url": "https://h.example", "headers": {"H": ""}}}}`)
+	f := File{Path: "f", place: place}
+	a, b, bad := []string{"mcpServers", "a"}, []string{"mcpServers", "b"}, "\xff"
+	for _, c := range []Change{
+		{Path: a, Command: []string{"gatehouse", bad}}, {Path: a, Env: map[string]string{"E": bad}},
+		{Path: b, URL: "https://" + bad}, {Path: b, Headers: map[string]string{"H": bad}},
+	} {
+		if _, err := f.Rewrite(text, []Change{c}); !errors.Is(err, errPlace) {
+			t.Errorf("%q: %v", c, err)
 		}
 	}
 }

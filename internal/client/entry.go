@@ -188,6 +188,9 @@ func only(v config.Value, spellings []string) (config.Value, error) {
 // switches reads whether the client runs the server. A switch that is no switch
 // cannot be understood.
 func (r *reading) switches(e *Entry, v config.Value) error {
+	if r.file.place.NoSwitch {
+		return nil
+	}
 	for _, s := range []struct {
 		name string
 		off  bool

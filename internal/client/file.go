@@ -97,7 +97,7 @@ func Read(id string, found Found, prints *Fingerprints) File {
 		return f.not(Failed, err)
 	}
 	f.take(d, prints)
-	if d.Mode != 0 && found.System != Windows && found.Place.On != Windows {
+	if d.Mode != 0 && found.System != Windows {
 		f.Mode = d.Mode.Perm().String()[1:]
 		if f.Access, err = access(found); err != nil {
 			f.problem("who else may use it cannot be told: %v", err)
