@@ -113,6 +113,42 @@ func Test_not_every_problem_is_said(t *testing.T) {
 	}
 }
 
+func Test_files_that_say_nothing_of_servers(t *testing.T) {
+	for text, want := range map[string]State{
+		"": Parsed, " \n": Parsed, "{}": Parsed, "null": Failed, "[]": Failed, `"x"`: Failed, `{"mcpServers"`: Failed, "{}{}": Failed,
+		`{"mcpServers": "x"}`: Partial, `{"mcpServers": null}`: Parsed, "{\x00}": Failed, "\xff": Failed, "{\x00}\x00": Failed,
+	} {
+		if f := readText(t, text); f.State != want || (want == Parsed) != (len(f.Problems) == 0) {
+			t.Errorf("%q is %s: %q", text, f.State, f.Problems)
+		}
+	}
+}
+
+func Test_folders_are_looked_through_to_a_depth(t *testing.T) {
+	home := t.TempDir()
+	var want []string
+	dir := filepath.Join(home, "plugins")
+	for level := range maxLevels + 2 {
+		for _, d := range []string{dir, filepath.Join(dir, "node_modules", "x")} {
+			if err := os.MkdirAll(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(d, "mcp.json"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if level <= maxLevels {
+			want = append(want, filepath.Join(dir, "mcp.json"))
+		}
+		dir = filepath.Join(dir, "d")
+	}
+	found, err := glob(home, "plugins/**/mcp.json")
+	slices.Sort(want)
+	if diff := cmp.Diff(want, found); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
 func Test_a_text_in_place_of_a_server(t *testing.T) {
 	f := readText(t, `{"mcpServers": {"a": "npx mcp-remote https://h.example/mcp", "b": "https://h.example/mcp"}}`)
 	if len(f.Entries) != 2 || len(f.Entries[0].Words) != 3 || f.Entries[1].URL == "" {
