@@ -393,6 +393,10 @@ func listening(changes <-chan string) *stub {
 			return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}`
 		case wire.MethodListen:
 			out.send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+			if !m.Params.At("notifications", "resourceSubscriptions").Exists() {
+				<-ctx.Done() // a listener is told only of what it asked for
+				return ""
+			}
 			for {
 				select {
 				case uri := <-changes:
