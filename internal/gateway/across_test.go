@@ -479,12 +479,47 @@ func TestListen_a_modern_client_hears_a_legacy_server(t *testing.T) {
 	})
 }
 
-// Servers keep one subscription for a connection, so one must do for all clients
-// that share it.
+// forgetful is a server that keeps one listener for its connection, as that of the Go
+// SDK does: the next takes its place, and the end of any ends all.
+func forgetful(changes <-chan string) *stub {
+	var mu sync.Mutex
+	forgotten := make(chan struct{})
+	return &stub{answer: func(ctx context.Context, m *wire.Message, out *stream) string {
+		if m.Method == wire.MethodDiscover {
+			return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}`
+		}
+		if m.Method != wire.MethodListen {
+			return ""
+		}
+		mu.Lock()
+		close(forgotten)
+		mine := make(chan struct{})
+		forgotten = mine
+		mu.Unlock()
+		out.send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+		for {
+			select {
+			case <-mine:
+				<-ctx.Done()
+			case uri := <-changes:
+				out.send(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q,"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, uri, m.ID)
+				continue
+			case <-ctx.Done():
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			close(forgotten)
+			forgotten = make(chan struct{})
+			return ""
+		}
+	}}
+}
+
+// One subscription must do for all clients of a process, and joining must not end it.
 func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan string)
-		h := newHouse(t, listening(changes), modernOnly)
+		h := newHouse(t, forgetful(changes), modernOnly)
 		defer h.close()
 		says(t, h.call(nil, "hello"), "done")
 		hub := &h.g.live.Load().servers["stub"].shared.hub
@@ -508,8 +543,13 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 		if n := h.stub.count(wire.MethodListen); n != 2 {
 			t.Errorf("%d subscriptions, want 2: the third is covered by the second", n)
 		}
-		changes <- "a:x"
-		changes <- "b:x"
+		for _, uri := range []string{"a:x", "b:x"} {
+			select {
+			case changes <- uri:
+			case <-time.After(time.Minute):
+				t.Errorf("the server has nobody to tell of %s", uri)
+			}
+		}
 		synctest.Wait()
 		var got []string
 		for len(heard) > 0 {
@@ -523,7 +563,7 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 			hub.leave(f)
 		}
 		synctest.Wait()
-		if hub.current != nil {
+		if hub.current != nil || len(hub.replaced) > 0 {
 			t.Error("a subscription without followers stays")
 		}
 	})
