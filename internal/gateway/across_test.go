@@ -569,6 +569,53 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 	})
 }
 
+// However many clients come with new wishes, the requests that stay open are bounded, and
+// everybody is heard who joins again after the end.
+func TestHub_replaced_subscriptions_are_bounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := make(chan string)
+		h := newHouse(t, forgetful(changes), modernOnly)
+		defer h.close()
+		says(t, h.call(nil, "hello"), "done")
+		hub := &h.g.live.Load().servers["stub"].shared.hub
+		heard := make(chan string, 1)
+		var all []*follower
+		ends := 0
+		for n := range maxReplaced + 10 {
+			f := &follower{interest{uris: []string{fmt.Sprintf("u%03d:", n)}}, func(m *wire.Message) error {
+				heard <- m.Params.Get("uri").Text()
+				return nil
+			}}
+			all = append(all, f)
+			if _, err := hub.join(t.Context(), f); err != nil {
+				ends++
+				synctest.Wait()
+				if _, err := hub.join(t.Context(), f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(hub.replaced) > maxReplaced {
+				t.Fatalf("%d requests stay open", len(hub.replaced))
+			}
+		}
+		if ends != 1 {
+			t.Errorf("everything was ended %d times, want once", ends)
+		}
+		select {
+		case changes <- "u000:x":
+		case <-time.After(time.Minute):
+			t.Fatal("the server has nobody to tell")
+		}
+		synctest.Wait()
+		if len(heard) != 1 {
+			t.Error("the first follower hears nothing any more")
+		}
+		for _, f := range all {
+			hub.leave(f)
+		}
+	})
+}
+
 func TestFollow_a_server_that_takes_no_subscription_says_so_at_once(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, &stub{answer: func(_ context.Context, m *wire.Message, out *stream) string {

@@ -26,8 +26,8 @@ type hub struct {
 	replaced  []*subscription
 }
 
-// maxReplaced bounds the requests that a server keeps for nothing. Beyond it they are
-// ended, all of them.
+// maxReplaced bounds the requests that a server keeps for nothing. Beyond it everything
+// is ended, and everybody who follows joins again.
 const maxReplaced = 256
 
 // subscription is one subscriptions/listen of a hub.
@@ -72,12 +72,14 @@ func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err
 		h.stopAll() // the server may have forgotten what was before it
 		return nil, err
 	}
-	if next.over() {
+	switch {
+	case next.over():
 		h.stopAll()
 		return next.ended, nil
-	}
-	if len(h.replaced) == maxReplaced {
-		h.stopReplaced()
+	case len(h.replaced) == maxReplaced:
+		next.stop()
+		h.stopAll()
+		return nil, upstream.ErrEnded
 	}
 	if h.current != nil {
 		h.replaced = append(h.replaced, h.current)
@@ -98,18 +100,14 @@ func (h *hub) ends(s *subscription) {
 
 // stopAll ends every subscription; the caller holds mu.
 func (h *hub) stopAll() {
-	h.stopReplaced()
-	if h.current != nil {
-		h.current.stop()
-		h.current = nil
-	}
-}
-
-func (h *hub) stopReplaced() {
 	for _, s := range h.replaced {
 		s.stop()
 	}
 	h.replaced = nil
+	if h.current != nil {
+		h.current.stop()
+		h.current = nil
+	}
 }
 
 // leave tells those who wait for the end of a subscription to look for another.
