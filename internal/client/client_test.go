@@ -341,6 +341,14 @@ func Test_what_stands_in_config_may_have_been_moved(t *testing.T) {
 		return name
 	}
 	usual, other := write(filepath.Join(home, ".config")), write(moved)
+	t.Chdir(t.TempDir())
+	write("relative") // to what, who set it knows
+	if err := os.MkdirAll(filepath.Join(home, ".config", "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if found := (Machine{System: Linux, Homes: []Home{{Dir: home, System: Linux}}}).Find(Place{Path: "~/.config/folder"}); len(found) != 0 {
+		t.Errorf("a folder is taken for a file: %v", found)
+	}
 	for folder, want := range map[string][]string{moved: {usual, other}, filepath.Join(home, ".config") + "/": {usual}, "relative": {usual}, "": {usual}} {
 		for _, own := range []bool{true, false} {
 			m := Machine{System: Linux, Homes: []Home{{Dir: home, System: Linux, Own: own}}, Getenv: func(string) string { return folder }}
