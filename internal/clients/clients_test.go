@@ -174,3 +174,18 @@ func Test_everybodys_homes(t *testing.T) {
 		t.Error("homes that cannot be listed are taken for none")
 	}
 }
+
+func Test_only_projects_are_looked_at_where_only_they_are_wanted(t *testing.T) {
+	home := t.TempDir()
+	project, other := filepath.Join(home, "shop"), filepath.Join(home, "other")
+	text := `{"mcpServers": {"a": {"command": "x"}}}`
+	for _, dir := range []string{home, project, other} {
+		write(t, filepath.Join(dir, ".cursor", "mcp.json"), text)
+	}
+	write(t, filepath.Join(home, ".claude.json"), fmt.Sprintf(`{"projects": {%q: {}}}`, other))
+	m := machine(home, project)
+	m.ProjectsOnly = true
+	if d := Discover(m, prints); len(d.Files) != 1 || d.Files[0].Project != project {
+		t.Errorf("%+v", d.Files)
+	}
+}
