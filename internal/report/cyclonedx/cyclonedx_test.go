@@ -138,7 +138,7 @@ func Test_package_urls(t *testing.T) {
 		"npx -y @a/b@1.0.0+build.5":                              "pkg:npm/%40a/b@1.0.0%2Bbuild.5",
 	} {
 		s := inventory.Of(client.Entry{Words: strings.Fields(line), Transport: client.Stdio})
-		if got := PURL(s); got != want {
+		if got := packageURL(s); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
