@@ -331,9 +331,32 @@ func Test_a_last_scan_that_is_none_is_an_error(t *testing.T) {
 		if err := os.WriteFile(kept[0], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if last, err := s.Last(nil); err == nil || last != nil {
+		if last, err := s.Last(nil); err == nil || last != nil || !strings.Contains(err.Error(), kept[0]) {
 			t.Errorf("%q: %v, %v", text, last, err)
 		}
+	}
+}
+
+func Test_a_scan_that_is_too_large_to_be_read_again_is_not_kept(t *testing.T) {
+	s, err := report.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := scanned(nil, func(*report.Input) {})
+	r.Findings[0].Why = strings.Repeat("x", 17<<20)
+	if err := s.Keep(nil, r); err == nil {
+		t.Error("it is kept")
+	}
+	if last, err := s.Last(nil); last != nil || err != nil {
+		t.Errorf("%v, %v", last, err)
+	}
+}
+
+func Test_a_long_reason_is_cut(t *testing.T) {
+	in := reporttest.Input()
+	in.Result.Unchecked = []check.Unchecked{{Check: "old", Why: strings.Repeat("ü ", 999)}}
+	if why := report.New(in).Open()[0].Why; len(why) > 310 || !strings.HasSuffix(why, "…") {
+		t.Errorf("%d bytes: %q", len(why), why)
 	}
 }
 
