@@ -314,7 +314,7 @@ func (o *scanOptions) writeBaseline(out io.Writer, r *report.Report, expires tim
 		return exitWith(exitIncomplete, fmt.Errorf("writing the baseline: %w", err))
 	}
 	if _, err := config.LoadCheckSuppressions(path); err != nil {
-		return fmt.Errorf("--reason or --author cannot be used: %w", errors.Join(err, os.Remove(path)))
+		return fmt.Errorf("the baseline cannot be used: %w", errors.Join(err, os.Remove(path)))
 	}
 	n := r.Summary.Findings.Total()
 	_, err = fmt.Fprintf(out, "%s: %d accepted until %s.\n", o.write, n, expires.Format(time.DateOnly))

@@ -80,6 +80,29 @@ func Test_clients_depend_on_their_servers(t *testing.T) {
 	}
 }
 
+func Test_a_component_has_a_version_only_if_it_is_fixed(t *testing.T) {
+	in := reporttest.Input()
+	var entries []client.Entry
+	for _, version := range []string{"@1.2.3", "@^2.0.0", "@beta", ""} {
+		entries = append(entries, reporttest.Entry("cursor", "/x", "s", 1, "npx", "-y", "server"+version))
+	}
+	in.Scene.Servers = inventory.Servers(entries)
+	_, b := written(t, report.New(in))
+	var got []string
+	for _, c := range b.Components[1:] {
+		requested := ""
+		for _, p := range c.Properties {
+			if p.Name == "gatehouse:requested" {
+				requested = p.Value
+			}
+		}
+		got = append(got, c.Version+"|"+requested)
+	}
+	if want := []string{"1.2.3|", "|^2.0.0", "|beta", "|"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func Test_the_same_bill_has_the_same_number(t *testing.T) {
 	a, _ := written(t, reporttest.Report())
 	b, _ := written(t, reporttest.Report())

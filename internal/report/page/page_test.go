@@ -195,6 +195,13 @@ func Test_a_server_reaches_what_it_is_given_in_any_client(t *testing.T) {
 	}
 }
 
+func Test_a_server_reaches_few_enough_things_to_draw(t *testing.T) {
+	e := reporttest.Entry("cursor", "/x", "s", 1, "npx", "-y", "server", "/a", "/b", "/c", "/d", "/e", "/f", "/g")
+	if got := reaches(&report.Report{}, inventory.Servers([]client.Entry{e})[0]); len(got) != maxTargets || got[0] != everyFile || got[1] != everyHost {
+		t.Errorf("%v", got)
+	}
+}
+
 func Test_a_picture_of_many_servers_shows_the_worst(t *testing.T) {
 	in := reporttest.Input()
 	var entries []client.Entry

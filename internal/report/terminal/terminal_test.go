@@ -105,6 +105,12 @@ func Test_nothing_found_is_never_called_clean(t *testing.T) {
 	}
 }
 
+func Test_a_terminal_that_is_too_narrow_is_written_as_if_it_were_wider(t *testing.T) {
+	if got, want := written(t, reporttest.Report(), Options{Width: 3}), written(t, reporttest.Report(), Options{Width: leastWidth}); got != want {
+		t.Error(got)
+	}
+}
+
 func Test_facts_that_are_missing_are_named(t *testing.T) {
 	in := reporttest.Input()
 	in.Problems = []string{"the registry does not answer"}
