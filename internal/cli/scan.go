@@ -325,7 +325,7 @@ func (o *scanOptions) print(out io.Writer, r *report.Report) error {
 	text := terminal.Options{Quiet: o.quiet, Verbose: o.verbose}
 	if isTerminal(out) {
 		text.Width = terminalWidth(out)
-		text.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		text.Colour = colours(os.Getenv)
 	}
 	write := map[string]func(io.Writer, *report.Report) error{
 		"text":      func(w io.Writer, r *report.Report) error { return terminal.Write(w, r, text) },
@@ -357,6 +357,11 @@ func (o *scanOptions) print(out io.Writer, r *report.Report) error {
 		return err
 	}
 	return terminal.Write(out, r, text)
+}
+
+// colours reports whether a person wants them in a terminal, and it can show them.
+func colours(getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }
 
 // verdict is the exit code. What was found is certain, whatever else could not be read,

@@ -168,6 +168,18 @@ func Test_facts_that_cannot_be_had_are_said(t *testing.T) {
 	}
 }
 
+func Test_colours_can_be_switched_off(t *testing.T) {
+	for _, c := range []struct {
+		noColour, term string
+		want           bool
+	}{{"", "xterm", true}, {"", "", true}, {"1", "xterm", false}, {"", "dumb", false}} {
+		got := colours(func(name string) string { return map[string]string{"NO_COLOR": c.noColour, "TERM": c.term}[name] })
+		if got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func Test_paths_are_relative_only_to_what_holds_all_projects(t *testing.T) {
 	for _, c := range []struct {
 		projects []string
