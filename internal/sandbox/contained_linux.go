@@ -102,11 +102,8 @@ func (x *Contained) Begin(conn *net.UnixConn, pid int) (Report, error) {
 		return Report{}, fmt.Errorf("starting the container: it ended before the server began: %w", err)
 	}
 	_ = conn.SetDeadline(time.Time{})
-	if err := got.Report.Err(x.profile.UnsafeMissing); err != nil {
+	if err := got.problem(x.profile.UnsafeMissing); err != nil {
 		return got.Report, fmt.Errorf("starting the container: %w", err)
-	}
-	if got.Error != "" {
-		return got.Report, fmt.Errorf("starting the container: %s", got.Error)
 	}
 	x.ear.heard = make(chan struct{})
 	go x.ear.hear()

@@ -251,11 +251,8 @@ func (s *Sandbox) Started(pid int) error {
 	}
 	_ = s.control.SetDeadline(time.Time{})
 	s.report = got.Report
-	if err := s.report.Err(s.profile.UnsafeMissing); err != nil {
-		return fmt.Errorf("starting the sandbox: %w", err)
-	}
-	if got.Error != "" {
-		return fmt.Errorf("starting the sandbox: %s%s", got.Error, namespaceHint())
+	if err := got.problem(s.profile.UnsafeMissing); err != nil {
+		return fmt.Errorf("starting the sandbox: %w%s", err, namespaceHint())
 	}
 	if !s.spec.Trial {
 		s.heard = make(chan struct{})
