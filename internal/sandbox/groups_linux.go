@@ -157,17 +157,22 @@ func (g *groups) make(place groupPlace, name string, l profile.Limits) {
 	}
 	g.folders = append(g.folders, folder)
 	g.held.version = place.version
+	g.held.hold(folder, wanted)
+}
+
+// hold sets what a group is wanted to hold, and notes what it does.
+func (h *held) hold(folder string, wanted []setting) {
 	for _, s := range wanted {
 		if !set(folder, s) {
 			continue
 		}
 		switch s.bounds {
 		case Memory:
-			g.held.memory = swapBounded(folder) == nil
+			h.memory = swapBounded(folder) == nil
 		case CPU:
-			g.held.cpu = true
+			h.cpu = true
 		case Processes:
-			g.held.processes = true
+			h.processes = true
 		}
 	}
 }

@@ -366,6 +366,58 @@ func Test_records_are_bounded(t *testing.T) {
 	}
 }
 
+// A gateway that hangs, and whose socket is full, does not keep a server alive beyond
+// its time.
+func Test_a_gateway_that_hangs_delays_no_end(t *testing.T) {
+	p := empty()
+	p.Limits.Time = 500 * time.Millisecond
+	s, err := New(p, command("/bin/sleep", "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Ended()
+	cmd := exec.Command("/proc/self/exe")
+	if err := s.Configure(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := writeFrame(s.control, s.spec); err != nil {
+		t.Fatal(err)
+	}
+	var got outcome
+	if err := readFrame(s.control, &got); err != nil || got.Error != "" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for err == nil { // nobody reads what the first process says
+		err = unix.Sendto(int(s.child[0].Fd()), make([]byte, 4096), unix.MSG_DONTWAIT, nil)
+	}
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if !cmd.ProcessState.Exited() || cmd.ProcessState.ExitCode() != exitBySignal+int(syscall.SIGKILL) {
+		t.Errorf("it ended with %v", cmd.ProcessState)
+	}
+}
+
+// Memory that cannot be looked at is not taken for none. /proc/PID/mem cannot be read
+// from its beginning.
+func Test_memory_that_is_not_known_is_not_none(t *testing.T) {
+	if sum, whole := memoryBy("status", "VmRSS"); sum == 0 || !whole {
+		t.Errorf("the processes of the machine use %d bytes, the sum is whole: %v", sum, whole)
+	}
+	if sum, whole := memoryBy("mem", "VmRSS"); whole {
+		t.Errorf("what cannot be read adds up to %d", sum)
+	}
+	if sum, whole := memoryBy("nothing", "VmRSS"); sum != 0 || !whole {
+		t.Errorf("processes that have ended use %d bytes, the sum is whole: %v", sum, whole)
+	}
+}
+
 func Test_signals_of_the_gateway_reach_the_server(t *testing.T) {
 	p, c := shell(empty(), `trap "echo ended in order; exit 3" TERM; echo ready; while :; do sleep 0.05; done`, "sleep")
 	out, in := io.Pipe()
@@ -450,6 +502,26 @@ func Test_reports_are_judged_by_what_is_allowed(t *testing.T) {
 	if err := r.Err([]string{Memory, CPU}); err != nil {
 		t.Errorf("%v", err)
 	}
+	if err := (Report{}).Err(Controls()); !errors.Is(err, ErrNotEnforced) {
+		t.Errorf("a report that says nothing proves something: %v", err)
+	}
+	for name, test := range map[string]struct {
+		outcome outcome
+		want    error
+		text    string
+	}{
+		"it began":                     {outcome{Report: Report{Controls: r.Controls[:1]}}, nil, ""},
+		"nothing was probed":           {outcome{}, ErrNotEnforced, "nothing was found out"},
+		"it ended before it was ready": {outcome{Error: "no program"}, nil, "no program"},
+		"it could not be started":      {outcome{Report: Report{Controls: r.Controls[:1]}, Error: "no program"}, nil, "no program"},
+		"less is enforced":             {outcome{Report: r, Error: "less"}, ErrNotEnforced, "no limit"},
+		"less is enforced, unsaid":     {outcome{Report: r}, ErrNotEnforced, "no limit"},
+	} {
+		err := test.outcome.problem(nil)
+		if (err != nil) != (test.text != "") || test.want != nil && !errors.Is(err, test.want) || err != nil && !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if got := r.String(); got != "enforced: files; NOT enforced: memory, cpu" {
 		t.Errorf("%s", got)
 	}
@@ -517,6 +589,32 @@ func Test_what_a_server_uses_is_observed(t *testing.T) {
 	}
 	if files, err := os.ReadDir(folder + "/state"); err != nil || len(files) > 0 {
 		t.Errorf("an observed server changed the machine: %v, %v", files, err)
+	}
+}
+
+// What is to be hidden from a server that is observed is hidden, or it does not start.
+func Test_what_cannot_be_hidden_is_not_shown(t *testing.T) {
+	root, err := os.MkdirTemp("/var/tmp", "hidden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := errors.Join(os.Mkdir(root+"/state", 0o755), os.WriteFile(root+"/state/file", nil, 0o644), os.WriteFile(root+"/lock", nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for want, hidden := range map[string][]string{
+		"":                          {root + "/state/file", root + "/state", root + "/nothing", "/etc/shadow"},
+		root + "/lock is a file":    {root + "/state", root + "/lock"},
+		root + "/state/file is a f": {root + "/state/file"},
+	} {
+		p := newPlan()
+		err := p.everything(hidden)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("hiding %v: %v", hidden, err)
+		}
+		if m := p.nearest(root + "/state/file"); err == nil && (m == nil || !m.Blank) {
+			t.Errorf("%v is shown in %+v", hidden, m)
+		}
 	}
 }
 
