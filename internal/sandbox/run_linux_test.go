@@ -445,6 +445,24 @@ func Test_signals_of_the_gateway_reach_the_server(t *testing.T) {
 	}
 }
 
+// What was planned is what is shown: a link that somebody put in its place since leads
+// nowhere.
+func Test_a_link_in_the_place_of_what_was_granted_is_refused(t *testing.T) {
+	folder := tree(t, "granted/file", "secret/file")
+	p := empty()
+	p.Read = []string{folder + "/granted"}
+	s, cmd, err := start(t, p, command("/bin/cat", folder+"/granted/file"), func(*exec.Cmd) {
+		if err := errors.Join(os.Rename(folder+"/granted", folder+"/before"), os.Symlink("secret", folder+"/granted")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_ = cmd.Wait()
+	s.Ended()
+	if err == nil || !strings.Contains(err.Error(), "opening "+folder+"/granted: too many levels of symbolic links") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func Test_programs_that_cannot_start_say_why(t *testing.T) {
 	path := filepath.Join(tree(t, "bin/"), "bin/odd")
 	if err := os.WriteFile(path, append([]byte("\x7fELF"), make([]byte, 100)...), 0o755); err != nil {
