@@ -445,6 +445,21 @@ func Test_signals_of_the_gateway_reach_the_server(t *testing.T) {
 	}
 }
 
+// Files of /proc that tell about the machine are there and empty.
+func Test_the_machine_is_not_described_inside(t *testing.T) {
+	files := slices.DeleteFunc([]string{"/proc/interrupts", "/proc/softirqs", "/proc/diskstats", "/proc/partitions", "/proc/swaps", "/proc/key-users"}, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err != nil || len(text) == 0
+	})
+	if len(files) == 0 {
+		t.Fatal("they tell nothing outside either, so it proves nothing")
+	}
+	got, err := run(t, empty(), command(append([]string{"/bin/cat"}, files...)...), "")
+	if err != nil || got.out != "" || got.code != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // What was planned is what is shown: a link that somebody put in its place since leads
 // nowhere.
 func Test_a_link_in_the_place_of_what_was_granted_is_refused(t *testing.T) {
