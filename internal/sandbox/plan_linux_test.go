@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,6 +108,27 @@ func Test_what_is_made_anew_cannot_be_shown(t *testing.T) {
 		if err := newPlan().grant(path, mount{}); err == nil {
 			t.Errorf("%s is shown", path)
 		}
+	}
+}
+
+func Test_sockets_are_no_grants(t *testing.T) {
+	path := filepath.Join(tree(t), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := newPlan().grant(path, mount{Write: true}); err == nil {
+		t.Error("a socket is shown")
+	}
+}
+
+func Test_a_cache_of_the_loader_that_is_cut_off_is_none(t *testing.T) {
+	raw := make([]byte, 48+24)
+	copy(raw, "glibc-ld.so.cache1.1")
+	raw[20] = 2 // entries, of which one is there
+	if got := parseLoaderCache(raw, 0); got != nil {
+		t.Errorf("it names %v", got)
 	}
 }
 

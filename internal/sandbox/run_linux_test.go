@@ -5,6 +5,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -557,6 +558,15 @@ func Test_reports_are_judged_by_what_is_allowed(t *testing.T) {
 	}
 	if got := r.String(); got != "enforced: files; NOT enforced: memory, cpu" {
 		t.Errorf("%s", got)
+	}
+}
+
+func Test_frames_are_bounded(t *testing.T) {
+	long := make([]byte, 4+maxFrame+1)
+	binary.BigEndian.PutUint32(long, maxFrame+1)
+	var s spec
+	if err := readFrame(bytes.NewReader(long), &s); err == nil || !strings.Contains(err.Error(), "a message of") {
+		t.Errorf("got %v", err)
 	}
 }
 
