@@ -14,7 +14,9 @@ import (
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/clients"
+	"gatehouse/internal/command"
 	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/install"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/protect"
@@ -102,7 +104,7 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 	if !o.json {
 		printPlan(cmd.OutOrStdout(), plan)
 	}
-	report := protectReport{Schema: "gatehouse.protect/1", Files: plan.Files, Secrets: store}
+	report := protectReport{Schema: "gatehouse.protect/1", Files: plan.Files, Secrets: store, Install: installs(plan, userStateDir(), install.InState(userStateDir()).Find)}
 	agreed := o.yes && !o.dryRun
 	if asks && plan.Changes() > 0 {
 		agreed = confirmed(cmd, in, fmt.Sprintf("Change %s? [y/N] ", count(plan.Changes(), "server")))
@@ -274,6 +276,31 @@ func installedVersion(l installed.Looker) func(client.Entry, inventory.Source) (
 	}
 }
 
+// installs are the commands that install what protected servers start from and what is not
+// found in the state folder, the one that `gatehouse run` uses.
+func installs(plan protect.Plan, state string, find func(command.Request) (install.Record, error)) (commands []string) {
+	for _, f := range plan.Files {
+		for _, s := range f.Servers {
+			if s.What != protect.Change || s.Request == nil {
+				continue
+			}
+			if _, err := find(*s.Request); err == nil {
+				continue
+			}
+			words := []string{"gatehouse", "install", "--state", state}
+			if _, err := command.NewRequest(s.Request.String()); err == nil && s.Request.Python == "" {
+				words = append(words, s.Request.String())
+			} else { // several packages, or another Python: as its command says
+				words = append(words, s.After[slices.Index(s.After, "--"):]...)
+			}
+			if line := commandLine(words); !slices.Contains(commands, line) {
+				commands = append(commands, line)
+			}
+		}
+	}
+	return commands
+}
+
 // ask lets a person decide what the plan could not.
 func (o *protectOptions) ask(cmd *cobra.Command, in *bufio.Reader, files []client.File, plan protect.Plan) protect.Plan {
 	out := cmd.ErrOrStderr()
@@ -346,6 +373,7 @@ type protectReport struct {
 	Secrets  string             `json:"secrets"` // the store
 	Files    []protect.FilePlan `json:"files"`
 	Outcomes []protect.Outcome  `json:"outcomes,omitempty"`
+	Install  []string           `json:"install,omitempty"` // commands that install what the servers need
 	Summary  protectSummary     `json:"summary"`
 }
 
@@ -401,6 +429,12 @@ func (r protectReport) print(out io.Writer) {
 		verb = "protected"
 	}
 	fmt.Fprintf(out, "%s %s, %d already, %d left as they are.\n", count(s.Change, "server"), verb, s.Already, s.Left)
+	if len(r.Install) > 0 {
+		fmt.Fprintln(out, "Gatehouse installs the package of a server when the server first starts, for which its client may not wait. To install now:")
+	}
+	for _, command := range r.Install {
+		fmt.Fprintf(out, "  %s\n", clipped(command, 2000))
+	}
 	switch {
 	case r.Applied:
 		fmt.Fprintln(out, "Restart your clients. `gatehouse unprotect` puts everything back.")

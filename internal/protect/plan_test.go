@@ -81,6 +81,9 @@ func Test_what_is_left_says_why(t *testing.T) {
 		`{"command": "sh", "args": ["-c", "a | b"]}`:                               "a shell reads its command",
 		`{"command": "sudo", "args": ["npx", "a@1.0.0"]}`:                          "rights of the administrator",
 		`{"command": "env", "args": ["A=1", "npx", "a@1.0.0"]}`:                    "started through env",
+		`{"command": "cmd", "args": ["/c", "npx", "a@1.0.0"]}`:                     "started through cmd",
+		`{"command": "npx", "args": ["github:someone/server"]}`:                    "no registry keeps",
+		`{"command": "npx", "args": ["--registry=https://r.example", "a@1.0.0"]}`:  "--registry",
 		`{"command": "npx", "args": ["a@1.0.0", "/"]}`:                             "--narrow s=FOLDER",
 		`{"command": "npx", "args": ["a@1.0.0", "~"]}`:                             "--narrow s=FOLDER",
 		`{"command": "npx", "args": ["a@1.0.0", "{HOME}"]}`:                        "--narrow s=FOLDER",
@@ -130,9 +133,15 @@ func Test_what_people_decide(t *testing.T) {
 	if s := planned(t, notes, nil); !s.Unknown || !strings.Contains(strings.Join(s.Notes, "\n"), "--network s=HOST:443") {
 		t.Errorf("nothing is said of the network: %q", s.Notes)
 	}
-	s = planned(t, everything, func(_ string, o *Options) { o.UnsafeNoSandbox = true })
-	if s.What != Change || s.Grants != nil || slices.Contains(s.After, "--sandbox") || !strings.Contains(strings.Join(s.Notes, "\n"), "without a sandbox") {
-		t.Errorf("without a sandbox: %q, %q", s.After, s.Notes)
+	for entry, want := range map[string]string{
+		everything: "--unsafe-no-sandbox -- npx -y a@1.0.0 /", // which gatehouse run confines otherwise
+		`{"command": "env", "args": ["A=1", "uvx", "a@1.0.0"]}`: "--unsafe-no-sandbox -- env A=1 uvx a@1.0.0",
+		`{"command": "node", "args": ["x.js"]}`:                 "--id s -- node x.js",
+	} {
+		s := planned(t, entry, func(_ string, o *Options) { o.UnsafeNoSandbox = true })
+		if s.What != Change || s.Grants != nil || s.Request != nil || !strings.HasSuffix(strings.Join(s.After, " "), want) || !strings.Contains(strings.Join(s.Notes, "\n"), "without a sandbox") {
+			t.Errorf("without a sandbox: %q, %q", s.After, s.Notes)
+		}
 	}
 	s = planned(t, notes, func(_ string, o *Options) { o.Store = nil })
 	if len(s.Moved) > 0 || !slices.Contains(s.After, "--pass-env") || !strings.Contains(strings.Join(s.Notes, "\n"), "stays in the file") {
@@ -198,12 +207,15 @@ func Test_versions_are_fixed_where_they_are_known(t *testing.T) {
 		`{"command": "uvx", "args": ["--from=mcp-server-x", "x"]}`:            "uvx --from=mcp-server-x==4.5.6 x",
 		`{"command": "pipx", "args": ["run", "mcp-server-x"]}`:                "pipx run mcp-server-x==4.5.6",
 		`{"command": "deno", "args": ["run", "npm:@scope/x"]}`:                "deno run npm:@scope/x@4.5.6",
-		`{"command": "cmd", "args": ["/c", "npx", "-y", "a-server"]}`:         "cmd /c npx -y a-server@4.5.6",
 	} {
 		s := planned(t, entry, func(_ string, o *Options) { o.Version = version })
 		if s.Pinned == nil || !strings.HasSuffix(strings.Join(s.After, " "), "-- "+want) {
 			t.Errorf("%s is %q: %q", entry, s.After, s.Notes)
 		}
+	}
+	wrapped := planned(t, `{"command": "cmd", "args": ["/c", "npx", "-y", "a-server"]}`, func(_ string, o *Options) { o.Version, o.UnsafeNoSandbox = version, true })
+	if !strings.HasSuffix(strings.Join(wrapped.After, " "), "-- cmd /c npx -y a-server@4.5.6") {
+		t.Errorf("%q: %q", wrapped.After, wrapped.Notes)
 	}
 	for _, entry := range []string{`{"command": "npx", "args": ["a@1.0.0"]}`, `{"command": "node", "args": ["x.js"]}`} {
 		if s := planned(t, entry, func(_ string, o *Options) { o.Version = version }); s.Pinned != nil {
