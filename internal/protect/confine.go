@@ -319,17 +319,31 @@ func broad(path string, o Options) bool {
 	if path == "" {
 		return false
 	}
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
-	kept := []string{o.State}
+	kept := []string{o.Home}
 	for _, name := range private {
 		kept = append(kept, filepath.Join(o.Home, filepath.FromSlash(name)))
 	}
-	if within(o.Home, path) {
-		return true
+	if o.State != "" {
+		kept = append(kept, o.State)
 	}
-	return slices.ContainsFunc(kept, func(k string) bool { return k != "" && (within(path, k) || within(k, path)) })
+	for _, p := range spellings(path) {
+		for i, keep := range kept {
+			for _, k := range spellings(keep) {
+				if within(k, p) || i > 0 && within(p, k) { // below the home there is much to grant
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// spellings are a path as it is written and as it is without links.
+func spellings(path string) []string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return []string{path, real}
+	}
+	return []string{path}
 }
 
 // within reports whether a path lies in a folder or is it.

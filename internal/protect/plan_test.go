@@ -1,6 +1,7 @@
 package protect
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,14 +103,34 @@ func Test_what_is_left_says_why(t *testing.T) {
 	}
 }
 
-func Test_a_link_to_the_home_is_the_home(t *testing.T) {
-	s := planned(t, `{"command": "npx", "args": ["a@1.0.0", "{HOME}/notes/all"]}`, func(home string, o *Options) {
-		if err := os.Symlink(home, filepath.Join(home, "notes", "all")); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if s.What != Left || len(s.Broad) != 1 {
-		t.Errorf("granted: %q", s.After)
+func Test_links_do_not_hide_the_home_and_its_secrets(t *testing.T) {
+	for name, c := range map[string]struct {
+		word    string
+		arrange func(home string, o *Options) error
+	}{
+		"a link to the home": {"{HOME}/notes/all", func(home string, o *Options) error { return os.Symlink(home, filepath.Join(home, "notes", "all")) }},
+		"a home that is a link": {"{HOME}", func(home string, o *Options) error {
+			o.Home = filepath.Join(t.TempDir(), "ada")
+			return os.Symlink(home, o.Home)
+		}},
+		"secrets that lie elsewhere": {"{HOME}/notes", func(home string, o *Options) error {
+			return errors.Join(os.Mkdir(filepath.Join(home, "notes", "ssh"), 0o700), os.Symlink("notes/ssh", filepath.Join(home, ".ssh")))
+		}},
+		"a state that is a link": {"{HOME}/notes", func(home string, o *Options) error {
+			o.State = filepath.Join(home, "state")
+			return os.Symlink("notes", o.State)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := planned(t, `{"command": "npx", "args": ["a@1.0.0", "`+c.word+`"]}`, func(home string, o *Options) {
+				if err := c.arrange(home, o); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if s.What != Left || len(s.Broad) != 1 {
+				t.Errorf("granted: %q", s.After)
+			}
+		})
 	}
 }
 
