@@ -265,12 +265,14 @@ func Test_versions_are_fixed_where_they_are_known(t *testing.T) {
 }
 
 func Test_what_is_no_version_is_not_written_into_a_command(t *testing.T) {
-	for _, version := range []string{"", "1", "latest", "1.2.3; rm -rf /", "1.2.3 --registry=x", "../1.2.3", "^1.2.3", "1.2.3@evil"} {
-		s := planned(t, `{"command": "npx", "args": ["a-server"]}`, func(_ string, o *Options) {
-			o.Version = func(client.Entry, inventory.Source) (string, string) { return version, "told" }
-		})
-		if s.Pinned != nil || s.What != Change {
-			t.Errorf("%q: %q", version, s.After)
+	for _, version := range []string{"", "1", "latest", "1.2.3; rm -rf /", "1.2.3 --registry=x", "../1.2.3", "^1.2.3", "1.2.3@evil", "1.2.3\n"} {
+		for _, command := range []string{`"npx", "args": ["a-server"]`, `"uvx", "args": ["a-server"]`, `"uvx", "args": ["--from", "a-server", "x"]`, `"docker", "args": ["run", "a-server"]`} {
+			s := planned(t, `{"command": `+command+`}`, func(_ string, o *Options) {
+				o.Version = func(client.Entry, inventory.Source) (string, string) { return version, "told" }
+			})
+			if s.Pinned != nil || s.What != Change || version != "" && strings.Contains(strings.Join(s.After[1:], " "), version) && version != "1" {
+				t.Errorf("%q: %q %s", version, s.After, s.Why)
+			}
 		}
 	}
 }

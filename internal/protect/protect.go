@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"gatehouse/internal/credential"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/secret"
+	"gatehouse/internal/statefile"
 )
 
 // Options say what is changed and how. The zero value confines every server and
@@ -189,16 +189,7 @@ func (f *FilePlan) read() error {
 }
 
 // readFile reads a client's file.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, maxFile)
-	}
-	return os.ReadFile(path)
-}
+func readFile(path string) ([]byte, error) { return statefile.Read(path, maxFile) }
 
 func (s *Server) leave(format string, args ...any) {
 	s.What, s.Why = Left, fmt.Sprintf(format, args...)
