@@ -93,7 +93,10 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 	if store == "auto" {
 		store = journal.Default
 	}
-	o.Store = journal.Stores[store]
+	if o.Store = journal.Stores[store]; o.Store == nil && store != "keep" {
+		_, err := secret.IdentityFile()
+		return exitWith(exitIncomplete, fmt.Errorf("secrets cannot go to %s: %w", store, err))
+	}
 	o.Version = installedVersion(installed.Looker{Home: o.Home, Getenv: os.Getenv})
 	plan := protect.New(files, o.Options)
 	asks := !o.yes && !o.dryRun && !o.json && isPerson(cmd.InOrStdin())
@@ -111,11 +114,13 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 	}
 	if agreed && plan.Changes() > 0 {
 		report.Applied = true
-		if report.Outcomes, err = journal.Apply(plan, store); err != nil {
-			return exitWith(exitIncomplete, err)
-		}
+		report.Outcomes, err = journal.Apply(plan, store)
 	}
-	return report.finish(cmd, plan, o.json)
+	finished := report.finish(cmd, plan, o.json)
+	if err != nil {
+		return exitWith(exitIncomplete, err)
+	}
+	return finished
 }
 
 // complete checks the flags and fills in what was not said.
@@ -378,7 +383,7 @@ type protectReport struct {
 }
 
 type protectSummary struct {
-	Change  int `json:"change"`
+	Change  int `json:"change"` // that were changed, or would be
 	Already int `json:"already"`
 	Left    int `json:"left"`
 	Failed  int `json:"failed"` // files
@@ -393,7 +398,11 @@ func (r protectReport) finish(cmd *cobra.Command, plan protect.Plan, asJSON bool
 			*map[protect.What]*int{protect.Change: &r.Summary.Change, protect.Already: &r.Summary.Already, protect.Left: &r.Summary.Left}[s.What]++
 		}
 	}
+	if r.Applied {
+		r.Summary.Change = 0
+	}
 	for _, o := range r.Outcomes {
+		r.Summary.Change += len(o.Servers)
 		if o.Problem != "" {
 			r.Summary.Failed++
 		}
@@ -436,9 +445,9 @@ func (r protectReport) print(out io.Writer) {
 		fmt.Fprintf(out, "  %s\n", clipped(command, 2000))
 	}
 	switch {
-	case r.Applied:
+	case r.Applied && s.Change > 0:
 		fmt.Fprintln(out, "Restart your clients. `gatehouse unprotect` puts everything back.")
-	case s.Change > 0:
+	case !r.Applied && s.Change > 0:
 		fmt.Fprintln(out, "Nothing was changed. --yes changes it.")
 	}
 }
@@ -473,7 +482,7 @@ func printServer(out io.Writer, s protect.Server) {
 		fmt.Fprintf(out, "  - %s: [redacted]\n  + %s: %s\n", clipped(m.Variable, 80), clipped(m.Variable, 80), clipped(m.Reference, 400))
 	}
 	if s.Pinned != nil {
-		fmt.Fprintf(out, "    %s is fixed to %s, %s\n", clipped(s.Pinned.Package, 200), clipped(s.Pinned.Version, 80), s.Pinned.From)
+		fmt.Fprintf(out, "    %s is fixed to %s, %s\n", clipped(s.Pinned.Package, 200), clipped(s.Pinned.Version, 80), clipped(s.Pinned.From, 200))
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "    %s\n", clipped(note, most))
