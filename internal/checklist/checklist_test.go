@@ -2,6 +2,7 @@ package checklist
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -251,6 +252,18 @@ func Test_attestations_are_kept_or_refused(t *testing.T) {
 	allowed := Judge(Subject{Server: server(confined, nil), Now: now}, nil)
 	if err := store.Add(Attestation{Item: "allowlist", By: "a", Note: "b", At: now, Expires: now.Add(1)}, allowed); err == nil || !strings.Contains(err.Error(), "not for people") {
 		t.Errorf("the list is attested: %v", err)
+	}
+}
+
+func Test_attestations_that_cannot_be_read_are_no_empty_list(t *testing.T) {
+	store := Store{filepath.Join(t.TempDir(), "checklist.json")}
+	for _, text := range []string{"{", `{"schema": "gatehouse.attestations/9"}`, strings.Repeat(" ", maxStore+1)} {
+		if err := os.WriteFile(store.Path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := store.All(); err == nil {
+			t.Errorf("%.40q is read as %v", text, all)
+		}
 	}
 }
 

@@ -657,6 +657,16 @@ func Test_a_record_that_cannot_be_opened_stops_everything(t *testing.T) {
 	b := newBench(t, two)
 	b.protect()
 	protected := b.read()
+	name := filepath.Join(b.journal.Dir, "record.json")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, bytes.Replace(raw, []byte(recordSchema), []byte("gatehouse.protect-record/9"), 1), 0o600)
+	if _, err := b.journal.Unprotect(Selection{}); err == nil || !strings.Contains(err.Error(), "another version") {
+		t.Errorf("a record of another form: %v", err)
+	}
+	write(t, name, raw, 0o600)
 	delete(b.store, keyName)
 	if _, err := b.journal.Unprotect(Selection{}); !errors.Is(err, secret.ErrNotFound) {
 		t.Errorf("without its key: %v", err)
