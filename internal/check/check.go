@@ -99,6 +99,7 @@ type Package struct {
 	// is installed here, and what only a registry knows is empty: Published, First, Latest,
 	// LatestAt, and often Deprecated.
 	Registry       bool
+	Silent         string // why its registry, which was asked, says nothing
 	Exists         bool
 	Version        string // that would run now
 	Published      time.Time

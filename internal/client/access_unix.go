@@ -9,25 +9,25 @@ import (
 	"syscall"
 )
 
-// access says what others may do with a file that is there. It follows a link, and looks
-// at the folders above both ends.
+// access says what others may do with a file that is there. Whoever reads or writes it
+// through a link passes the folders above its target, so these say who may; either end
+// can be replaced.
 func access(found Found) (Access, error) {
 	path, err := filepath.Abs(found.Path)
 	if err != nil {
 		return Access{}, err
 	}
-	a, err := upwards(path, found.Root)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Access{}, err
 	}
-	target, err := filepath.EvalSymlinks(path)
+	a, err := upwards(target, found.Root)
 	if err != nil || target == path {
 		return a, err
 	}
-	b, err := upwards(target, found.Root)
-	a.Read, a.Write = a.Read.and(b.Read), a.Write.and(b.Write)
-	if a.Replace == Nobody {
-		a.Replace, a.Folder = b.Replace, b.Folder
+	link, err := upwards(path, found.Root)
+	if link.Replace.over(a.Replace) {
+		a.Replace, a.Folder = link.Replace, link.Folder
 	}
 	return a, err
 }
@@ -48,7 +48,7 @@ func upwards(path, root string) (Access, error) {
 		pass := others(info, 1)
 		a.Read, a.Write, a.Replace = a.Read.and(pass), a.Write.and(pass), a.Replace.and(pass)
 		// In a sticky folder, such as /tmp, everybody moves only what is theirs.
-		if may := others(info, 2).and(pass); a.Replace == Nobody && may != Nobody && info.Mode()&fs.ModeSticky == 0 {
+		if may := others(info, 2).and(pass); may.over(a.Replace) && info.Mode()&fs.ModeSticky == 0 {
 			a.Replace, a.Folder = may, path
 		}
 	}
