@@ -50,7 +50,7 @@ func run(scene *check.Scene) (r check.Result) {
 		}
 	}
 	if unknown > 0 {
-		r.Unchecked = append(r.Unchecked, check.Unchecked{Why: fmt.Sprintf("who else may use %d files cannot be told: they were not read, or have no modes, such as those of Windows", unknown)})
+		r.Unchecked = append(r.Unchecked, check.Unchecked{Why: fmt.Sprintf("who else may use %d files cannot be told: they were not read, or are of Windows, which has no modes", unknown)})
 	}
 	return r
 }
