@@ -84,8 +84,9 @@ matrix: tools ## run real clients against real servers and write docs/COMPATIBIL
 	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v ./test/matrix -update
 
 .PHONY: test-wide
-test-wide: $(WIDE_STAMP) ## list and call the servers of others, and write docs/NOISE.md
+test-wide: tools $(WIDE_STAMP) ## list, call and scan the servers of others, and write docs/NOISE.md and docs/scan-noise.md
 	GATEHOUSE_WIDE=required $(GO) test -count=1 -v -timeout 20m ./test/wide -update
+	GATEHOUSE_TOOLS=required $(GO) test -count=1 -v ./test/scan -update
 
 .PHONY: test-clients
 test-clients: tools $(CLIENTS_STAMP) ## let published clients start protected servers

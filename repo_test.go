@@ -25,7 +25,8 @@ const module = "gatehouse/"
 // layers orders the packages of the product, lowest first. A package may import
 // those in lower layers. "rules/*" stands for the rooms.
 var layers = [][]string{
-	{"internal/wire", "internal/rule", "internal/rule/*", "internal/command", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile"},
+	{"internal/rooms/roomtest"},
+	{"internal/wire", "internal/rule", "internal/rule/*", "internal/command", "internal/finding", "internal/decision", "internal/egress/handover", "internal/profile", "internal/rooms"},
 	{"internal/statefile"},
 	{"internal/secret"},
 	{"internal/argument", "internal/rules/*"},

@@ -99,6 +99,7 @@ type Package struct {
 	// is installed here, and what only a registry knows is empty: Published, First, Latest,
 	// LatestAt, and often Deprecated.
 	Registry       bool
+	Silent         string // why its registry, which was asked, says nothing
 	Exists         bool
 	Version        string // that would run now
 	Published      time.Time
@@ -206,6 +207,16 @@ func (s *Scene) Entries() iter.Seq2[inventory.Server, client.Entry] {
 	}
 }
 
+// Homes says in whose home a file of a client stands. What stands in none, such as the file
+// of a project, is of whoever asks.
+func (s *Scene) Homes() func(file string) string {
+	homes := map[string]string{}
+	for _, f := range s.Files {
+		homes[f.Path] = f.Home
+	}
+	return func(file string) string { return cmp.Or(homes[file], s.Home) }
+}
+
 // Running goes through the entries that a client would start or reach.
 func (s *Scene) Running() iter.Seq2[inventory.Server, client.Entry] {
 	return func(yield func(inventory.Server, client.Entry) bool) {
@@ -274,6 +285,34 @@ func (f Finding) Says(severity rule.Severity, why, fix string, facts ...string) 
 	return f
 }
 
+// maxShown bounds what a report repeats of a text that a server or a registry sent, in bytes.
+const maxShown = 160
+
+// Shown is such a text as a report repeats it: its beginning.
+func Shown(text string) string {
+	if len(text) <= maxShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxShown], "") + "…"
+}
+
+// few is how many names a sentence bears.
+const few = 4
+
+// Few names the first of several things and counts the others, for a sentence.
+func Few(names []string) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return names[0]
+	case n > few:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), n-few)
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+}
+
 // AboutFile is a finding about a file, without what is wrong with it.
 func AboutFile(f client.File) Finding {
 	return Finding{Clients: f.Clients, File: f.Path}
@@ -306,14 +345,6 @@ func Each(s inventory.Server) iter.Seq2[client.Entry, inventory.Source] {
 // NotKnown is the answer of a check that could not look at a server.
 func NotKnown(s inventory.Server, why string) Unchecked {
 	return Unchecked{Server: s.ID, Name: s.Name, Why: why}
-}
-
-// Clip shortens a text to at most so many bytes, at the border of a letter.
-func Clip(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // ParseTool reads the definition of a tool as a server sent it.

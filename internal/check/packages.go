@@ -32,11 +32,11 @@ func (c Case) Finding(why, fix string, evidence ...string) Finding {
 	return f
 }
 
-// NotAsked says that no registry was asked about a package; it is empty if one was. It is
-// for Packages.
+// NotAsked says why no registry told anything about a package; it is empty if one did. It
+// is for Packages.
 func NotAsked(p Package) string {
-	if p.Registry {
-		return ""
+	if p.Registry || p.Silent != "" {
+		return p.Silent
 	}
 	return "no registry was asked; scan --online asks"
 }

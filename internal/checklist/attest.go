@@ -36,6 +36,9 @@ func Evidence(s inventory.Server) string {
 		facts = append(facts, e.File, strings.Join(e.Path, "\x01"), strings.Join(e.Shown, "\x01"), e.ShownURL)
 		for _, v := range e.Env {
 			facts = append(facts, v.Name, string(v.Kind), v.Reference)
+			if !v.Secret { // a token that is changed is still the same question
+				facts = append(facts, string(v.Raw))
+			}
 		}
 		for _, v := range e.Headers {
 			facts = append(facts, v.Name, string(v.Kind), v.Reference)

@@ -5,13 +5,17 @@ package checklist
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/config"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/inventory"
+	"gatehouse/internal/profile"
 )
 
 // Status is the answer to one question.
@@ -28,7 +32,7 @@ type Subject struct {
 	Now    time.Time
 	Server inventory.Server
 	Result check.Result      // of the checks, for this server only
-	Tokens []string          // credentials, as far as they can be had; never repeated
+	Tokens []string          // credentials, one for each place of each entry, as far as they can be had; never repeated
 	Lock   map[string]Listed // by the id under which it runs
 	Log    map[string]Seen   // by the same id
 	// LockProblem and LogProblem say why the two could not be read.
@@ -146,7 +150,7 @@ type facts struct {
 	Subject
 	runs   []run
 	remote bool
-	// secrets name what may hold a credential.
+	// secrets name what may hold a credential, once for each entry.
 	secrets []string
 }
 
@@ -154,30 +158,27 @@ func gather(s Subject) *facts {
 	f := &facts{Subject: s, remote: s.Server.Kind == inventory.Remote}
 	for _, e := range s.Server.Entries {
 		f.runs = append(f.runs, runOf(e))
+		places := map[string]bool{}
+		for _, c := range credential.Of(e) {
+			places[c.Where()] = true
+		}
 		for _, v := range e.Env {
 			if v.Secret || v.Kind == client.Reference {
-				f.secret("the variable " + v.Name)
+				places["the variable "+v.Name] = true
 			}
 		}
 		for _, v := range e.Headers {
-			f.secret("the header " + v.Name)
+			places["the header "+v.Name] = true
 		}
-		for i, word := range e.Shown {
-			if i < len(e.Words) && word != e.Words[i] {
-				f.secret("an argument")
-			}
+		if !slices.Equal(e.Shown, e.Words) {
+			places["an argument"] = true
 		}
-		if e.URL != "" && e.ShownURL != e.URL && strings.Contains(e.ShownURL, "[redacted]") {
-			f.secret("its address")
+		if e.ShownURL != e.URL && strings.Contains(e.ShownURL, "[redacted]") {
+			places["the address"] = true
 		}
+		f.secrets = append(f.secrets, slices.Sorted(maps.Keys(places))...)
 	}
 	return f
-}
-
-func (f *facts) secret(where string) {
-	if !slices.Contains(f.secrets, where) {
-		f.secrets = append(f.secrets, where)
-	}
 }
 
 // run is how one entry starts the server.
@@ -203,8 +204,12 @@ func runOf(e client.Entry) run {
 		return r
 	}
 	r.through = true
+	// What it launches from a package has a sandbox, said or not.
+	launched := config.Server{Command: e.Words[end+1:]}
+	launched.ConfinePackage()
 	lists := map[string]*[]string{"--read": &r.read, "--write": &r.write, "--network": &r.network}
 	texts := map[string]*string{"--id": &r.id, "--sandbox": &r.sandbox}
+	unsafe := false
 	for i := start + 1; i < end; i++ {
 		name, value, joined := strings.Cut(e.Words[i], "=")
 		// A value may look like a flag: --pass-env --sandbox confines nothing.
@@ -216,6 +221,15 @@ func runOf(e client.Entry) run {
 			*list = append(*list, value)
 		} else if text := texts[name]; text != nil {
 			*text = value
+		}
+		unsafe = unsafe || name == "--unsafe-no-sandbox"
+	}
+	if r.sandbox == "" && launched.Sandbox != nil && !unsafe {
+		r.sandbox = launched.Sandbox.Preset
+	}
+	if preset, err := profile.FromPreset(strings.TrimPrefix(r.sandbox, "nothing")); r.sandbox != "" && err == nil {
+		for _, place := range preset.Network {
+			r.network = append(r.network, place.String())
 		}
 	}
 	return r

@@ -2,6 +2,7 @@ package checklist
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,11 @@ func secretly(e *client.Entry) {
 	e.Env = []client.Value{{Name: "API_TOKEN", Kind: client.Literal, Secret: true}}
 }
 
+// inAddress gives a server a password where no name speaks of one.
+func inAddress(e *client.Entry) {
+	e.Env = []client.Value{{Name: "DATABASE", Kind: client.Literal, Raw: "postgres://ann:pferd-99-batterie@db.example.com/shop"}}
+}
+
 // answered is the answer to one question.
 func answered(t *testing.T, s Subject, item string, attestations ...Attestation) Answer {
 	t.Helper()
@@ -55,6 +61,9 @@ func answered(t *testing.T, s Subject, item string, attestations ...Attestation)
 func Test_each_question_has_every_answer_that_it_may_have(t *testing.T) {
 	list := func(l Listed) Subject { return Subject{Server: server(confined, nil), Lock: map[string]Listed{"s": l}} }
 	url := inventory.Servers([]client.Entry{{Name: "s", URL: "https://x.example/mcp", ShownURL: "https://x.example/mcp", Transport: client.HTTP}})[0]
+	first, second := server(bare, secretly), server(bare, secretly)
+	twice := inventory.Servers(append(first.Entries, second.Entries...))[0]
+	nameless := inventory.Servers(append(server(confined, nil).Entries, server("gatehouse run -- "+bare, nil).Entries...))[0]
 	for _, c := range []struct {
 		item    string
 		want    Status
@@ -67,6 +76,7 @@ func Test_each_question_has_every_answer_that_it_may_have(t *testing.T) {
 		{"credentials", Pass, Subject{Server: server(bare, nil)}, "holds a credential"},
 		{"credentials", Unknown, Subject{Server: server(bare, secretly)}, "API_TOKEN"},
 		{"credentials", Unknown, Subject{Server: url}, "signs in"},
+		{"credentials", Unknown, Subject{Server: server(bare, inAddress)}, "the variable DATABASE"},
 		{"file-system", Pass, Subject{Server: server(confined, nil)}, "/srv/docs"},
 		{"file-system", Pass, Subject{Server: server("docker run -i img", nil)}, "no folder"},
 		{"file-system", Unknown, Subject{Server: server("docker run -v /srv:/data img", nil)}, "/srv"},
@@ -77,12 +87,16 @@ func Test_each_question_has_every_answer_that_it_may_have(t *testing.T) {
 		{"tokens", Pass, Subject{Server: server(bare, secretly), Tokens: []string{"github_pat_abc"}}, "fine-grained"},
 		{"tokens", Unknown, Subject{Server: server(bare, secretly), Tokens: []string{"abc"}}, "API_TOKEN"},
 		{"tokens", Unknown, Subject{Server: server(bare, secretly)}, "API_TOKEN"},
-		{"sandbox", Pass, Subject{Server: server(confined, nil)}, "--sandbox"},
-		{"sandbox", Fail, Subject{Server: server("gatehouse run -- "+bare, nil)}, "all rights"},
+		{"tokens", Unknown, Subject{Server: twice, Tokens: []string{"github_pat_abc"}}, "API_TOKEN"},
+		{"tokens", Pass, Subject{Server: twice, Tokens: []string{"github_pat_abc", "github_pat_abc"}}, "fine-grained"},
+		{"sandbox", Pass, Subject{Server: server(confined, nil)}, "in a sandbox"},
+		{"sandbox", Fail, Subject{Server: server("gatehouse run -- node x.js", nil)}, "all rights"},
+		{"sandbox", Fail, Subject{Server: server("gatehouse run --unsafe-no-sandbox -- "+bare, nil)}, "all rights"},
+		{"sandbox", Pass, Subject{Server: server("gatehouse run -- "+bare, nil)}, "in a sandbox"},
 		{"sandbox", Fail, Subject{Server: server(bare+" run --sandbox node --", nil)}, "all rights"},
-		{"sandbox", Fail, Subject{Server: server("gatehouse run --pass-env --sandbox --read x -- "+bare, nil)}, "all rights"},
-		{"sandbox", Fail, Subject{Server: server("gatehouse run --id --sandbox -- "+bare, nil)}, "all rights"},
-		{"sandbox", Pass, Subject{Server: server("gatehouse run --explicit --sandbox node -- "+bare, nil)}, "--sandbox"},
+		{"sandbox", Fail, Subject{Server: server("gatehouse run --pass-env --sandbox --read x -- node x.js", nil)}, "all rights"},
+		{"sandbox", Fail, Subject{Server: server("gatehouse run --id --sandbox -- node x.js", nil)}, "all rights"},
+		{"sandbox", Pass, Subject{Server: server("gatehouse run --explicit --sandbox node -- "+bare, nil)}, "in a sandbox"},
 		{"sandbox", Pass, Subject{Server: server("docker run -i img", nil)}, "container"},
 		{"approval", Unknown, Subject{Server: server(bare, nil)}, "no entry"},
 		{"approval", Fail, Subject{Server: server(bare, func(e *client.Entry) { e.Approved = []string{"*"} })}, "unasked"},
@@ -90,6 +104,7 @@ func Test_each_question_has_every_answer_that_it_may_have(t *testing.T) {
 		{"data", Pass, Subject{Server: server(closed, nil)}, "no file"},
 		{"data", Unknown, Subject{Server: server(confined, nil)}, "not known"},
 		{"data", Unknown, Subject{Server: server(closed, secretly)}, "not known"},
+		{"data", Unknown, Subject{Server: server("gatehouse run --sandbox web-reader -- "+bare, nil)}, "not known"},
 		{"rotation", Pass, Subject{Server: server(bare, nil)}, "holds a credential"},
 		{"rotation", Unknown, Subject{Server: server(bare, secretly)}, "last changed"},
 		{"allowlist", Fail, Subject{Server: server(bare, nil)}, "does not run through"},
@@ -97,6 +112,7 @@ func Test_each_question_has_every_answer_that_it_may_have(t *testing.T) {
 		{"allowlist", Unknown, list(Listed{Items: 3}), "by nobody"},
 		{"allowlist", Fail, list(Listed{Items: 3, People: []string{"ada"}, Waiting: 1}), "wait"},
 		{"allowlist", Unknown, list(Listed{}), "not been started"},
+		{"allowlist", Unknown, Subject{Server: nameless, Lock: map[string]Listed{"s": {Items: 3, People: []string{"ada"}}}}, "without --id"},
 		{"allowlist", Unknown, Subject{Server: server(confined, nil), LockProblem: errors.New("broken")}, "broken"},
 		{"monitored", Fail, Subject{Server: server(bare, nil)}, "does not run through"},
 		{"monitored", Pass, Subject{Server: server(confined, nil), Log: map[string]Seen{"s": {4, now.AddDate(0, 0, -1)}}}, "4 records"},
@@ -187,6 +203,14 @@ func Test_evidence_changes_with_how_the_server_is_set_up(t *testing.T) {
 			t.Errorf("%s is the same evidence", name)
 		}
 	}
+	mode := func(value string) string {
+		return Evidence(server(confined, func(e *client.Entry) {
+			e.Env = []client.Value{{Name: "MODE", Kind: client.Literal, Raw: client.Raw(value)}}
+		}))
+	}
+	if mode("read") == mode("write") {
+		t.Error("another value is the same evidence")
+	}
 	if Evidence(server(confined, secretly)) != base {
 		t.Error("the same server is other evidence")
 	}
@@ -228,6 +252,18 @@ func Test_attestations_are_kept_or_refused(t *testing.T) {
 	allowed := Judge(Subject{Server: server(confined, nil), Now: now}, nil)
 	if err := store.Add(Attestation{Item: "allowlist", By: "a", Note: "b", At: now, Expires: now.Add(1)}, allowed); err == nil || !strings.Contains(err.Error(), "not for people") {
 		t.Errorf("the list is attested: %v", err)
+	}
+}
+
+func Test_attestations_that_cannot_be_read_are_no_empty_list(t *testing.T) {
+	store := Store{filepath.Join(t.TempDir(), "checklist.json")}
+	for _, text := range []string{"{", `{"schema": "gatehouse.attestations/9"}`, strings.Repeat(" ", maxStore+1)} {
+		if err := os.WriteFile(store.Path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := store.All(); err == nil {
+			t.Errorf("%.40q is read as %v", text, all)
+		}
 	}
 }
 

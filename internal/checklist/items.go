@@ -28,7 +28,7 @@ func source(f *facts) (Status, []string) {
 // without answers for a server that holds no credential.
 func (f *facts) without() (Status, []string, bool) {
 	if len(f.secrets) > 0 {
-		return Unknown, []string{"a credential may stand in " + strings.Join(f.secrets, ", ")}, false
+		return Unknown, []string{"a credential may stand in " + strings.Join(slices.Compact(slices.Sorted(slices.Values(f.secrets))), ", ")}, false
 	}
 	if f.remote || f.Server.Kind == inventory.BuiltIn {
 		return Unknown, []string{"whether its client signs in to it does not stand in the file"}, false
@@ -125,7 +125,7 @@ func sandboxed(f *facts) (Status, []string) {
 	if !all {
 		return Fail, []string{"it has all rights of the person: " + strings.Join(but, "; ")}
 	}
-	return Pass, []string{"every client starts it with --sandbox, and it does not start where that cannot be enforced"}
+	return Pass, []string{"every client starts it in a sandbox, and it does not start where that cannot be enforced"}
 }
 
 func approvals(f *facts) (Status, []string) {
@@ -178,7 +178,7 @@ func allowlisted(f *facts) (Status, []string) {
 		return Fail, []string{"it does not run through Gatehouse, so no list holds for it: " + strings.Join(but, "; ")}
 	case f.LockProblem != nil:
 		return Unknown, []string{fmt.Sprintf("the approved definitions could not be read: %v", f.LockProblem)}
-	case len(ids) == 0:
+	case slices.ContainsFunc(f.runs, func(r run) bool { return r.id == "" }):
 		return Unknown, []string{"it runs without --id, so that its approvals cannot be told"}
 	}
 	status, evidence := Pass, []string{}

@@ -26,13 +26,3 @@ func Run(scene *check.Scene) check.Result {
 	})
 	return all
 }
-
-// ByID finds a check by its identifier.
-func ByID(id string) (check.Check, bool) {
-	for _, c := range All() {
-		if c.ID == id {
-			return c, true
-		}
-	}
-	return check.Check{}, false
-}

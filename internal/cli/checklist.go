@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/checks"
 	"gatehouse/internal/client"
 	"gatehouse/internal/config"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/facts"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/report"
@@ -153,50 +154,31 @@ func (o checklistOptions) subject(scene *judging.Scene, server inventory.Server)
 			s.Result.Unchecked = append(s.Result.Unchecked, u)
 		}
 	}
-	s.Tokens = tokensOf(scene.Files, server)
+	s.Tokens = tokensOf(server)
 	s.LockProblem = o.lock(&s)
 	s.LogProblem = o.log(&s)
 	return s
 }
 
-// tokenOf is the credential in a variable, as it stands or as its reference to a store of
-// ours leads to it; empty if it cannot be had.
-func tokenOf(v client.Value, value, dir string) string {
-	switch {
-	case v.Kind == client.Literal && v.Secret:
-		return value
-	case v.Kind == client.Reference && secret.IsReference(value):
-		reference, err := config.ParseReference(value, v.Name, dir)
-		if err != nil {
-			return ""
-		}
-		token, _ := reference.Resolve() // one that cannot be had is unknown
-		return token
-	}
-	return ""
-}
-
-// tokensOf are the credentials of a server, as far as they can be had. They are only looked
-// at to tell of which kind they are.
-func tokensOf(files []client.File, server inventory.Server) (tokens []string) {
+// tokensOf are the credentials of a server, as far as they can be had: as they stand, or as
+// references to a store of ours lead to them. They are only looked at to tell of which kind
+// they are.
+func tokensOf(server inventory.Server) (tokens []string) {
 	for _, e := range server.Entries {
-		i := slices.IndexFunc(files, func(f client.File) bool { return f.Path == e.File })
-		if i < 0 {
-			continue
+		for _, c := range credential.Of(e) {
+			tokens = append(tokens, c.Value())
 		}
-		raw, err := os.ReadFile(e.File)
-		if err != nil {
-			continue
-		}
-		said, _ := files[i].Said(raw, e.Path)
 		for _, v := range e.Env {
-			if token := tokenOf(v, said.Env[v.Name], filepath.Dir(e.File)); token != "" {
+			if v.Kind != client.Reference || !secret.IsReference(string(v.Raw)) {
+				continue
+			}
+			reference, err := config.ParseReference(string(v.Raw), v.Name, filepath.Dir(e.File))
+			if err != nil {
+				continue
+			}
+			if token, err := reference.Resolve(); err == nil { // one that cannot be had is unknown
 				tokens = append(tokens, token)
 			}
-		}
-		for _, value := range said.Headers {
-			fields := strings.Fields(value)
-			tokens = append(tokens, fields[max(0, len(fields)-1):]...)
 		}
 	}
 	return tokens
@@ -248,10 +230,9 @@ func (o checklistOptions) log(s *checklist.Subject) error {
 }
 
 func (o checklistOptions) add(store checklist.Store, s checklist.Subject, answers []checklist.Answer) error {
-	end, err := audit.ParseTime(o.lasts, s.Now)
-	lasts := s.Now.Sub(end)
-	if err != nil || lasts <= 0 {
-		return fmt.Errorf("--for %s: expected how long, such as 30d", o.lasts)
+	lasts, err := parseLength(o.lasts)
+	if err != nil {
+		return fmt.Errorf("--for %s: %w", o.lasts, err)
 	}
 	if o.by == "" {
 		o.by = person()

@@ -14,7 +14,9 @@ import (
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/clients"
+	"gatehouse/internal/command"
 	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/install"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/profile"
 	"gatehouse/internal/protect"
@@ -91,7 +93,10 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 	if store == "auto" {
 		store = journal.Default
 	}
-	o.Store = journal.Stores[store]
+	if o.Store = journal.Stores[store]; o.Store == nil && store != "keep" {
+		_, err := secret.IdentityFile()
+		return exitWith(exitIncomplete, fmt.Errorf("secrets cannot go to %s: %w", store, err))
+	}
 	o.Version = installedVersion(installed.Looker{Home: o.Home, Getenv: os.Getenv})
 	plan := protect.New(files, o.Options)
 	asks := !o.yes && !o.dryRun && !o.json && isPerson(cmd.InOrStdin())
@@ -102,18 +107,20 @@ func (o protectOptions) run(cmd *cobra.Command, folders []string) error {
 	if !o.json {
 		printPlan(cmd.OutOrStdout(), plan)
 	}
-	report := protectReport{Schema: "gatehouse.protect/1", Files: plan.Files, Secrets: store}
+	report := protectReport{Schema: "gatehouse.protect/1", Files: plan.Files, Secrets: store, Install: installs(plan, userStateDir(), install.InState(userStateDir()).Find)}
 	agreed := o.yes && !o.dryRun
 	if asks && plan.Changes() > 0 {
 		agreed = confirmed(cmd, in, fmt.Sprintf("Change %s? [y/N] ", count(plan.Changes(), "server")))
 	}
 	if agreed && plan.Changes() > 0 {
 		report.Applied = true
-		if report.Outcomes, err = journal.Apply(plan, store); err != nil {
-			return exitWith(exitIncomplete, err)
-		}
+		report.Outcomes, err = journal.Apply(plan, store)
 	}
-	return report.finish(cmd, plan, o.json)
+	finished := report.finish(cmd, plan, o.json)
+	if err != nil {
+		return exitWith(exitIncomplete, err)
+	}
+	return finished
 }
 
 // complete checks the flags and fills in what was not said.
@@ -274,6 +281,31 @@ func installedVersion(l installed.Looker) func(client.Entry, inventory.Source) (
 	}
 }
 
+// installs are the commands that install what protected servers start from and what is not
+// found in the state folder, the one that `gatehouse run` uses.
+func installs(plan protect.Plan, state string, find func(command.Request) (install.Record, error)) (commands []string) {
+	for _, f := range plan.Files {
+		for _, s := range f.Servers {
+			if s.What != protect.Change || s.Request == nil {
+				continue
+			}
+			if _, err := find(*s.Request); err == nil {
+				continue
+			}
+			words := []string{"gatehouse", "install", "--state", state}
+			if _, err := command.NewRequest(s.Request.String()); err == nil && s.Request.Python == "" {
+				words = append(words, s.Request.String())
+			} else { // several packages, or another Python: as its command says
+				words = append(words, s.After[slices.Index(s.After, "--"):]...)
+			}
+			if line := commandLine(words); !slices.Contains(commands, line) {
+				commands = append(commands, line)
+			}
+		}
+	}
+	return commands
+}
+
 // ask lets a person decide what the plan could not.
 func (o *protectOptions) ask(cmd *cobra.Command, in *bufio.Reader, files []client.File, plan protect.Plan) protect.Plan {
 	out := cmd.ErrOrStderr()
@@ -346,11 +378,12 @@ type protectReport struct {
 	Secrets  string             `json:"secrets"` // the store
 	Files    []protect.FilePlan `json:"files"`
 	Outcomes []protect.Outcome  `json:"outcomes,omitempty"`
+	Install  []string           `json:"install,omitempty"` // commands that install what the servers need
 	Summary  protectSummary     `json:"summary"`
 }
 
 type protectSummary struct {
-	Change  int `json:"change"`
+	Change  int `json:"change"` // that were changed, or would be
 	Already int `json:"already"`
 	Left    int `json:"left"`
 	Failed  int `json:"failed"` // files
@@ -365,7 +398,11 @@ func (r protectReport) finish(cmd *cobra.Command, plan protect.Plan, asJSON bool
 			*map[protect.What]*int{protect.Change: &r.Summary.Change, protect.Already: &r.Summary.Already, protect.Left: &r.Summary.Left}[s.What]++
 		}
 	}
+	if r.Applied {
+		r.Summary.Change = 0
+	}
 	for _, o := range r.Outcomes {
+		r.Summary.Change += len(o.Servers)
 		if o.Problem != "" {
 			r.Summary.Failed++
 		}
@@ -401,10 +438,16 @@ func (r protectReport) print(out io.Writer) {
 		verb = "protected"
 	}
 	fmt.Fprintf(out, "%s %s, %d already, %d left as they are.\n", count(s.Change, "server"), verb, s.Already, s.Left)
+	if len(r.Install) > 0 {
+		fmt.Fprintln(out, "Gatehouse installs the package of a server when the server first starts, for which its client may not wait. To install now:")
+	}
+	for _, command := range r.Install {
+		fmt.Fprintf(out, "  %s\n", clipped(command, 2000))
+	}
 	switch {
-	case r.Applied:
+	case r.Applied && s.Change > 0:
 		fmt.Fprintln(out, "Restart your clients. `gatehouse unprotect` puts everything back.")
-	case s.Change > 0:
+	case !r.Applied && s.Change > 0:
 		fmt.Fprintln(out, "Nothing was changed. --yes changes it.")
 	}
 }
@@ -439,7 +482,7 @@ func printServer(out io.Writer, s protect.Server) {
 		fmt.Fprintf(out, "  - %s: [redacted]\n  + %s: %s\n", clipped(m.Variable, 80), clipped(m.Variable, 80), clipped(m.Reference, 400))
 	}
 	if s.Pinned != nil {
-		fmt.Fprintf(out, "    %s is fixed to %s, %s\n", clipped(s.Pinned.Package, 200), clipped(s.Pinned.Version, 80), s.Pinned.From)
+		fmt.Fprintf(out, "    %s is fixed to %s, %s\n", clipped(s.Pinned.Package, 200), clipped(s.Pinned.Version, 80), clipped(s.Pinned.From, 200))
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "    %s\n", clipped(note, most))

@@ -11,6 +11,8 @@ import (
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/clients"
+	"gatehouse/internal/command"
+	"gatehouse/internal/install"
 	"gatehouse/internal/protect"
 )
 
@@ -56,6 +58,36 @@ func Test_what_cannot_be_decided_is_asked(t *testing.T) {
 	}
 	if s := servers[1]; s.Grants == nil || !slices.Equal(s.Grants.Network, []string{"api.example.com:443", "b.example.com:443"}) {
 		t.Errorf("%+v", s.Grants)
+	}
+}
+
+func Test_what_is_not_installed_yet_is_named(t *testing.T) {
+	plan, _ := asked(t, "\n\n")
+	servers := plan.Files[0].Servers
+	if servers[0].What != protect.Left || servers[0].Request == nil {
+		t.Fatalf("%+v", servers[0]) // what stays as it is needs nothing
+	}
+	nothing := func(command.Request) (install.Record, error) { return install.Record{}, install.ErrNotInstalled }
+	everything := func(command.Request) (install.Record, error) { return install.Record{}, nil }
+	for _, c := range []struct {
+		words []string
+		want  string
+	}{
+		{[]string{"npx", "b@1.0.0"}, "npm:b@1.0.0"},
+		{[]string{"uvx", "--python", "3.12", "c==1.0.0"}, "-- uvx --python 3.12 c==1.0.0"},
+		{[]string{"uvx", "--with", "mcp<2", "c==1.0.0"}, "-- uvx --with 'mcp<2' c==1.0.0"},
+	} {
+		request, _, err := command.Launches(c.words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers[1].Request, servers[1].After = &request, append([]string{"gatehouse", "run", "--"}, c.words...)
+		if got, want := installs(plan, "/state", nothing), []string{"gatehouse install --state /state " + c.want}; !slices.Equal(got, want) {
+			t.Errorf("have %q, want %q", got, want)
+		}
+		if got := installs(plan, "/state", everything); len(got) > 0 {
+			t.Errorf("%q is there already", got)
+		}
 	}
 }
 

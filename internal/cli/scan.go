@@ -34,6 +34,9 @@ import (
 // a project for scans of that project only.
 const suppressionsFile = ".gatehouse-suppressions.yaml"
 
+// never is a severity that nothing has.
+const never = rule.Critical + 1
+
 // baselineDays is how long what --write-baseline accepts is accepted.
 const baselineDays = 90
 
@@ -116,7 +119,7 @@ func (o *scanOptions) check() (least rule.Severity, expires time.Time, err error
 	if !slices.Contains(scanFormats, o.format) {
 		return 0, expires, fmt.Errorf("--format: found %q, expected %s", o.format, strings.Join(scanFormats, ", "))
 	}
-	least = rule.Critical + 1 // never
+	least = never
 	if o.failOn != "never" {
 		if err := least.UnmarshalText([]byte(o.failOn)); err != nil || least == rule.Unrated {
 			return 0, expires, fmt.Errorf("--fail-on: found %q, expected critical, high, medium, low, info or never", o.failOn)
@@ -157,7 +160,10 @@ func (o *scanOptions) run(c *cobra.Command) error {
 		fmt.Fprintln(c.ErrOrStderr(), "gatehouse: warning:", notKept)
 	}
 	if o.write != "" {
-		return o.writeBaseline(c.OutOrStdout(), r, expires)
+		if err := o.writeBaseline(c.OutOrStdout(), r, expires); err != nil {
+			return err
+		}
+		return o.verdict(r, never, notKept)
 	}
 	if err := o.print(c.OutOrStdout(), r); err != nil {
 		return exitWith(exitIncomplete, err)
@@ -179,8 +185,7 @@ func (o *scanOptions) scan(c *cobra.Command, machine client.Machine, store *repo
 		if err != nil && exitCode(err) == exitUsage {
 			return nil, err
 		}
-		if err != nil { // half of what was asked for may be missing, and what there is says nothing
-			scene.Facts = checking.Facts{}
+		if err != nil { // what was found out before is certain, and what was not is not known
 			problems = append(problems, err.Error())
 		}
 	}
@@ -243,7 +248,7 @@ func (o *scanOptions) suppressions(c *cobra.Command, machine client.Machine) ([]
 		folders = []string{ownHome(machine)}
 		for _, project := range machine.Projects {
 			path := filepath.Join(project, suppressionsFile)
-			if _, err := os.Lstat(path); err == nil && !slices.Contains(folders, project) && !slices.Contains(o.baselines, path) {
+			if _, err := os.Lstat(path); err == nil && !slices.Contains(folders, project) && !slices.ContainsFunc(o.baselines, func(b string) bool { return sameFile(b, path) }) {
 				fmt.Fprintf(c.ErrOrStderr(), "gatehouse: %s is not used: it counts with --project-only, or when --baseline names it\n", clipped(path, 400))
 			}
 		}
@@ -259,6 +264,13 @@ func (o *scanOptions) suppressions(c *cobra.Command, machine client.Machine) ([]
 		}
 	}
 	return all, nil
+}
+
+// sameFile reports whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(one, other)
 }
 
 // compare says what changed since the last scan of these places, and keeps this one.
@@ -302,23 +314,18 @@ func (o *scanOptions) writeBaseline(out io.Writer, r *report.Report, expires tim
 		return exitWith(exitIncomplete, fmt.Errorf("writing the baseline: %w", err))
 	}
 	if _, err := config.LoadCheckSuppressions(path); err != nil {
-		return fmt.Errorf("--reason or --author cannot be used: %w", errors.Join(err, os.Remove(path)))
+		return fmt.Errorf("the baseline cannot be used: %w", errors.Join(err, os.Remove(path)))
 	}
 	n := r.Summary.Findings.Total()
-	fmt.Fprintf(out, "%s: %d accepted until %s.\n", o.write, n, expires.Format(time.DateOnly))
-	if r.Summary.Incomplete > 0 {
-		return exitWith(exitIncomplete, errIncomplete)
-	}
-	return nil
+	_, err = fmt.Fprintf(out, "%s: %d accepted until %s.\n", o.write, n, expires.Format(time.DateOnly))
+	return err
 }
-
-var errIncomplete = errors.New("some files could not be read; the report is not complete")
 
 func (o *scanOptions) print(out io.Writer, r *report.Report) error {
 	text := terminal.Options{Quiet: o.quiet, Verbose: o.verbose}
 	if isTerminal(out) {
 		text.Width = terminalWidth(out)
-		text.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		text.Colour = colours(os.Getenv)
 	}
 	write := map[string]func(io.Writer, *report.Report) error{
 		"text":      func(w io.Writer, r *report.Report) error { return terminal.Write(w, r, text) },
@@ -352,6 +359,11 @@ func (o *scanOptions) print(out io.Writer, r *report.Report) error {
 	return terminal.Write(out, r, text)
 }
 
+// colours reports whether a person wants them in a terminal, and it can show them.
+func colours(getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+}
+
 // verdict is the exit code. What was found is certain, whatever else could not be read,
 // so it goes before what is not complete.
 func (o *scanOptions) verdict(r *report.Report, least rule.Severity, notKept error) error {
@@ -359,7 +371,7 @@ func (o *scanOptions) verdict(r *report.Report, least rule.Severity, notKept err
 	case r.Reaches(least):
 		return exitWith(exitFindings, nil)
 	case s.Incomplete > 0:
-		return exitWith(exitIncomplete, errIncomplete)
+		return exitWith(exitIncomplete, errors.New("some files could not be read; the report is not complete"))
 	case !s.Complete:
 		return exitWith(exitIncomplete, errors.New("not everything that was asked for could be found out; the report is not complete"))
 	case s.Unchecked > 0 && o.complete:

@@ -106,8 +106,6 @@ func Test_two_scans_of_the_same_are_the_same(t *testing.T) {
 	}
 }
 
-const never = rule.Critical + 1
-
 func Test_the_exit_code_says_the_most_certain_thing(t *testing.T) {
 	read := func(in *report.Input) {
 		for i := range in.Scene.Files {
@@ -158,8 +156,8 @@ func Test_facts_that_cannot_be_had_are_said(t *testing.T) {
 	if err != nil || r.Summary.Complete || len(r.Summary.Problems) != 1 || exitCode(o.verdict(r, never, nil)) != exitIncomplete {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if seen.Now.IsZero() || seen.Facts.Used != nil {
-		t.Error("facts that are not complete are judged by")
+	if seen.Now.IsZero() || seen.Facts.Used == nil {
+		t.Error("what was found out before the error is forgotten")
 	}
 
 	o.gather = func(context.Context, *cobra.Command, *checking.Scene) error {
@@ -167,6 +165,18 @@ func Test_facts_that_cannot_be_had_are_said(t *testing.T) {
 	}
 	if r, err := o.scan(&cobra.Command{}, machine, nil); r != nil || exitCode(err) != exitUsage {
 		t.Errorf("wrong usage: %+v, %v", r, err)
+	}
+}
+
+func Test_colours_can_be_switched_off(t *testing.T) {
+	for _, c := range []struct {
+		noColour, term string
+		want           bool
+	}{{"", "xterm", true}, {"", "", true}, {"1", "xterm", false}, {"", "dumb", false}} {
+		got := colours(func(name string) string { return map[string]string{"NO_COLOR": c.noColour, "TERM": c.term}[name] })
+		if got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func factFlags(cmd *cobra.Command) *factOptions {
 }
 
 // gather fills the facts of a scene. After an error something that was asked for is
-// missing, and nothing may be said of the servers.
+// missing.
 func (o *factOptions) gather(ctx context.Context, cmd *cobra.Command, scene *checking.Scene) error {
 	if o.connect != "" && o.connect != connectAsk && o.connect != connectYes {
 		return exitWith(exitUsage, fmt.Errorf("--connect=%s: expected %s or %s", o.connect, connectAsk, connectYes))
@@ -110,7 +110,7 @@ func (o *factOptions) consent(cmd *cobra.Command, plans []connect.Plan) (agreed 
 			fmt.Fprintf(out, "  %-18s connect to %s\n", clipped(p.Server.Name, 18), visible(p.Server.Package))
 		default:
 			n++
-			fmt.Fprintf(out, "  %-18s start %s\n", clipped(p.Server.Name, 18), visible(strings.Join(p.Shown, " ")))
+			fmt.Fprintf(out, "  %-18s start %s\n", clipped(p.Server.Name, 18), visible(commandLine(p.Shown)))
 		}
 	}
 	if n == 0 {

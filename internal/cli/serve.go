@@ -80,7 +80,7 @@ func (o serveOptions) load() (*config.Config, error) {
 			}
 			return c, err
 		}
-		return config.Load(o.config, ruleIDs()...)
+		return config.Load(o.config, ruleCatalogue.ids()...)
 	}
 	c, err := load()
 	if errors.Is(err, os.ErrNotExist) {

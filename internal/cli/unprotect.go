@@ -71,6 +71,7 @@ func (o unprotectOptions) run(cmd *cobra.Command) error {
 	if len(files) > 0 && !o.dryRun && (o.yes || asks && confirmed(cmd, bufio.NewReader(cmd.InOrStdin()), fmt.Sprintf("Put %s back? [y/N] ", count(len(files), "file")))) {
 		report.Applied = true
 		if report.Files, err = journal.Unprotect(o.Selection); err != nil {
+			report.print(cmd.ErrOrStderr()) // what was done until then
 			return exitWith(exitIncomplete, err)
 		}
 	}

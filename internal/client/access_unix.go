@@ -9,50 +9,53 @@ import (
 	"syscall"
 )
 
-// access says what others may do with a file that is there. It follows a link, and looks
-// at the folders above both ends.
-func access(found Found) Access {
+// access says what others may do with a file that is there. Whoever reads or writes it
+// through a link passes the folders above its target, so these say who may; either end
+// can be replaced.
+func access(found Found) (Access, error) {
 	path, err := filepath.Abs(found.Path)
 	if err != nil {
-		return Access{}
+		return Access{}, err
 	}
-	a := upwards(path, found.Root)
 	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return Access{}, err
+	}
+	a, err := upwards(target, found.Root)
 	if err != nil || target == path {
-		return a
+		return a, err
 	}
-	b := upwards(target, found.Root)
-	a.Read, a.Write = a.Read.and(b.Read), a.Write.and(b.Write)
-	if a.Replace == Nobody {
-		a.Replace, a.Folder = b.Replace, b.Folder
+	link, err := upwards(path, found.Root)
+	if link.Replace.over(a.Replace) {
+		a.Replace, a.Folder = link.Replace, link.Folder
 	}
-	return a
+	return a, err
 }
 
 // upwards goes from a file to the root. Who may not pass a folder reaches nothing below
 // it.
-func upwards(path, root string) Access {
+func upwards(path, root string) (Access, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return Access{}
+		return Access{}, err
 	}
 	a := Access{Read: others(info, 4), Write: others(info, 2)}
 	for path != root && path != filepath.Dir(path) {
 		path = filepath.Dir(path)
 		if info, err = os.Stat(path); err != nil {
-			return Access{}
+			return Access{}, err
 		}
 		pass := others(info, 1)
 		a.Read, a.Write, a.Replace = a.Read.and(pass), a.Write.and(pass), a.Replace.and(pass)
 		// In a sticky folder, such as /tmp, everybody moves only what is theirs.
-		if may := others(info, 2).and(pass); a.Replace == Nobody && may != Nobody && info.Mode()&fs.ModeSticky == 0 {
+		if may := others(info, 2).and(pass); may.over(a.Replace) && info.Mode()&fs.ModeSticky == 0 {
 			a.Replace, a.Folder = may, path
 		}
 	}
 	if a.Replace == Nobody {
 		a.Folder = ""
 	}
-	return a
+	return a, nil
 }
 
 // others says who else than the owner has a permission: 4 to read, 2 to write, 1 to run

@@ -57,11 +57,46 @@ func Test_the_folders_at_both_ends_of_a_link_count(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(open, "mcp.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(closed, "mcp.json")
-	if err := os.Symlink(filepath.Join(open, "mcp.json"), name); err != nil {
+	target, name := filepath.Join(open, "mcp.json"), filepath.Join(closed, "mcp.json")
+	if err := os.Symlink(target, name); err != nil {
 		t.Fatal(err)
 	}
-	if got := access(Found{Path: name, System: Linux, Root: root}); got.Replace != Everybody || filepath.Base(got.Folder) != "open" {
+	if got, err := access(Found{Path: name, System: Linux, Root: root}); err != nil || got.Replace != Everybody || filepath.Base(got.Folder) != "open" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// Nobody else comes to the link, and everybody to where it leads.
+	for path, mode := range map[string]os.FileMode{closed: 0o700, open: 0o755, target: 0o666} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := access(Found{Path: name, System: Linux, Root: root}); err != nil || got != (Access{Read: Everybody, Write: Everybody}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// Who may replace the link may not do so with what it leads to.
+	for path, mode := range map[string]os.FileMode{closed: 0o777, target: 0o600} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := access(Found{Path: name, System: Linux, Root: root}); err != nil || got.Replace != Everybody || filepath.Base(got.Folder) != "closed" || got.Read != Nobody {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func Test_who_may_use_what_is_gone_cannot_be_told(t *testing.T) {
+	if got, err := access(Found{Path: filepath.Join(t.TempDir(), "gone")}); err == nil {
 		t.Errorf("%+v", got)
+	}
+}
+
+func Test_the_most_people_are_told(t *testing.T) {
+	order := []Who{Nobody, Group, Everybody}
+	for i, a := range order {
+		for j, b := range order {
+			if a.over(b) != (i > j) || a.and(b) != order[min(i, j)] {
+				t.Errorf("%q and %q", a, b)
+			}
+		}
 	}
 }

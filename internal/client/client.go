@@ -55,7 +55,7 @@ type Place struct {
 	// Path is slash-separated, with * for any part of a name and ** for any folders.
 	// It begins with
 	//
-	//	~/             the home of a person
+	//	~/             the home of a person; for ~/.config, $XDG_CONFIG_HOME as well
 	//	$APP/          the folder of applications: ~/Library/Application Support, %APPDATA%, ~/.config
 	//	$LOCALAPP/     %LOCALAPPDATA%
 	//	$PROGRAMDATA/  %ProgramData%
@@ -70,6 +70,11 @@ type Place struct {
 	Servers [][]string
 	// Flat is for files that may be a mapping of servers with nothing around it.
 	Flat bool
+	// SSE says that an address is one of HTTP+SSE where nothing else is said.
+	SSE bool
+	// NoSwitch says that the client starts a server whatever disabled or enabled say in
+	// its entry.
+	NoSwitch bool
 	// Settings are keys that decide whether people are asked. They are reported, not
 	// judged.
 	Settings [][]string

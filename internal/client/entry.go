@@ -100,6 +100,9 @@ func (r *reading) container(c container) {
 	switch {
 	case c.value.IsMapping():
 		for name, v := range c.value.Members() {
+			if len(c.path) == 0 && v.IsText() {
+				continue // beside servers with nothing around them: "$schema" and the like
+			}
 			r.entry(name, append(slices.Clone(c.path), name), v)
 		}
 	case c.value.IsList():
@@ -120,10 +123,7 @@ func (r *reading) container(c container) {
 // entry adds one server. One that cannot be understood loses only itself.
 func (r *reading) entry(name string, path []string, v config.Value) {
 	if len(r.file.Entries) == maxEntries {
-		r.file.problem("more than %d servers; the others are not read", maxEntries)
-		r.file.Entries = slices.Clip(r.file.Entries)
-	}
-	if len(r.file.Entries) >= maxEntries {
+		r.file.once("more than %d servers; the others are not read", maxEntries)
 		return
 	}
 	if inner := v.Get("transport"); inner.IsMapping() { // Continue's older form
@@ -152,7 +152,7 @@ func (r *reading) fill(e *Entry, v config.Value) error {
 	if v.IsText() {
 		// A command or an address in place of a mapping.
 		line, _ := v.Text()
-		if strings.Contains(line, "://") {
+		if strings.Contains(line, "://") && !strings.ContainsAny(line, " \t") {
 			return r.url(e, line)
 		}
 		return r.command(e, v, config.Value{})
@@ -170,17 +170,27 @@ func (r *reading) fill(e *Entry, v config.Value) error {
 
 // first finds the value under one of several spellings that says something.
 func first(v config.Value, spellings []string) config.Value {
+	return v.Get(spelled(v, spellings))
+}
+
+// only is first, where two spellings may not say different things: which of them a
+// client reads cannot be told, and the other could be what is shown.
+func only(v config.Value, spellings []string) (config.Value, error) {
+	key := spelled(v, spellings)
 	for _, name := range spellings {
-		if found := v.Get(name); found.Exists() && !found.IsNull() {
-			return found
+		if other := v.Get(name); name != key && other.Exists() && !other.IsNull() && !same(v.Get(key), other) {
+			return config.Value{}, fmt.Errorf("%s and %s say different things; which one counts cannot be told", key, name)
 		}
 	}
-	return config.Value{}
+	return v.Get(key), nil
 }
 
 // switches reads whether the client runs the server. A switch that is no switch
 // cannot be understood.
 func (r *reading) switches(e *Entry, v config.Value) error {
+	if r.file.place.NoSwitch {
+		return nil
+	}
 	for _, s := range []struct {
 		name string
 		off  bool
@@ -199,7 +209,14 @@ func (r *reading) switches(e *Entry, v config.Value) error {
 }
 
 func (r *reading) launch(e *Entry, v config.Value) error {
-	command, args := first(v, commandKeys), first(v, argsKeys)
+	command, err := only(v, commandKeys)
+	if err != nil {
+		return err
+	}
+	args, err := only(v, argsKeys)
+	if err != nil {
+		return err
+	}
 	if command.IsMapping() { // Zed: {"path": …, "args": […], "env": {…}}
 		if err := r.variables(&e.Env, command, config.EnvKeys); err != nil {
 			return err
@@ -269,7 +286,14 @@ func add(words *[]string, list config.Value) error {
 }
 
 func (r *reading) reach(e *Entry, v config.Value) error {
-	n := first(v, config.URLKeys)
+	// Gemini CLI: httpUrl counts before url.
+	n := v.Get("httpUrl")
+	if !n.Exists() || n.IsNull() {
+		var err error
+		if n, err = only(v, config.URLKeys); err != nil {
+			return err
+		}
+	}
 	if !n.Exists() {
 		return nil
 	}
@@ -285,7 +309,7 @@ func (r *reading) reach(e *Entry, v config.Value) error {
 	}
 	if v.Get("httpUrl").Exists() {
 		e.Transport = HTTP
-	} else if v.Get("uri").Exists() || strings.HasSuffix(strings.TrimRight(e.URL, "/"), "/sse") {
+	} else if r.file.place.SSE || v.Get("uri").Exists() || strings.HasSuffix(strings.TrimRight(e.URL, "/"), "/sse") {
 		e.Transport = SSE
 	}
 	return nil
@@ -339,7 +363,9 @@ func (r *reading) transport(e *Entry, v config.Value) error {
 
 func (r *reading) values(e *Entry, v config.Value) error {
 	dir := first(v, config.DirKeys)
-	e.Dir, _ = dir.Text()
+	if text, ok := dir.Text(); ok {
+		e.Dir = config.RedactValue("", text)
+	}
 	if err := r.variables(&e.Env, v, config.EnvKeys); err != nil {
 		return err
 	}
@@ -349,7 +375,10 @@ func (r *reading) values(e *Entry, v config.Value) error {
 			return err
 		}
 	}
-	return r.variables(&e.Headers, v, []string{"headers", "http_headers", "requestInit"})
+	if err := r.variables(&e.Headers, v, headerKeys); err != nil {
+		return err
+	}
+	return r.variables(&e.Headers, v.Get("requestInit"), []string{"headers"})
 }
 
 func names(to *[]Value, v config.Value) error {
@@ -371,13 +400,20 @@ func names(to *[]Value, v config.Value) error {
 const maxValues = 1000
 
 func (r *reading) variables(to *[]Value, v config.Value, spellings []string) error {
-	n := first(v, spellings)
-	if !n.Exists() {
-		return nil
+	for _, key := range spellings {
+		n := v.Get(key)
+		if !n.Exists() || n.IsNull() {
+			continue
+		}
+		if err := r.named(to, key, n); err != nil {
+			return err
+		}
 	}
-	if n.Get("headers").IsMapping() { // {"requestInit": {"headers": {…}}}
-		n = n.Get("headers")
-	}
+	return nil
+}
+
+// named reads one mapping or list of names with values.
+func (r *reading) named(to *[]Value, key string, n config.Value) error {
 	if n.Len() > maxValues {
 		return fmt.Errorf("more than %d variables or headers", maxValues)
 	}
@@ -395,7 +431,7 @@ func (r *reading) variables(to *[]Value, v config.Value, spellings []string) err
 		return nil
 	}
 	if !n.IsMapping() {
-		return fmt.Errorf("%s is %s, expected names with values", spellings[0], n.Kind())
+		return fmt.Errorf("%s is %s, expected names with values", key, n.Kind())
 	}
 	for name, item := range n.Members() {
 		value, ok := item.Text()
@@ -408,8 +444,13 @@ func (r *reading) variables(to *[]Value, v config.Value, spellings []string) err
 }
 
 // placeholder is what clients fill in themselves: ${NAME}, ${env:NAME}, ${input:id},
-// ${{ secrets.NAME }}, {env:NAME}, {file:path}, $NAME.
-var placeholder = regexp.MustCompile(`\$\{\{[^{}]+\}\}|\$\{[^{}]+\}|\{(?:env|file):[^{}]+\}|\$[A-Za-z_][A-Za-z0-9_]*`)
+// ${{ secrets.NAME }}, {env:NAME}, {file:path}, $NAME. Passwords that begin with $ are
+// seldom in capitals.
+var placeholder = regexp.MustCompile(`\$\{\{[^{}]+\}\}|\$\{[^{}]+\}|\{(?:env|file):[^{}]+\}|\$[A-Z_][A-Z0-9_]*`)
+
+// fallback is what counts where nothing fills a placeholder in: ${NAME:-VALUE}. It stands
+// in the file as any other value does.
+var fallback = regexp.MustCompile(`^\$\{[^{}]*?:-([^{}]+)\}$`)
 
 // leading are words that stand before a token and say nothing of it.
 var leading = regexp.MustCompile(`(?i)^\s*(?:bearer|basic|token)\s+`)
@@ -417,6 +458,9 @@ var leading = regexp.MustCompile(`(?i)^\s*(?:bearer|basic|token)\s+`)
 func (r *reading) value(name, value string) Value {
 	out := Value{Name: name, Kind: Literal, Raw: Raw(value)}
 	bare := strings.TrimSpace(leading.ReplaceAllString(value, ""))
+	if m := fallback.FindStringSubmatch(bare); m != nil {
+		bare = m[1]
+	}
 	switch found := placeholder.FindString(bare); {
 	case value == "":
 		out.Kind = Empty
@@ -437,14 +481,21 @@ func (r *reading) approvals(e *Entry, v config.Value) error {
 			e.Trusted = true
 		}
 	}
-	n := first(v, approveKeys)
-	if on, ok := n.Bool(); ok && on {
-		e.Approved = []string{"*"}
-	}
-	for item := range n.List() {
-		if name, ok := item.Text(); ok && len(e.Approved) < maxSettingValues {
+	for _, key := range approveKeys {
+		n := v.Get(key)
+		if on, ok := n.Bool(); ok && on {
+			e.Approved = append(e.Approved, "*")
+		} else if name, ok := n.Text(); ok && n.IsText() {
 			e.Approved = append(e.Approved, name)
 		}
+		for item := range n.List() {
+			if name, ok := item.Text(); ok {
+				e.Approved = append(e.Approved, name)
+			}
+		}
+	}
+	if len(e.Approved) > maxSettingValues {
+		return fmt.Errorf("more than %d tools run unasked", maxSettingValues)
 	}
 	return nil
 }

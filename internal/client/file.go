@@ -69,6 +69,9 @@ func (w Who) and(other Who) Who {
 	return Everybody
 }
 
+// over reports whether these are more people than others.
+func (w Who) over(other Who) bool { return w != other && (w == Everybody || other == Nobody) }
+
 // Set is a setting of a client that decides whether people are asked.
 type Set struct {
 	Key   string   `json:"key"`
@@ -93,11 +96,13 @@ func Read(id string, found Found, prints *Fingerprints) File {
 	case err != nil:
 		return f.not(Failed, err)
 	}
-	if d.Mode != 0 && found.System != Windows && found.Place.On != Windows {
-		f.Mode = d.Mode.Perm().String()[1:]
-		f.Access = access(found)
-	}
 	f.take(d, prints)
+	if d.Mode != 0 && found.System != Windows {
+		f.Mode = d.Mode.Perm().String()[1:]
+		if f.Access, err = access(found); err != nil {
+			f.problem("who else may use it cannot be told: %v", err)
+		}
+	}
 	return f
 }
 
@@ -140,7 +145,7 @@ func (f *File) take(d *config.Document, prints *Fingerprints) {
 		r.container(at)
 	}
 	f.settings(d.Root)
-	f.Projects = projects(f.place, d.Root)
+	f.projects(d.Root)
 }
 
 func (f *File) problem(format string, args ...any) {
@@ -149,6 +154,13 @@ func (f *File) problem(format string, args ...any) {
 	}
 	if len(f.Problems) < maxFileProblems {
 		f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// once says something a single time, however often it is met.
+func (f *File) once(format string, args ...any) {
+	if !slices.Contains(f.Problems, fmt.Sprintf(format, args...)) {
+		f.problem(format, args...)
 	}
 }
 
@@ -187,18 +199,20 @@ func along(from container, keys []string) []container {
 	return out
 }
 
-// isFlat reports whether a file is a mapping of servers with nothing around it.
+// isFlat reports whether a file is a mapping of servers with nothing around it. One
+// member that can be told for a server is enough: the others do not hide it.
 func isFlat(root config.Value) bool {
 	for _, v := range root.Members() {
-		if !slices.ContainsFunc(slices.Concat(config.URLKeys, commandKeys), func(key string) bool { return v.Get(key).Exists() }) {
-			return false
+		if slices.ContainsFunc(slices.Concat(config.URLKeys, commandKeys), func(key string) bool { return v.Get(key).Exists() }) {
+			return true
 		}
 	}
-	return root.Len() > 0
+	return false
 }
 
-// maxSettingValues bounds how much of a list is repeated.
-const maxSettingValues = 50
+// maxSettingValues bounds how much of a list is repeated. People who allow single
+// commands come to some hundred.
+const maxSettingValues = 2000
 
 func (f *File) settings(root config.Value) {
 	for _, keys := range f.place.Settings {
@@ -208,7 +222,11 @@ func (f *File) settings(root config.Value) {
 				set.Value = []string{config.RedactValue("", value)}
 			}
 			for v := range c.value.List() {
-				if value, ok := v.Text(); ok && len(set.Value) < maxSettingValues {
+				if len(set.Value) == maxSettingValues {
+					f.problem("line %d: %s has more than %d values; the others are not read", set.Line, set.Key, maxSettingValues)
+					break
+				}
+				if value, ok := v.Text(); ok {
 					set.Value = append(set.Value, config.RedactValue("", value))
 				}
 			}
@@ -222,18 +240,19 @@ func (f *File) settings(root config.Value) {
 // maxProjects bounds the projects that are taken from one file.
 const maxProjects = 500
 
-// projects are the folders under a key of a client's file that are projects: what
+// projects takes the folders under a key of a client's file that are projects: what
 // stands for "*" behind "projects".
-func projects(p Place, root config.Value) []string {
-	var out []string
-	for _, keys := range p.Servers {
-		if len(keys) > 1 && keys[0] == "projects" && keys[1] == "*" {
-			for name := range root.Get("projects").Members() {
-				if len(out) < maxProjects {
-					out = append(out, name)
-				}
+func (f *File) projects(root config.Value) {
+	for _, keys := range f.place.Servers {
+		if len(keys) < 2 || keys[0] != "projects" || keys[1] != "*" {
+			continue
+		}
+		for name := range root.Get("projects").Members() {
+			if len(f.Projects) == maxProjects {
+				f.problem("more than %d projects; the others are not looked at", maxProjects)
+				return
 			}
+			f.Projects = append(f.Projects, name)
 		}
 	}
-	return out
 }

@@ -87,10 +87,13 @@ func (m Machine) bases(p Place) []base {
 	here := p.On == 0 || p.On&m.System != 0
 	var out []base
 	put := func(b base) {
-		if b.dir != "" {
-			b.rest = rest
-			out = append(out, b)
+		if b.dir == "" {
+			return
 		}
+		if b.rest == "" {
+			b.rest = rest
+		}
+		out = append(out, b)
 	}
 	add := func(dir, home string) { put(base{dir: dir, home: home, system: m.System}) }
 	switch root {
@@ -102,6 +105,9 @@ func (m Machine) bases(p Place) []base {
 		for _, home := range m.Homes {
 			if p.On == 0 || p.On&home.System != 0 {
 				put(base{dir: m.folder(home, root), home: home.Dir, system: home.System})
+				if dir, below := m.moved(home, p.Path); dir != "" {
+					put(base{dir: dir, rest: below, home: home.Dir, system: home.System})
+				}
 			}
 		}
 	case "":
@@ -136,6 +142,19 @@ func (m Machine) env(name, otherwise, below string) string {
 		}
 	}
 	return otherwise
+}
+
+// moved is where else what stands in ~/.config may be: in the folder that
+// XDG_CONFIG_HOME names. Clients differ in whether they ask it, so both count.
+func (m Machine) moved(home Home, path string) (dir, below string) {
+	below, config := strings.CutPrefix(path, "~/.config/")
+	if !config || !home.Own {
+		return "", ""
+	}
+	if dir = m.env("XDG_CONFIG_HOME", "", ""); filepath.Clean(dir) == filepath.Join(home.Dir, ".config") {
+		return "", ""
+	}
+	return dir, below
 }
 
 func (m Machine) ownHome() string {
@@ -178,7 +197,7 @@ func (m Machine) folder(home Home, root string) string {
 // not there fits nothing; what cannot be looked through is the error, beside what
 // was found.
 func glob(dir, pattern string) (found []string, err error) {
-	w := &walker{}
+	w := &walker{seen: map[string]bool{}}
 	w.walk(dir, strings.Split(pattern, "/"))
 	slices.Sort(w.found)
 	return slices.Compact(w.found), w.err
@@ -186,6 +205,7 @@ func glob(dir, pattern string) (found []string, err error) {
 
 type walker struct {
 	found   []string
+	seen    map[string]bool // folders below **, by where they really are
 	folders int
 	err     error
 }
@@ -203,8 +223,6 @@ func absent(err error) bool {
 
 func (w *walker) walk(dir string, pattern []string) {
 	switch first := pattern[0]; {
-	case len(w.found) >= maxFound:
-		w.fail(errTooMany)
 	case first == "**":
 		w.deep(dir, pattern[1:], maxLevels)
 	case strings.ContainsAny(first, "*?["):
@@ -227,6 +245,9 @@ func (w *walker) step(name string, rest []string) {
 	switch {
 	case err == nil && info.IsDir():
 		return // a folder of that name is not the client's file
+	case len(w.found) >= maxFound:
+		w.fail(errTooMany)
+		return
 	case err != nil && absent(err):
 		if _, err := os.Lstat(name); err != nil {
 			return
@@ -246,15 +267,38 @@ func (w *walker) list(dir string) []fs.DirEntry {
 	return entries
 }
 
-// deep goes through folders, not through links to folders: they may lead in circles.
+// deep goes through folders, and through links to folders: a plugin that somebody works
+// on is often one. Each is looked at once, so that circles end.
 func (w *walker) deep(dir string, rest []string, levels int) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	if w.seen[real] {
+		return
+	}
+	w.seen[real] = true
 	w.walk(dir, rest)
 	if levels == 0 || w.folders > maxFolders {
 		return
 	}
+	var links []string
 	for _, entry := range w.list(dir) {
-		if entry.IsDir() && entry.Name() != "node_modules" {
-			w.deep(filepath.Join(dir, entry.Name()), rest, levels-1)
+		name := filepath.Join(dir, entry.Name())
+		switch {
+		case entry.Name() == "node_modules":
+		case entry.IsDir():
+			w.deep(name, rest, levels-1)
+		case entry.Type()&fs.ModeSymlink != 0:
+			links = append(links, name) // last, so that a folder is found under its own name
+		}
+	}
+	for _, name := range links {
+		info, err := os.Stat(name)
+		w.fail(err)
+		if err == nil && info.IsDir() {
+			w.deep(name, rest, levels-1)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -46,6 +45,9 @@ var (
 	ErrChanged = errors.New("the file has changed since")
 	// errPlace says that a value cannot be changed where it stands.
 	errPlace = errors.New("where it stands in the file cannot be told; change it by hand")
+	// errDoubt says that a client may read something else in the file than we do, such as
+	// the second of two keys of one name: what is changed would not be what it runs.
+	errDoubt = errors.New("clients may read the file in different ways; change it by hand")
 )
 
 // Rewrite makes the patch that changes entries of a file, whose bytes are raw. The
@@ -56,7 +58,10 @@ func (f File) Rewrite(raw []byte, changes []Change) (Patch, error) {
 	if err != nil {
 		return Patch{}, err
 	}
-	w := &rewriting{document: d}
+	if len(d.Problems) > 0 {
+		return Patch{}, fmt.Errorf("%s: line %d: %s: %w", f.Path, d.Problems[0].Line, d.Problems[0].Message, errDoubt)
+	}
+	w := &rewriting{document: d, touched: map[string]bool{}}
 	for _, c := range changes {
 		if err := w.change(c); err != nil {
 			return Patch{}, fmt.Errorf("%s: %s: %w", f.Path, strings.Join(c.Path, "."), err)
@@ -70,7 +75,7 @@ func (f File) Rewrite(raw []byte, changes []Change) (Patch, error) {
 	if err != nil {
 		return Patch{}, err
 	}
-	if err := f.verify(d, after, changes); err != nil {
+	if err := w.verify(after, changes); err != nil {
 		return Patch{}, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return p, nil
@@ -110,8 +115,11 @@ func (p Patch) RevertIn(f File, raw []byte) ([]byte, error) {
 	var edits []Edit
 	for _, e := range p.Edits {
 		last := len(e.Keys) - 1
+		if last < 0 {
+			return nil, ErrChanged
+		}
 		key := d.InFile(locate(d.Root, e.Keys[:last]).Key(e.Keys[last]))
-		if !key.Known() || !bytes.HasPrefix(raw[key.Start:], e.New) {
+		if !key.Known() {
 			return nil, ErrChanged
 		}
 		edits = append(edits, Edit{At: key.Start, Old: e.New, New: e.Old})
@@ -138,6 +146,7 @@ func (f File) Format() config.Format { return f.place.Format }
 // Said is what a file says of one entry, secrets included.
 type Said struct {
 	Words   []string
+	URL     string
 	Env     map[string]string // variables that stand as one name with one value
 	Headers map[string]string
 }
@@ -149,16 +158,20 @@ func (f File) Said(raw []byte, path []string) (Said, bool) {
 	if err != nil {
 		return Said{}, false
 	}
+	return said(d, path)
+}
+
+func said(d *config.Document, path []string) (Said, bool) {
 	v := locate(d.Root, path)
 	if !v.IsMapping() {
 		return Said{}, false
 	}
-	r := &reading{file: &File{Path: f.Path}, document: d, prints: NewFingerprints([]byte("said"))}
-	e := Entry{Name: path[len(path)-1]}
+	r := &reading{file: &File{Path: d.Path}, document: d, prints: NewFingerprints([]byte("said"))}
+	e := Entry{}
 	if err := r.fill(&e, v); err != nil {
 		return Said{}, false
 	}
-	said := Said{Words: e.Words, Env: map[string]string{}, Headers: map[string]string{}}
+	said := Said{Words: e.Words, URL: e.URL, Env: map[string]string{}, Headers: map[string]string{}}
 	for _, holder := range []config.Value{v, first(v, commandKeys)} {
 		take(said.Env, holder, config.EnvKeys)
 	}
@@ -224,7 +237,11 @@ func locate(v config.Value, path []string) config.Value {
 type rewriting struct {
 	document *config.Document
 	edits    []textEdit
+	touched  map[string]bool // the paths of what the edits change or add
 }
+
+// pathOf is a path as a key of touched.
+func pathOf(keys ...string) string { return strings.Join(keys, "\x00") }
 
 type textEdit struct {
 	span config.Span // in Text
@@ -237,7 +254,7 @@ func (w *rewriting) change(c Change) error {
 	if !entry.IsMapping() {
 		return errPlace
 	}
-	if c.Command != nil {
+	if len(c.Command) > 0 {
 		if err := w.command(entry, c); err != nil {
 			return err
 		}
@@ -301,6 +318,11 @@ func (w *rewriting) command(entry config.Value, c Change) error {
 		entry, key = entry.Get(key), "path"
 	}
 	args := spelled(entry, argsKeys)
+	for _, name := range argsKeys { // one that says nothing is in the way of another
+		if args == "" && entry.Get(name).Exists() {
+			args = name
+		}
+	}
 	program, rest := c.Command[0], c.Command[1:]
 	switch {
 	case !entry.Get(key).Exists():
@@ -341,9 +363,10 @@ func (w *rewriting) set(parent config.Value, path []string, key, value string) e
 	}
 	text := w.document.Text
 	between := string(text[name.End:at.Start])
-	if w.document.Format == config.YAML && strings.ContainsAny(between, "\n#&!") {
+	if w.document.Format == config.YAML && strings.Contains(between, "\n") {
 		between = ": " // a value in brackets cannot stand where a list of lines may
 	}
+	w.touched[pathOf(append(slices.Clone(path), key)...)] = true
 	w.edits = append(w.edits, textEdit{
 		span: config.Span{Start: name.Start, End: at.End},
 		keys: append(slices.Clone(path), key),
@@ -359,6 +382,7 @@ func (w *rewriting) insert(entry config.Value, path []string, key, program, args
 	if err := w.set(entry, path, key, program); err != nil {
 		return err
 	}
+	w.touched[pathOf(append(slices.Clone(path), "args")...)] = true
 	e := &w.edits[len(w.edits)-1]
 	sign := map[config.Format]string{config.JSON: `"args": `, config.YAML: "args: ", config.TOML: "args = "}[w.document.Format]
 	text := w.document.Text
@@ -410,70 +434,71 @@ func (w *rewriting) patch(raw []byte) (Patch, error) {
 	return p, err
 }
 
-// verify reads the file as it will be and holds it against what was asked for.
-func (f File) verify(before *config.Document, raw []byte, changes []Change) error {
-	after, err := config.ParseDocument(f.Path, raw, f.place.Format)
+// verify reads the file as it will be and holds it against what was asked for: all of
+// it says the same as before, but for what was touched.
+func (w *rewriting) verify(raw []byte, changes []Change) error {
+	after, err := config.ParseDocument(w.document.Path, raw, w.document.Format)
 	if err != nil {
 		return err
 	}
-	was, is := f.again(before), f.again(after)
-	if len(was.Entries) != len(is.Entries) || !reflect.DeepEqual(was.Projects, is.Projects) || len(was.Settings) != len(is.Settings) {
+	if len(after.Problems) > 0 || !w.same(w.document.Root, after.Root) {
 		return errPlace
 	}
-	for i, e := range is.Entries {
-		c := changeOf(changes, e.Path)
-		if c == nil {
-			if !reflect.DeepEqual(placeless(was.Entries[i]), placeless(e)) {
-				return errPlace
-			}
-			continue
-		}
-		if (c.Command != nil && !slices.Equal(e.Words, c.Command)) || (c.URL != "" && e.URL != c.URL) || !says(after, c) {
+	for _, c := range changes {
+		is, ok := said(after, c.Path)
+		if !ok || len(c.Command) > 0 && !slices.Equal(is.Words, c.Command) || c.URL != "" && is.URL != c.URL ||
+			!holds(is.Env, c.Env) || !holds(is.Headers, c.Headers) {
 			return errPlace
 		}
 	}
 	return nil
 }
 
-// again reads the entries of a document into a File like this one.
-func (f File) again(d *config.Document) File {
-	out := File{Path: f.Path, Clients: f.Clients, Scope: f.Scope, place: f.place}
-	out.take(d, NewFingerprints([]byte("comparing")))
-	return out
-}
-
-func changeOf(changes []Change, path []string) *Change {
-	for i := range changes {
-		if slices.Equal(changes[i].Path, path) {
-			return &changes[i]
+// holds reports whether values are as they shall be.
+func holds(have, want map[string]string) bool {
+	for name, value := range want {
+		if have[name] != value {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
-// placeless is an entry without where it stands.
-func placeless(e Entry) Entry {
-	e.Line, e.Span = 0, config.Span{}
-	return e
-}
+// same reports whether two values say the same.
+func same(a, b config.Value) bool { return new(rewriting).same(a, b) }
 
-// says reports whether variables and headers have the values of a change.
-func says(d *config.Document, c *Change) bool {
-	entry := locate(d.Root, c.Path)
-	holds := func(spellings []string, values map[string]string) bool {
-		for name, want := range values {
-			found := false
-			for _, h := range []config.Value{entry, first(entry, commandKeys)} {
-				for _, key := range spellings {
-					value, ok := h.Get(key, name).Text()
-					found = found || ok && value == want
-				}
-			}
-			if !found {
-				return false
-			}
-		}
-		return true
+// same compares two values, and all below them that was not touched.
+func (w *rewriting) same(a, b config.Value, path ...string) bool {
+	was, _ := a.Text()
+	is, _ := b.Text()
+	if a.Kind() != b.Kind() || was != is {
+		return false
 	}
-	return holds(config.EnvKeys, c.Env) && holds(headerKeys, c.Headers)
+	before, after := w.untouched(a, path), w.untouched(b, path)
+	return slices.EqualFunc(before, after, func(a, b part) bool {
+		return a.name == b.name && w.same(a.value, b.value, append(slices.Clone(path), a.name)...)
+	})
+}
+
+// part is a member, or an element by its place.
+type part struct {
+	name  string
+	value config.Value
+}
+
+func (w *rewriting) untouched(v config.Value, path []string) (parts []part) {
+	add := func(name string, value config.Value) {
+		if !w.touched[pathOf(append(slices.Clone(path), name)...)] {
+			parts = append(parts, part{name, value})
+		}
+	}
+	for name, member := range v.Members() {
+		add(name, member)
+	}
+	i := 0
+	for element := range v.List() {
+		add(fmt.Sprintf("[%d]", i), element)
+		i++
+	}
+	return parts
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/client"
 )
@@ -95,12 +96,21 @@ func (s *search) add(id string, found client.Found) {
 func (s *search) projects() (more []string) {
 	for _, f := range s.files {
 		for _, project := range f.Projects {
-			if filepath.IsAbs(project) && !slices.Contains(s.machine.Projects, filepath.Clean(project)) {
-				more = append(more, filepath.Clean(project))
+			project = s.folder(project)
+			if filepath.IsAbs(project) && !slices.Contains(s.machine.Projects, project) {
+				more = append(more, project)
 			}
 		}
 	}
 	return unique(more)
+}
+
+// folder is where a project lies here. In WSL the disks of Windows are below /mnt.
+func (s *search) folder(project string) string {
+	if disk, rest, found := strings.Cut(project, ":"); found && len(disk) == 1 && s.machine.System == client.Linux {
+		project = s.machine.Root + "/mnt/" + strings.ToLower(disk) + "/" + strings.ReplaceAll(rest, `\`, "/")
+	}
+	return filepath.Clean(project)
 }
 
 func unique(list []string) []string {

@@ -1,20 +1,20 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/internal/client"
 )
 
-func write(t *testing.T, name, text string) {
+func write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
@@ -69,6 +69,12 @@ func Test_projects_that_a_client_remembers_are_looked_at(t *testing.T) {
 	if len(d.Files) != 2 || len(d.Entries()) != 1 || !d.Complete() {
 		t.Errorf("%d files, %d entries", len(d.Files), len(d.Entries()))
 	}
+	// As a client of Windows names them, seen from WSL.
+	write(t, filepath.Join(home, ".claude.json"), `{"projects": {"C:\\work\\shop": {}}}`)
+	write(t, filepath.Join(home, "mnt", "c", "work", "shop", ".cursor", "mcp.json"), `{"mcpServers": {"a": {"command": "x"}}}`)
+	if d := Discover(machine(home), prints); len(d.Files) != 2 || len(d.Entries()) != 1 {
+		t.Errorf("in WSL %d files, %d entries", len(d.Files), len(d.Entries()))
+	}
 }
 
 // In WSL a home of Windows lies beside that of Linux and is laid out otherwise.
@@ -101,8 +107,9 @@ func Test_what_cannot_be_read_is_not_complete(t *testing.T) {
 	}
 }
 
-// Twenty servers in six clients, beside a history of some megabytes, in under a second.
-func Test_many_servers_are_found_quickly(t *testing.T) {
+// longUsed is a home with twenty-one servers in six clients, one of them beside a history
+// of some megabytes.
+func longUsed(t testing.TB) string {
 	home := t.TempDir()
 	for i, name := range []string{".cursor/mcp.json", ".gemini/settings.json", ".junie/mcp/mcp.json", ".kiro/settings/mcp.json", ".lmstudio/mcp.json"} {
 		text := `{"mcpServers": {`
@@ -111,19 +118,22 @@ func Test_many_servers_are_found_quickly(t *testing.T) {
 		}
 		write(t, filepath.Join(home, filepath.FromSlash(name)), text+"}}")
 	}
-	var history strings.Builder
-	history.WriteString(`{"history": [`)
-	for range 20_000 {
-		history.WriteString(`"a line that was typed a long time ago, and that nobody needs any more",` + "\n")
-	}
-	write(t, filepath.Join(home, ".claude.json"), history.String()+`], "mcpServers": {"own": {"url": "https://own.example/mcp"}}}`)
-	start := time.Now()
-	d := Discover(machine(home), prints)
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("took %v", took)
-	}
-	if len(d.Entries()) != 21 || len(d.Files) != 6 {
+	history := strings.Repeat(`"a line that was typed a long time ago, and that nobody needs any more",`+"\n", 20_000)
+	write(t, filepath.Join(home, ".claude.json"), `{"history": [`+history+`], "mcpServers": {"own": {"url": "https://own.example/mcp"}}}`)
+	return home
+}
+
+func Test_servers_beside_a_long_history_are_found(t *testing.T) {
+	if d := Discover(machine(longUsed(t)), prints); len(d.Entries()) != 21 || len(d.Files) != 6 || !d.Complete() {
 		t.Errorf("%d servers in %d files", len(d.Entries()), len(d.Files))
+	}
+}
+
+// Benchmark_discovery is to stay far below a second, so that people scan often.
+func Benchmark_discovery(b *testing.B) {
+	m := machine(longUsed(b))
+	for b.Loop() {
+		Discover(m, prints)
 	}
 }
 
@@ -134,5 +144,48 @@ func Test_the_page_is_fresh(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(have), string(Page(All()))); diff != "" {
 		t.Errorf("go generate ./internal/clients writes docs/clients.md (-have +want):\n%s", diff)
+	}
+}
+
+func Test_everybodys_homes(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"ada/AppData", "Public", "bob/AppData"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "desktop.ini"), "")
+	link := filepath.Join(dir, "eve", "AppData") // leads to itself: what lies in it cannot be told
+	if err := errors.Join(os.Mkdir(filepath.Dir(link), 0o755), os.Symlink("AppData", link)); err != nil {
+		t.Skip(err)
+	}
+	all := filepath.Join(dir, "*")
+	for system, want := range map[client.System]string{client.Windows: "ada bob eve", client.Linux: "Public ada bob eve"} {
+		m, err := addAll(client.Machine{}, system, all, filepath.Join(dir, "nowhere"), filepath.Join(dir, "nowhere", "*"))
+		var got []string
+		for _, home := range m.Homes {
+			got = append(got, filepath.Base(home.Dir))
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%v: %q, %v", system, got, err)
+		}
+	}
+	if _, err := addAll(client.Machine{}, client.Linux, filepath.Join(link, "*")); err == nil {
+		t.Error("homes that cannot be listed are taken for none")
+	}
+}
+
+func Test_only_projects_are_looked_at_where_only_they_are_wanted(t *testing.T) {
+	home := t.TempDir()
+	project, other := filepath.Join(home, "shop"), filepath.Join(home, "other")
+	text := `{"mcpServers": {"a": {"command": "x"}}}`
+	for _, dir := range []string{home, project, other} {
+		write(t, filepath.Join(dir, ".cursor", "mcp.json"), text)
+	}
+	write(t, filepath.Join(home, ".claude.json"), fmt.Sprintf(`{"projects": {%q: {}}}`, other))
+	m := machine(home, project)
+	m.ProjectsOnly = true
+	if d := Discover(m, prints); len(d.Files) != 1 || d.Files[0].Project != project {
+		t.Errorf("%+v", d.Files)
 	}
 }

@@ -1,10 +1,14 @@
 package clients
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/client"
 )
@@ -33,10 +37,15 @@ func Local(w Where) (client.Machine, error) {
 	}
 	m.Homes = []client.Home{{Dir: own, System: m.System, Own: true}}
 	if w.AllUsers {
-		m = addAll(m, m.System, everybody[m.System]...)
+		if m, err = addAll(m, m.System, everybody[m.System]...); err != nil {
+			return m, err
+		}
 	}
 	if m.System == client.Linux {
-		m = addAll(m, client.Windows, windowsHomes)
+		// A disk that this person may not look into holds no home of theirs.
+		if m, err = addAll(m, client.Windows, windowsHomes); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return m, err
+		}
 	}
 	for _, home := range w.Homes {
 		if home, err = filepath.Abs(home); err != nil {
@@ -67,21 +76,44 @@ var everybody = map[client.System][]string{
 const windowsHomes = "/mnt/c/Users/*"
 
 // addAll adds the folders that fit patterns. Those of Windows that belong to nobody
-// are left out by having no AppData.
-func addAll(m client.Machine, system client.System, patterns ...string) client.Machine {
+// are left out by having no AppData. A home that cannot be looked into is added: what
+// is looked for there then says so.
+func addAll(m client.Machine, system client.System, patterns ...string) (client.Machine, error) {
 	for _, pattern := range patterns {
-		found, _ := filepath.Glob(pattern) // the error is for patterns, which are ours
+		found, err := homes(pattern)
+		if err != nil {
+			return m, fmt.Errorf("looking for homes: %w", err)
+		}
 		for _, dir := range found {
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			if info, err := os.Stat(dir); gone(err) || err == nil && !info.IsDir() {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(dir, "AppData")); err != nil && system == client.Windows {
+			if _, err := os.Stat(filepath.Join(dir, "AppData")); gone(err) && system == client.Windows {
 				continue
 			}
 			m = add(m, client.Home{Dir: dir, System: system})
 		}
 	}
-	return m
+	return m, nil
+}
+
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// homes lists what fits a pattern. Unlike filepath.Glob it does not take a folder that
+// cannot be read for one with nothing in it.
+func homes(pattern string) (all []string, err error) {
+	dir, each := strings.CutSuffix(pattern, "*")
+	if !each {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if gone(err) {
+		return nil, nil
+	}
+	for _, entry := range entries {
+		all = append(all, filepath.Join(dir, entry.Name()))
+	}
+	return all, err
 }
 
 func add(m client.Machine, home client.Home) client.Machine {

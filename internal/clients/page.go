@@ -17,7 +17,8 @@ func Page(list []client.Client) []byte {
 
 Where ` + "`gatehouse scan`" + ` looks. ` + "`~`" + ` is a person's home, ` + "`./`" + ` a project, ` + "`$APP`" + ` the folder of applications:
 ` + "`~/Library/Application Support`" + ` on macOS, ` + "`%APPDATA%`" + ` on Windows, ` + "`$XDG_CONFIG_HOME`" + ` or ` + "`~/.config`" + ` on Linux.
-` + "`*`" + ` is any name, ` + "`**`" + ` any folders.
+What stands in ` + "`~/.config`" + ` is looked for in ` + "`$XDG_CONFIG_HOME`" + ` too. ` + "`*`" + ` is any name, ` + "`**`" + ` any folders, at most six
+deep and without ` + "`node_modules`" + `.
 `)
 	for _, c := range list {
 		body := strings.TrimPrefix(c.Doc, "# "+c.Name+"\n")

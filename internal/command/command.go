@@ -68,6 +68,14 @@ type Mount struct {
 	ReadOnly bool   `json:"readOnly"`
 }
 
+// Engine reports whether it gives a container the socket of an engine of containers:
+// whoever has that starts one that has the whole machine.
+func (m Mount) Engine() bool {
+	return slices.ContainsFunc([]string{"docker.sock", "podman.sock", "containerd.sock", "crio.sock", "docker_engine"}, func(name string) bool {
+		return strings.HasSuffix(m.Source, name)
+	})
+}
+
 // parsed is a command taken apart.
 type parsed struct {
 	source        Source

@@ -138,7 +138,7 @@ func reference(name, doc string, to *Secret) key {
 			r.wrongKind(n, field, "env:NAME or file:PATH")
 			return
 		}
-		value, err := parseReference(n.text, field, r.dir)
+		value, err := ParseReference(n.text, field, r.dir)
 		switch {
 		case err != nil:
 			r.refuse(n.pos, field, "%v", err)

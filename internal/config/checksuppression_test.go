@@ -71,6 +71,13 @@ func Test_one_wrong_value_in_each_field_of_a_check_suppression_is_refused(t *tes
 	}
 }
 
+func Test_more_check_suppressions_than_anybody_reads_are_refused(t *testing.T) {
+	text := "suppressions:\n" + strings.Repeat("  - {}\n", maxSuppressions+1)
+	if got, err := LoadCheckSuppressions(write(t, "s.yaml", text)); err == nil || !strings.Contains(err.Error(), "a list of at most") || got != nil {
+		t.Errorf("%d, %v", len(got), err)
+	}
+}
+
 func Test_an_empty_file_of_check_suppressions_suppresses_nothing(t *testing.T) {
 	for _, text := range []string{"", "suppressions:\n", "suppressions: []\n"} {
 		if got, err := LoadCheckSuppressions(write(t, "s.yaml", text)); err != nil || len(got) != 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"unicode/utf16"
 )
 
@@ -50,7 +49,7 @@ type Document struct {
 // ReadDocument reads a client's file of at most 16 MiB. The error says why it was
 // not read: it is not there, unreadable, ErrNotRegular, ErrTooLarge, or no text.
 func ReadDocument(path string, format Format) (*Document, error) {
-	raw, err := readRegular(path, maxClientBytes)
+	raw, mode, err := readWithMode(path, maxClientBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +57,7 @@ func ReadDocument(path string, format Format) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(path); err == nil {
-		d.Mode = info.Mode()
-	}
+	d.Mode = mode
 	return d, nil
 }
 

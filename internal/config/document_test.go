@@ -49,6 +49,9 @@ b [b] = "c: |\n    x\n  d: 'e'"
  d [d] = "'e'"
 f [f] = "- g"
 `},
+		{YAML, "a: &x [1]\nb: *x\n", `a [a] = "[1]"
+b [b]
+`},
 		{TOML, "a = [\"é\", # y ]\n 1]\n\"b\".c = true # z\nd = '''x'''\ne = { f = 1 }\n[g]\nh = \"\"\"i\"\"\"\"\n", `a [a] = "[\"é\", # y ]\n 1]"
 b ["b"]
  c [c] = "true"
@@ -132,9 +135,57 @@ func Test_what_looks_secret_is_not_repeated(t *testing.T) {
 		"https://h.example/sk-abcdefghijklmnop1234/ev": "https://h.example/[redacted]/ev",
 		"https://h.example/mcp?q=1":                    "https://h.example/mcp?q=1",
 		"http://${env:HOST}/mcp":                       "http://${env:HOST}/mcp",
+		"postgresql://ada:q8Zr#2L/xV0p@h.example/shop": "[redacted]",
+		"https://h.example:8443/@scope/x":              "https://h.example:8443/@scope/x",
+		"https://h.example/#token=hunter22":            "https://h.example/#[redacted]",
+		"https://h.example/#top":                       "https://h.example/#top",
+		"https://h.example:x/?token=hunter22":          "[redacted]",
+		"https://h.example:x/":                         "https://h.example:x/",
 	} {
 		if got := RedactURL(address); got != want {
 			t.Errorf("%s is shown as %s, want %s", address, got, want)
 		}
+	}
+}
+
+func Test_words_are_repeated_without_what_looks_secret(t *testing.T) {
+	for word, want := range map[string]string{
+		"--header=Authorization: Bearer hunter22":    "--header=[redacted]",
+		"--header=X-Api-Key:hunter22":                "--header=[redacted]",
+		"--header=Accept: application/json":          "--header=Accept: application/json",
+		"--env=TOKEN=hunter22":                       "--env=[redacted]",
+		"--env=LEVEL=verbose":                        "--env=LEVEL=verbose",
+		"-HX-Api-Key: hunter22":                      "X-Api-Key: [redacted]",
+		"X-Api-Key: hunter22":                        "X-Api-Key: [redacted]",
+		`{"level": "verbose", "apiKey": "hunter22"}`: "[redacted]",
+		`{"apiKey": "${KEY_OF_IT}"}`:                 `{"apiKey": "${KEY_OF_IT}"}`,
+		`{"level": "verbose"}`:                       `{"level": "verbose"}`,
+		"https://h.example/?a=1&token=hunter22":      "https://h.example/?a=[redacted]",
+		"Server=h;Password=hunter22;":                "Server=[redacted]",
+		"npx@1.0.0":                                  "npx@1.0.0",
+	} {
+		if got := RedactWords([]string{word}); got[0] != want {
+			t.Errorf("%s is shown as %s, want %s", word, got[0], want)
+		}
+	}
+}
+
+// Each of two bytes would become a value of some hundred.
+func Test_files_of_too_many_values_are_not_read(t *testing.T) {
+	for format, text := range map[Format]string{
+		JSON: `{"a": [` + strings.Repeat("1,", maxSigns) + "]}",
+		TOML: "a = [" + strings.Repeat("1,", maxSigns) + "]",
+		YAML: "a: [" + strings.Repeat("1,", maxTokens) + "]",
+	} {
+		d := parseText(t, text, format)
+		if d.Root.Exists() || len(d.Problems) != 1 || !strings.Contains(d.Problems[0].Message, "more than") {
+			t.Errorf("%v: %v", format, d.Problems)
+		}
+	}
+	if d := parseText(t, strings.Repeat("[[a]]\n", maxSigns/2+1), TOML); d.Root.Exists() {
+		t.Error("tables without number are read")
+	}
+	if d := parseText(t, `{"a": "`+strings.Repeat(",", maxSigns+1)+`"}`, JSON); !d.Root.Exists() {
+		t.Error("signs in a text count")
 	}
 }

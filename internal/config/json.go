@@ -12,8 +12,8 @@ import (
 // parseJSON turns JSON with comments and trailing commas into a tree.
 func (r *reader) parseJSON(source []byte) *node {
 	j := jsonTree{reader: r, newlines: newlinesOf(source)}
-	if offset, deep := tooDeepJSON(source); deep {
-		r.refuse(j.position(offset), "", "nested more than %d levels deep", maxDepth)
+	if offset, why := unboundedJSON(source); why != "" {
+		r.refuse(j.position(offset), "", "%s", why)
 		return nil
 	}
 	value, err := hujson.Parse(source)
@@ -103,25 +103,51 @@ func (j jsonTree) members(out *node, members []hujson.ObjectMember) {
 	}
 }
 
-// tooDeepJSON counts brackets outside strings and comments before the parser,
-// which recurses, meets them.
-func tooDeepJSON(source []byte) (offset int, deep bool) {
-	depth := 0
+// maxSigns bounds the values of JSON and TOML by what stands between them. A value
+// takes some hundred bytes of memory, and two of the file: 16 MiB would become 2 GiB.
+// Clients that keep their history beside their servers have some ten thousand values.
+const maxSigns = 500_000
+
+// bounds counts brackets, and the signs between values, before a parser that recurses
+// and keeps every value meets them.
+type bounds struct{ depth, signs int }
+
+// exceeded says which bound a sign outside strings and comments passes, if any.
+func (b *bounds) exceeded(sign byte) string {
+	switch sign {
+	case '{', '[':
+		b.depth++
+		b.signs++
+	case '}', ']':
+		b.depth--
+	case ',', ':', '=':
+		b.signs++
+	}
+	switch {
+	case b.depth > maxDepth:
+		return fmt.Sprintf("nested more than %d levels deep", maxDepth)
+	case b.signs > maxSigns:
+		return fmt.Sprintf("more than %d values", maxSigns)
+	}
+	return ""
+}
+
+// unboundedJSON says what is too much, and where.
+func unboundedJSON(source []byte) (offset int, why string) {
+	b := bounds{}
 	for i := 0; i < len(source); i++ {
 		switch source[i] {
 		case '"':
 			i = endOfString(source, i)
 		case '/':
 			i = endOfComment(source, i)
-		case '{', '[':
-			if depth++; depth > maxDepth {
-				return i, true
+		default:
+			if why = b.exceeded(source[i]); why != "" {
+				return i, why
 			}
-		case '}', ']':
-			depth--
 		}
 	}
-	return 0, false
+	return 0, ""
 }
 
 func endOfString(source []byte, start int) int {

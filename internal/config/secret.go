@@ -54,6 +54,9 @@ var prefixes = map[source]string{fromEnv: "env:", fromFile: "file:", fromKeyring
 // references says in errors how a reference is written.
 const references = "env:NAME, file:PATH, keyring:NAME or age:PATH"
 
+// otherwise ends errors about what only begins like a reference.
+const otherwise = "; a value that really begins so is put in a variable (env:NAME) or a file (file:PATH)"
+
 // NewSecret makes a Secret of a value at hand.
 func NewSecret(value string) Secret {
 	return seal(&secret{parts: []part{{text: value}}})
@@ -109,18 +112,30 @@ func (p part) resolve() (string, error) {
 	case fromKeyring:
 		value, err := secretstore.Keyring{}.Get(p.text)
 		if err != nil {
-			return "", fmt.Errorf("reading a secret: %w", err)
+			return "", fmt.Errorf("%s: %w", p, err)
 		}
 		return value, nil
 	case fromAge:
-		identity, err := secretstore.IdentityFile()
+		value, err := p.decrypt()
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%s: %w", p, err)
 		}
-		value, err := secretstore.Decrypt(p.text, identity)
-		return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r"), err
+		return value, nil
 	}
 	return p.text, nil
+}
+
+func (p part) decrypt() (string, error) {
+	identity, err := secretstore.IdentityFile()
+	if err != nil {
+		return "", err
+	}
+	value, err := secretstore.Decrypt(p.text, identity)
+	value = strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
+	if err == nil && value == "" {
+		err = errors.New("it is empty")
+	}
+	return value, err
 }
 
 func (s Secret) parts() []part {
@@ -199,13 +214,10 @@ func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
 
 var placeholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// ParseReference reads a value as gatehouse.yaml writes it. Paths begin at dir; at names
+// ParseReference reads a value as gatehouse.yaml writes it: a reference, or text in which
+// references between ${ and } are replaced and $${ means ${. Paths begin at dir; at names
 // the value in errors.
-func ParseReference(value, at, dir string) (Secret, error) { return parseReference(value, at, dir) }
-
-// parseReference reads a value of gatehouse.yaml: a reference, or text in which
-// references between ${ and } are replaced and $${ means ${.
-func parseReference(value, at, dir string) (Secret, error) {
+func ParseReference(value, at, dir string) (Secret, error) {
 	if p, ok, err := parsePart(value, dir); ok || err != nil {
 		return seal(&secret{[]part{p}, at}), err
 	}
@@ -264,15 +276,15 @@ func parsePart(value, dir string) (p part, ok bool, err error) {
 		switch from {
 		case fromEnv:
 			if checkEnvName(rest) != "" {
-				return p, false, errors.New("env: must be followed by the name of an environment variable")
+				return p, false, errors.New("env: must be followed by the name of an environment variable" + otherwise)
 			}
 		case fromKeyring:
 			if err := secretstore.CheckName(rest); err != nil {
-				return p, false, fmt.Errorf("keyring: %w", err)
+				return p, false, fmt.Errorf("keyring: %w%s", err, otherwise)
 			}
 		default:
 			if rest == "" || strings.ContainsAny(rest, "\x00\n") {
-				return p, false, fmt.Errorf("%s must be followed by a path", prefix)
+				return p, false, fmt.Errorf("%s must be followed by a path%s", prefix, otherwise)
 			}
 			rest, err = resolvePath(dir, rest)
 		}

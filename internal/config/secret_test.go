@@ -18,7 +18,7 @@ const canary = "correct-horse-battery-staple"
 
 func Test_secrets_are_never_printed(t *testing.T) {
 	plain := NewSecret(canary)
-	mixed, err := parseReference(canary+" ${env:A} "+canary, "servers.a.env.B", "/")
+	mixed, err := ParseReference(canary+" ${env:A} "+canary, "servers.a.env.B", "/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func Test_secrets_are_never_printed(t *testing.T) {
 func Test_references_are_shown(t *testing.T) {
 	f := func(value, want string) {
 		t.Helper()
-		s, err := parseReference(value, "", "/etc")
+		s, err := ParseReference(value, "", "/etc")
 		if err != nil || s.String() != want {
 			t.Errorf("%q is shown as %q (%v), want %q", value, s, err, want)
 		}
@@ -73,7 +73,7 @@ func Test_secrets_resolve(t *testing.T) {
 	file := write(t, "key", "kkk\r\n")
 	f := func(value, want, wantErr string) {
 		t.Helper()
-		s, err := parseReference(value, "servers.s.env.K", filepath.Dir(file))
+		s, err := ParseReference(value, "servers.s.env.K", filepath.Dir(file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func Test_a_process_gets_the_listed_variables_only(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	unset, err := parseReference("env:GATEHOUSE_TEST_UNSET", "servers.files.env.A", "/")
+	unset, err := ParseReference("env:GATEHOUSE_TEST_UNSET", "servers.files.env.A", "/")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,18 +55,22 @@ func Test_references_to_what_is_not_there_name_the_field(t *testing.T) {
 	keyring.MockInit()
 	dir := t.TempDir()
 	t.Setenv("GATEHOUSE_AGE_IDENTITY", filepath.Join(dir, "identity.txt"))
-	for _, value := range []string{"keyring:nobody", "age:nothing.age"} {
+	age := secretstore.Age{Dir: dir, Identity: filepath.Join(dir, "identity.txt")}
+	if err := age.Set("blank", "\n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"keyring:nobody", "age:nothing.age", "age:blank.age"} {
 		s, err := ParseReference(value, "servers.a.env.B", dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.Resolve(); err == nil || got != "" || !strings.HasPrefix(err.Error(), "servers.a.env.B: ") {
+		if got, err := s.Resolve(); err == nil || got != "" || !strings.HasPrefix(err.Error(), "servers.a.env.B: "+s.String()) {
 			t.Errorf("%s is %q, %v", value, got, err)
 		}
 	}
 	for _, value := range []string{"keyring:", "keyring:../x", "keyring:a b", "age:", "age:a\nb", "${keyring:}"} {
-		if s, err := ParseReference(value, "", dir); err == nil {
-			t.Errorf("%q is read as %v", value, s)
+		if s, err := ParseReference(value, "", dir); err == nil || !strings.Contains(err.Error(), "really begins so") {
+			t.Errorf("%q is read as %v: %v", value, s, err)
 		}
 	}
 }

@@ -293,7 +293,7 @@ func (r *reader) secrets(n *node, field, what string, each func(m member, at str
 			r.wrongKind(m.value, at, `text, `+references+` ("" for an empty value)`)
 			continue
 		}
-		value, err := parseReference(m.value.text, at, r.dir)
+		value, err := ParseReference(m.value.text, at, r.dir)
 		if err != nil {
 			r.refuse(m.value.pos, at, "%v", err)
 			continue
@@ -310,7 +310,7 @@ func (r *reader) stateKey(n *node, field string, c *Config) {
 		r.wrongKind(n, field, references)
 		return
 	}
-	value, err := parseReference(n.text, field, r.dir)
+	value, err := ParseReference(n.text, field, r.dir)
 	if err != nil {
 		r.refuse(n.pos, field, "%v", err)
 		return

@@ -15,6 +15,22 @@ var knownTokens = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(?:gh[pousr]_|github_pat
 // passwordInURL is user:password@ in any URL, such as a database's.
 var passwordInURL = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`)
 
+// oddPassword is one with a slash, which no reader of URLs takes for a password, and some
+// drivers of databases do.
+var oddPassword = regexp.MustCompile(`://[^/\s:@]*:[^\s@]+@`)
+
+// holdsPassword reports whether a URL has a password in it.
+func holdsPassword(s string) bool {
+	if !strings.Contains(s, "://") {
+		return false
+	}
+	if passwordInURL.MatchString(s) {
+		return true
+	}
+	_, err := url.Parse(s)
+	return err != nil && oddPassword.MatchString(s)
+}
+
 // secretName is a name that says that its value is secret.
 var secretName = regexp.MustCompile(`(?i)(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key|(?:^|[_-])(?:key|auth|pat|pwd)$|^(?:proxy-)?authorization$|^cookie$)`)
 
@@ -23,7 +39,7 @@ var randomText = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{32,}$`)
 
 // looksSecret judges a text by itself.
 func looksSecret(s string) bool {
-	return len(s) >= shortestToken && knownTokens.MatchString(s) || strings.Contains(s, "://") && passwordInURL.MatchString(s) ||
+	return len(s) >= shortestToken && knownTokens.MatchString(s) || holdsPassword(s) ||
 		len(s) >= shortestRandom && randomText.MatchString(s) && mixed(s)
 }
 
@@ -57,10 +73,7 @@ func suspiciousValue(name, value string) bool {
 // suspiciousArgument judges one argument of a command with the option before
 // it: --token=VALUE and --token VALUE.
 func suspiciousArgument(words []string, i int) bool {
-	if name, value, found := strings.Cut(words[i], "="); found && suspiciousValue(strings.TrimLeft(name, "-"), value) {
-		return true
-	}
-	if name, value, found := headerWord(words[i]); found && suspiciousValue(name, value) {
+	if suspiciousWord(words[i]) {
 		return true
 	}
 	if i > 0 && strings.HasPrefix(words[i-1], "-") && !strings.HasPrefix(words[i], "-") && !strings.Contains(words[i-1], "=") {
@@ -69,8 +82,38 @@ func suspiciousArgument(words []string, i int) bool {
 	return looksSecret(words[i])
 }
 
-// headerLike is "Name: value", as programs are given headers in one word.
-var headerLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):\s*([^/\\\s].*)$`)
+// suspiciousWord judges NAME=VALUE, "Name: value" and {"name": "value"}.
+func suspiciousWord(word string) bool {
+	name, value, found := strings.Cut(word, "=")
+	if found && suspiciousValue(strings.TrimLeft(name, "-"), value) {
+		return true
+	}
+	// Of several, as in --env=TOKEN=VALUE and a=1&token=VALUE, each may be the name.
+	pieces := strings.FieldsFunc(word, func(r rune) bool { return strings.ContainsRune("=&;?", r) })
+	for i := 1; i < len(pieces); i++ {
+		if suspiciousValue(strings.TrimLeft(pieces[i-1], "-"), pieces[i]) {
+			return true
+		}
+	}
+	for _, header := range []string{word, value} { // --header "Name: value", or with = between
+		if name, value, found := headerWord(header); found && suspiciousValue(name, value) {
+			return true
+		}
+	}
+	for _, m := range memberLike.FindAllStringSubmatch(word, -1) {
+		if suspiciousValue(m[1], m[2]) {
+			return true
+		}
+	}
+	return false
+}
+
+// memberLike is a member of JSON, as some servers are given all they need in one word.
+var memberLike = regexp.MustCompile(`"([^"\\]+)"\s*:\s*"([^"$][^"]*)"`)
+
+// headerLike is "Name: value", as programs are given headers in one word, behind curl's
+// -H or not.
+var headerLike = regexp.MustCompile(`^(?:-H)?([A-Za-z][A-Za-z0-9-]*):\s*([^/\\\s].*)$`)
 
 func headerWord(word string) (name, value string, found bool) {
 	if m := headerLike.FindStringSubmatch(word); m != nil && !strings.HasPrefix(m[2], "$") {
@@ -111,10 +154,10 @@ func RedactWords(words []string) []string {
 		}
 		out[i] = redacted
 		// In --name=value and NAME=value the name stays; in a URL, what surrounds the secret.
-		if name, _, found := strings.Cut(word, "="); found && !looksSecret(name) {
+		if name, _, found := strings.Cut(word, "="); found && !looksSecret(name) && !suspiciousArgument([]string{name}, 0) {
 			out[i] = name + "=" + redacted
-		} else if strings.Contains(word, "://") {
-			out[i] = RedactURL(word)
+		} else if shown := RedactURL(word); strings.Contains(word, "://") && shown != word {
+			out[i] = shown
 		} else if name, _, found := headerWord(word); found && secretName.MatchString(name) {
 			out[i] = name + ": " + redacted
 		}
@@ -127,7 +170,13 @@ func RedactWords(words []string) []string {
 func RedactURL(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
-		return RedactValue("", address)
+		if suspiciousArgument([]string{address}, 0) {
+			return redacted
+		}
+		return address
+	}
+	if suspiciousArgument([]string{u.Fragment}, 0) {
+		u.Fragment, u.RawFragment = redacted, ""
 	}
 	if u.User != nil {
 		u.User = url.User(redacted)
@@ -146,6 +195,5 @@ func RedactURL(address string) string {
 			u.Path, u.RawPath = strings.ReplaceAll(u.Path, part, redacted), ""
 		}
 	}
-	shown := strings.NewReplacer("%5Bredacted%5D", redacted, "%7B", "{", "%7D", "}").Replace(u.String())
-	return shown
+	return strings.NewReplacer("%5Bredacted%5D", redacted, "%7B", "{", "%7D", "}").Replace(u.String())
 }

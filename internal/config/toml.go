@@ -12,8 +12,8 @@ import (
 // twice.
 func (r *reader) parseTOML(source []byte) *node {
 	t := &tomlTree{jsonTree: jsonTree{reader: r, newlines: newlinesOf(source)}, source: source, seen: map[*node]map[string]int{}, closed: map[*node]bool{}}
-	if at, deep := tooDeepTOML(source); deep {
-		r.refuse(t.position(at), "", "nested more than %d levels deep", maxDepth)
+	if at, why := unboundedTOML(source); why != "" {
+		r.refuse(t.position(at), "", "%s", why)
 		return nil
 	}
 	root := &node{kind: mapping, pos: position{1, 1}, span: Span{0, len(source)}}
@@ -257,23 +257,20 @@ func endOfTOMLString(source []byte, start int) int {
 	return len(source)
 }
 
-// tooDeepTOML counts brackets outside strings and comments before the reader,
-// which recurses, meets them.
-func tooDeepTOML(source []byte) (offset int, deep bool) {
-	depth := 0
+// unboundedTOML says what is too much, and where.
+func unboundedTOML(source []byte) (offset int, why string) {
+	b := bounds{}
 	for i := 0; i < len(source); i++ {
 		switch source[i] {
 		case '"', '\'':
 			i = endOfTOMLString(source, i) - 1
 		case '#':
 			i = endOfLine(source, i)
-		case '[', '{':
-			if depth++; depth > maxDepth {
-				return i, true
+		default:
+			if why = b.exceeded(source[i]); why != "" {
+				return i, why
 			}
-		case ']', '}':
-			depth--
 		}
 	}
-	return 0, false
+	return 0, ""
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -157,33 +158,40 @@ var (
 )
 
 func readRegular(path string, limit int64) ([]byte, error) {
+	raw, _, err := readWithMode(path, limit)
+	return raw, err
+}
+
+// readWithMode reads a regular file. The mode is that of the file that was read,
+// whatever stands at its path by then.
+func readWithMode(path string, limit int64) ([]byte, fs.FileMode, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s %w", path, ErrNotRegular)
+		return nil, 0, fmt.Errorf("%s %w", path, ErrNotRegular)
 	}
 	// What was a file a moment ago may be a pipe now: opening one waits for a writer.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer file.Close()
 	if info, err = file.Stat(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s %w", path, ErrNotRegular)
+		return nil, 0, fmt.Errorf("%s %w", path, ErrNotRegular)
 	}
 	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if int64(len(raw)) > limit {
-		return nil, fmt.Errorf("%s %w %d bytes", path, ErrTooLarge, limit)
+		return nil, 0, fmt.Errorf("%s %w %d bytes", path, ErrTooLarge, limit)
 	}
-	return raw, nil
+	return raw, info.Mode(), nil
 }
 
 // decodeText removes a byte order mark and turns UTF-16, which Windows editors

@@ -108,6 +108,8 @@ var (
 	scheme = regexp.MustCompile(`(?i)^\s*(?:bearer|basic|token)\s+`)
 	// inDSN is a password in the forms of libpq and of ODBC.
 	inDSN = regexp.MustCompile(`(?i)(?:^|[;\s])(?:password|pwd)\s*=\s*([^;\s]+)`)
+	// inAuthority is a password before a host.
+	inAuthority = regexp.MustCompile(`://[^:@\s]*:([^@\s]+)@`)
 )
 
 func (f *finder) value(place Place, name, raw string) {
@@ -139,7 +141,10 @@ func (f *finder) value(place Place, name, raw string) {
 func (f *finder) address(place Place, name, address string) {
 	u, err := url.Parse(address)
 	if err != nil {
-		if kind, token := Form(address); kind != "" {
+		// A password with a character that should stand there encoded, or a list of hosts.
+		if m := inAuthority.FindStringSubmatch(address); m != nil && !IsReference(m[1]) && !IsExample(m[1]) {
+			f.add(Credential{place, name, "password", true, client.Raw(m[1])})
+		} else if kind, token := Form(address); kind != "" {
 			f.add(Credential{place, name, kind, true, client.Raw(token)})
 		}
 		return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,15 +28,6 @@ type Options struct {
 	Limits Limits
 	// Resolver is the system's if nil.
 	Resolver Resolver
-	// Proxy is an http URL through which public hosts are reached; nothing is read
-	// from the environment. It resolves their names, so it has to refuse those that
-	// lead into a private network. Addresses that the rules name, and names with
-	// unsafe prefixes, are reached without it.
-	Proxy *url.URL
-	// UnsafeLearn lets the server reach every public host on every port, where no rule
-	// speaks of it, so that Learned can make rules of the record. What is not public
-	// stays closed, and what TLS and HTTP are held to stays too.
-	UnsafeLearn bool
 }
 
 const (
@@ -69,8 +59,7 @@ type Broker struct {
 	paceUp, paceDown  pace
 	paceNew, paceName pace
 	connections       atomic.Uint64 // numbers them
-	namesRefused      atomic.Int64
-	v6                atomic.Bool // the sandbox has IPv6
+	v6                atomic.Bool   // the sandbox has IPv6
 	names             nameTable
 
 	mu           sync.Mutex
@@ -84,14 +73,12 @@ func NewBroker(rules []Rule, log Log, options Options) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading network rules: %w", err)
 	}
-	limits, proxy := &options.Limits, options.Proxy
+	limits := &options.Limits
 	switch {
 	case log == nil:
 		return nil, errors.New("a broker without a log")
 	case limits.Connections < 0 || limits.BytesUp < 0 || limits.BytesDown < 0 || limits.BytesPerSecond < 0:
 		return nil, errors.New("a negative limit of the network")
-	case proxy != nil && (proxy.Scheme != "http" || proxy.Hostname() == "" || proxy.Port() == ""):
-		return nil, errors.New("the proxy is not http://host:port")
 	}
 	if limits.Connections == 0 {
 		limits.Connections = defaultConnections
@@ -137,9 +124,6 @@ func (b *Broker) forwards() []netip.AddrPort {
 	}
 	return list
 }
-
-// NamesRefused is how often a name was asked for that no rule allows.
-func (b *Broker) NamesRefused() int64 { return b.namesRefused.Load() }
 
 // accept serves a listener until it is closed. original says what a connection was
 // made to before it was led here.
@@ -348,19 +332,16 @@ func (c *connection) dial(ctx context.Context) error {
 func (c *connection) connect(whole context.Context) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(whole, connectTimeout)
 	defer cancel()
-	var addresses []netip.Addr
-	if !c.proxied() {
-		var err error
-		if addresses, err = c.resolve(ctx); err != nil {
-			reason := Unreachable
-			if errors.Is(err, ErrRefused) {
-				reason = NotPublic
-			}
-			c.refuse(reason, err.Error())
-			return nil, err
+	addresses, err := c.resolve(ctx)
+	if err != nil {
+		reason := Unreachable
+		if errors.Is(err, ErrRefused) {
+			reason = NotPublic
 		}
-		c.address = netip.AddrPortFrom(addresses[0], c.to.Port())
+		c.refuse(reason, err.Error())
+		return nil, err
 	}
+	c.address = netip.AddrPortFrom(addresses[0], c.to.Port())
 	event := c.event(Opened)
 	event.Address = c.address
 	if err := c.broker.log(event); err != nil {
@@ -368,31 +349,16 @@ func (c *connection) connect(whole context.Context) (*net.TCPConn, error) {
 		return nil, err
 	}
 	c.opened = true
-	var conn net.Conn
-	var err error
-	if c.proxied() {
-		conn, err = dialProxy(ctx, c.broker.options.Proxy, net.JoinHostPort(c.host, fmt.Sprint(c.to.Port())))
-	} else {
-		conn, err = dialFirst(ctx, "tcp", addresses, fmt.Sprint(c.to.Port()))
-	}
+	conn, err := dialFirst(ctx, "tcp", addresses, fmt.Sprint(c.to.Port()))
 	if err != nil {
 		c.refuse(Unreachable, err.Error())
 		return nil, err
 	}
 	context.AfterFunc(whole, func() { conn.Close() })
-	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok && !c.proxied() {
+	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.address = remote.AddrPort()
 	}
 	return conn.(*net.TCPConn), nil
-}
-
-// proxied reports whether the host is reached through the configured proxy.
-func (c *connection) proxied() bool {
-	if c.broker.options.Proxy == nil || len(c.site.UnsafePrefixes) > 0 {
-		return false
-	}
-	a, err := netip.ParseAddr(c.host)
-	return err != nil || Public(a)
 }
 
 // resolve returns the addresses of the host, each of them allowed. The name is made

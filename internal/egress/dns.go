@@ -93,7 +93,7 @@ func (b *Broker) nameAllowed(name string) (uint32, Reason) {
 		return 0, NameNotAllowed
 	}
 	_, _, known := find(b.sites, 0, func(s site) bool { return s.names(name) && (!s.wildcard() || len(name) <= maxWildcardName) })
-	if !known && !b.options.UnsafeLearn {
+	if !known {
 		return 0, NameNotAllowed
 	}
 	number, ok := b.names.number(name)
@@ -106,7 +106,6 @@ func (b *Broker) nameAllowed(name string) (uint32, Reason) {
 // refuseName records a name that was asked for in vain. Each name is recorded once,
 // within a bound: a server that asks for thousands of them must not fill the log.
 func (b *Broker) refuseName(name string, reason Reason) {
-	b.namesRefused.Add(1)
 	name = printable(name)
 	b.mu.Lock()
 	known := b.refusedNames[name] || len(b.refusedNames) >= maxRefusedNames
@@ -147,10 +146,6 @@ func (b *Broker) decide(to netip.AddrPort) (host string, found site, reason Reas
 	switch {
 	case allowed:
 		return name, found, ""
-	case b.options.UnsafeLearn && named:
-		return name, site{Rule: Rule{Host: anyName}}, ""
-	case b.options.UnsafeLearn && Public(to.Addr()):
-		return name, site{address: to.Addr()}, ""
 	case known:
 		return name, site{}, PortNotAllowed
 	}

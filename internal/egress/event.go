@@ -20,7 +20,7 @@ type Event struct {
 	// Port that was asked for.
 	Port uint16
 	// Address that is dialled, of those that were checked the first; the one that
-	// was connected to, in Closed. Not valid behind a proxy, which resolves names.
+	// was connected to, in Closed.
 	Address netip.AddrPort
 	// Protocol that was recognised or asked for, empty if unknown.
 	Protocol Protocol

@@ -1,18 +1,13 @@
 package egress
 
 import (
-	"bufio"
 	"context"
-	"encoding/base64"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -198,55 +193,4 @@ type lastConn struct {
 func (c *lastConn) Close() error {
 	c.listener.once.Do(func() { close(c.listener.closed) })
 	return c.Conn.Close()
-}
-
-// maxProxyAnswer bounds what a proxy says to CONNECT.
-const maxProxyAnswer = 8 << 10
-
-// dialProxy asks a proxy for a connection (RFC 9110, section 9.3.6).
-func dialProxy(ctx context.Context, proxy *url.URL, to string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", proxy.Host)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the proxy: %w", err)
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
-	}
-	if err := askProxy(conn, proxy, to); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("asking the proxy: %w", err)
-	}
-	return conn, conn.SetDeadline(time.Time{})
-}
-
-func askProxy(conn net.Conn, proxy *url.URL, to string) error {
-	request := "CONNECT " + to + " HTTP/1.1\r\nHost: " + to + "\r\n"
-	if proxy.User != nil {
-		password, _ := proxy.User.Password()
-		request += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(proxy.User.Username()+":"+password)) + "\r\n"
-	}
-	if _, err := io.WriteString(conn, request+"\r\n"); err != nil {
-		return err
-	}
-	// One byte at a time: what follows the answer belongs to the connection.
-	var answer strings.Builder
-	var one [1]byte
-	for !strings.HasSuffix(answer.String(), "\r\n\r\n") {
-		if answer.Len() >= maxProxyAnswer {
-			return errors.New("its answer is too long")
-		}
-		if _, err := io.ReadFull(conn, one[:]); err != nil {
-			return err
-		}
-		answer.WriteByte(one[0])
-	}
-	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answer.String())), &http.Request{Method: http.MethodConnect})
-	if err != nil {
-		return err
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answered %d", response.StatusCode)
-	}
-	return nil
 }

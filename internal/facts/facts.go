@@ -66,19 +66,18 @@ func Gather(ctx context.Context, o Options, scene *check.Scene) error {
 	scene.Facts.Package = g.pack
 	scene.Facts.Advisories = g.known
 	scene.Facts.Used = g.used(scene.Servers)
+	var problems []error
 	if o.Online {
-		g.prefetch(scene.Servers)
+		problems = append(problems, g.prefetch(scene.Servers))
 	}
 	if o.Plans != nil {
-		if err := g.connect(scene); err != nil {
-			return err
-		}
+		problems = append(problems, g.connect(scene))
 	}
 	if o.Listening {
 		found, err := listening.Find(ctx)
 		scene.Facts.Listening = func() ([]check.Listener, error) { return found, err }
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 type gatherer struct {

@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/advisory"
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/facts/registry"
 	"gatehouse/internal/inventory"
 )
 
@@ -197,6 +198,27 @@ func Test_packages_here_and_in_the_registry(t *testing.T) {
 	s, source = scene(t, online, "npx", "-y", "elsewhere")
 	if p, err := s.Facts.Package(source); err != nil || p.Exists || !p.Registry {
 		t.Errorf("online, nowhere: %+v, %v", p, err)
+	}
+}
+
+func Test_a_registry_that_does_not_answer_is_a_problem(t *testing.T) {
+	home := t.TempDir()
+	write(t, home, ".npm/_npx/0123/node_modules/notes/package.json", `{"name": "notes", "version": "2.1.0"}`)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	env := func(name string) string { return map[string]string{"NPM_CONFIG_REGISTRY": gone.URL}[name] }
+	o := Options{Home: home, Getenv: env, Client: http.DefaultClient, State: t.TempDir(), Online: true}
+	words := []string{"npx", "-y", "notes"}
+	s := &check.Scene{Now: now, Servers: inventory.Servers([]client.Entry{{Name: "x", Clients: []string{"c"}, Transport: client.Stdio, Words: words, Shown: words}})}
+	if err := Gather(context.Background(), o, s); !errors.Is(err, registry.ErrUnreachable) {
+		t.Errorf("%v", err)
+	}
+	p, err := s.Facts.Package(inventory.Of(s.Servers[0].Entries[0]))
+	if err != nil || p.Registry || p.Version != "2.1.0" || check.NotAsked(p) != p.Silent || !strings.Contains(p.Silent, "does not answer") {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if s.Facts.Advisories == nil || s.Facts.Used == nil {
+		t.Error("what this machine tells is missing")
 	}
 }
 

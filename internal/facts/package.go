@@ -3,12 +3,15 @@ package facts
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
 	"gatehouse/internal/facts/installed"
+	"gatehouse/internal/facts/registry"
 	"gatehouse/internal/inventory"
 )
 
@@ -64,6 +67,9 @@ func (g *gatherer) pack(s inventory.Source) (check.Package, error) {
 	case err != nil && here.err != nil:
 		return check.Package{}, err
 	case err != nil:
+		if !errors.Is(err, errOffline) {
+			local.Silent = err.Error()
+		}
 		return local, nil
 	case here.err != nil:
 		return asked, nil
@@ -90,15 +96,24 @@ func (g *gatherer) ask(s inventory.Source, version string) (check.Package, error
 }
 
 // prefetch asks about all packages at once, so that checks wait for none. The answers are
-// kept by the registry.
-func (g *gatherer) prefetch(servers []inventory.Server) {
+// kept by the registry. The error names the registries that do not answer.
+func (g *gatherer) prefetch(servers []inventory.Server) error {
 	var all sync.WaitGroup
+	var mu sync.Mutex
+	down := map[string]error{}
 	for _, s := range servers {
 		for _, source := range check.Each(s) {
 			if source.Kind == inventory.NPM || source.Kind == inventory.PyPI {
-				all.Go(func() { _, _ = g.ask(source, "") })
+				all.Go(func() {
+					if _, err := g.ask(source, ""); errors.Is(err, registry.ErrUnreachable) {
+						mu.Lock()
+						defer mu.Unlock()
+						down[err.Error()] = err
+					}
+				})
 			}
 		}
 	}
 	all.Wait()
+	return errors.Join(slices.Collect(maps.Values(down))...)
 }

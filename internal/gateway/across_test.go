@@ -393,6 +393,10 @@ func listening(changes <-chan string) *stub {
 			return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}`
 		case wire.MethodListen:
 			out.send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+			if !m.Params.At("notifications", "resourceSubscriptions").Exists() {
+				<-ctx.Done() // a listener is told only of what it asked for
+				return ""
+			}
 			for {
 				select {
 				case uri := <-changes:
@@ -475,12 +479,47 @@ func TestListen_a_modern_client_hears_a_legacy_server(t *testing.T) {
 	})
 }
 
-// Servers keep one subscription for a connection, so one must do for all clients
-// that share it.
+// forgetful is a server that keeps one listener for its connection, as that of the Go
+// SDK does: the next takes its place, and the end of any ends all.
+func forgetful(changes <-chan string) *stub {
+	var mu sync.Mutex
+	forgotten := make(chan struct{})
+	return &stub{answer: func(ctx context.Context, m *wire.Message, out *stream) string {
+		if m.Method == wire.MethodDiscover {
+			return `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}}}`
+		}
+		if m.Method != wire.MethodListen {
+			return ""
+		}
+		mu.Lock()
+		close(forgotten)
+		mine := make(chan struct{})
+		forgotten = mine
+		mu.Unlock()
+		out.send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+		for {
+			select {
+			case <-mine:
+				<-ctx.Done()
+			case uri := <-changes:
+				out.send(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%q,"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, uri, m.ID)
+				continue
+			case <-ctx.Done():
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			close(forgotten)
+			forgotten = make(chan struct{})
+			return ""
+		}
+	}}
+}
+
+// One subscription must do for all clients of a process, and joining must not end it.
 func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan string)
-		h := newHouse(t, listening(changes), modernOnly)
+		h := newHouse(t, forgetful(changes), modernOnly)
 		defer h.close()
 		says(t, h.call(nil, "hello"), "done")
 		hub := &h.g.live.Load().servers["stub"].shared.hub
@@ -504,8 +543,13 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 		if n := h.stub.count(wire.MethodListen); n != 2 {
 			t.Errorf("%d subscriptions, want 2: the third is covered by the second", n)
 		}
-		changes <- "a:x"
-		changes <- "b:x"
+		for _, uri := range []string{"a:x", "b:x"} {
+			select {
+			case changes <- uri:
+			case <-time.After(time.Minute):
+				t.Errorf("the server has nobody to tell of %s", uri)
+			}
+		}
 		synctest.Wait()
 		var got []string
 		for len(heard) > 0 {
@@ -519,8 +563,55 @@ func TestHub_clients_of_one_process_share_a_subscription(t *testing.T) {
 			hub.leave(f)
 		}
 		synctest.Wait()
-		if hub.current != nil {
+		if hub.current != nil || len(hub.replaced) > 0 {
 			t.Error("a subscription without followers stays")
+		}
+	})
+}
+
+// However many clients come with new wishes, the requests that stay open are bounded, and
+// everybody is heard who joins again after the end.
+func TestHub_replaced_subscriptions_are_bounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := make(chan string)
+		h := newHouse(t, forgetful(changes), modernOnly)
+		defer h.close()
+		says(t, h.call(nil, "hello"), "done")
+		hub := &h.g.live.Load().servers["stub"].shared.hub
+		heard := make(chan string, 1)
+		var all []*follower
+		ends := 0
+		for n := range maxReplaced + 10 {
+			f := &follower{interest{uris: []string{fmt.Sprintf("u%03d:", n)}}, func(m *wire.Message) error {
+				heard <- m.Params.Get("uri").Text()
+				return nil
+			}}
+			all = append(all, f)
+			if _, err := hub.join(t.Context(), f); err != nil {
+				ends++
+				synctest.Wait()
+				if _, err := hub.join(t.Context(), f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(hub.replaced) > maxReplaced {
+				t.Fatalf("%d requests stay open", len(hub.replaced))
+			}
+		}
+		if ends != 1 {
+			t.Errorf("everything was ended %d times, want once", ends)
+		}
+		select {
+		case changes <- "u000:x":
+		case <-time.After(time.Minute):
+			t.Fatal("the server has nobody to tell")
+		}
+		synctest.Wait()
+		if len(heard) != 1 {
+			t.Error("the first follower hears nothing any more")
+		}
+		for _, f := range all {
+			hub.leave(f)
 		}
 	})
 }

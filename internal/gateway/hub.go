@@ -12,8 +12,9 @@ import (
 )
 
 // hub is the one subscription at a process without sessions that several clients
-// share. Servers keep one for each connection, and a second would take the place of
-// the first, which is somebody else's.
+// share. Some servers keep one for each connection: a second takes the place of the
+// first, and the end of either ends both (the Go SDK). So one that is replaced stays
+// open, and what it brings is dropped.
 type hub struct {
 	link *link
 
@@ -22,14 +23,19 @@ type hub struct {
 	mu        sync.Mutex // guards what follows
 	followers followers
 	current   *subscription
+	replaced  []*subscription
 }
+
+// maxReplaced bounds the requests that a server keeps for nothing. Beyond it everything
+// is ended, and everybody who follows joins again.
+const maxReplaced = 256
 
 // subscription is one subscriptions/listen of a hub.
 type subscription struct {
 	wanted interest
 	stop   context.CancelFunc
-	taken  chan error // the first outcome
-	ended  chan struct{}
+	taken  chan error    // the first outcome
+	ended  chan struct{} // or replaced
 }
 
 // join makes f a follower. It returns when the server has taken what f wants, with a
@@ -61,18 +67,25 @@ func (h *hub) join(ctx context.Context, f *follower) (ended <-chan struct{}, err
 	err = h.link.server.firstOutcome(ctx, next.taken)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if before != nil {
-		before.stop() // also after an error: the server has forgotten it for the next one
-	}
 	if err != nil {
 		next.stop()
-		h.ends(before)
+		h.stopAll() // the server may have forgotten what was before it
 		return nil, err
 	}
-	h.current = next
-	if next.over() {
-		h.current = nil
+	switch {
+	case next.over():
+		h.stopAll()
+		return next.ended, nil
+	case len(h.replaced) == maxReplaced:
+		next.stop()
+		h.stopAll()
+		return nil, upstream.ErrEnded
 	}
+	if h.current != nil {
+		h.replaced = append(h.replaced, h.current)
+		h.current.leave()
+	}
+	h.current = next
 	return next.ended, nil
 }
 
@@ -81,9 +94,30 @@ func (h *hub) ends(s *subscription) {
 	if h.current == s {
 		h.current = nil
 	}
+	h.replaced = slices.DeleteFunc(h.replaced, func(r *subscription) bool { return r == s })
+	s.leave()
 }
 
-// over reports whether the server has ended the subscription.
+// stopAll ends every subscription; the caller holds mu.
+func (h *hub) stopAll() {
+	for _, s := range h.replaced {
+		s.stop()
+	}
+	h.replaced = nil
+	if h.current != nil {
+		h.current.stop()
+		h.current = nil
+	}
+}
+
+// leave tells those who wait for the end of a subscription to look for another.
+func (s *subscription) leave() {
+	if !s.over() {
+		close(s.ended)
+	}
+}
+
+// over reports whether the subscription has ended or was replaced.
 func (s *subscription) over() bool {
 	select {
 	case <-s.ended:
@@ -100,9 +134,8 @@ func (h *hub) leave(f *follower) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.followers, f)
-	if len(h.followers) == 0 && h.current != nil {
-		h.current.stop()
-		h.current = nil
+	if len(h.followers) == 0 {
+		h.stopAll()
 	}
 }
 
@@ -133,7 +166,6 @@ func (h *hub) subscribe(wanted interest) (*subscription, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.ends(s)
-		close(s.ended)
 	})
 	return s, nil
 }
@@ -152,7 +184,10 @@ func (h *hub) publish(s *subscription, raw []byte) error {
 		return nil
 	}
 	h.mu.Lock()
-	all := h.followers.of(m)
+	var all []*follower
+	if !slices.Contains(h.replaced, s) { // whose messages the current one brings too
+		all = h.followers.of(m)
+	}
 	h.mu.Unlock()
 	for _, f := range all {
 		_ = f.emit(m) // one that is gone leaves by itself

@@ -73,10 +73,10 @@ func TestMatrix_announcements(t *testing.T) {
 	const little = dataMayAll + `permit (principal in Team::"art", action in Action::"read", resource == Resource::"stub/docs:a");`
 	eachMount(t, func(t *testing.T, modern bool, mount string) {
 		changes := make(chan string)
-		m := newMatrix(t, &changing{stub: listening(changes)}, true, little)
-		defer m.close()
 		defer func(every time.Duration) { lookAgainEvery = every }(lookAgainEvery)
 		lookAgainEvery = time.Hour
+		m := newMatrix(t, &changing{stub: listening(changes)}, true, little)
+		defer m.close()
 		m.modern = modern
 		m.who = bob
 		var mu sync.Mutex
@@ -104,7 +104,9 @@ func TestMatrix_announcements(t *testing.T) {
 				t.Fatalf("answered %s", r.Body)
 			}
 			s := m.g.sessions.find(session, bob.ID, mount)
+			s.mu.Lock() // the sweeper looks at it
 			s.direct = hear
+			s.mu.Unlock()
 		}
 		announce := func(uri string) string {
 			mu.Lock()

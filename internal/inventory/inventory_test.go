@@ -96,3 +96,17 @@ func Test_secrets_in_commands_are_not_shown(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+// A server is off, or protected, only if it is so everywhere.
+func Test_what_holds_for_one_entry_holds_not_for_all(t *testing.T) {
+	off, on := entry("gatehouse run -- npx -y server"), entry("npx -y server")
+	off.Disabled = true
+	for _, entries := range [][]client.Entry{{off, on}, {on, off}} {
+		if s := Servers(entries); len(s) != 1 || s[0].Disabled || s[0].Protected {
+			t.Errorf("%+v", s)
+		}
+	}
+	if s := Servers([]client.Entry{off, off}); len(s) != 1 || !s[0].Disabled || !s[0].Protected {
+		t.Errorf("%+v", s)
+	}
+}

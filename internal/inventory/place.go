@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"net/netip"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -13,26 +14,53 @@ var (
 )
 
 // Place writes a path in one way whatever the system: slashes, ~ for the home of whoever
-// it is, no slash at the end, / for the root of a disk. Letters keep their case.
-func Place(path, home string) string {
-	p := slashes.ReplaceAllString(strings.ReplaceAll(path, `\`, "/"), "/")
-	p = strings.TrimPrefix(p, "file:/")
+// it is, no slash at the end, / for the root of a disk, no .. behind a root. Letters keep
+// their case.
+func Place(name, home string) string {
+	home = strings.TrimSuffix(clean(home), "/") // that of a container may be the root
+	p := fromHome(clean(name), home)
+	if strings.HasPrefix(p, "~/") && strings.Contains(p, "/..") && home != "" {
+		p = fromHome(clean(home+p[1:]), home)
+	}
+	if bareDrive.MatchString(p) {
+		return "/"
+	}
+	return p
+}
+
+// clean makes slashes of what separates, and leaves out what leads nowhere.
+func clean(p string) string {
+	p = strings.TrimPrefix(strings.ReplaceAll(p, `\`, "/"), "file:")
+	disk := ""
+	if m := drive.FindStringSubmatch(p); m != nil {
+		disk, p = m[1], p[len(m[0]):]
+	}
+	if strings.HasPrefix(p, "/") {
+		if p = path.Clean(p); p == "/" && disk != "" {
+			p = ""
+		}
+		return disk + p
+	}
+	p = slashes.ReplaceAllString(p, "/")
 	for strings.Contains(p, "/./") {
 		p = strings.ReplaceAll(p, "/./", "/")
 	}
-	home = strings.TrimRight(strings.ReplaceAll(home, `\`, "/"), "/")
+	return disk + strings.TrimRight(strings.TrimSuffix(p, "/."), "/")
+}
+
+// fromHome writes ~ for a home.
+func fromHome(p, home string) string {
 	switch at := homeName.FindStringIndex(p); {
 	case home != "" && (p == home || strings.HasPrefix(p, home+"/")):
-		p = "~" + p[len(home):]
+		return "~" + p[len(home):]
 	case at != nil && !shared.MatchString(p):
-		p = "~/" + p[at[1]:]
+		return strings.TrimSuffix("~/"+p[at[1]:], "/")
 	}
-	trimmed := strings.TrimRight(strings.TrimSuffix(p, "/."), "/")
-	if trimmed == "" && strings.HasPrefix(p, "/") || bareDrive.MatchString(trimmed) {
-		return "/"
-	}
-	return trimmed
+	return p
 }
+
+// drive is the letter of a disk, behind a slash where it stands in an address.
+var drive = regexp.MustCompile(`^(?:/+)?([A-Za-z]:)`)
 
 var bareDrive = regexp.MustCompile(`^(?:[A-Za-z]:|/mnt/[a-z])$`)
 

@@ -54,12 +54,18 @@ func Test_bridges_connect_to_their_address(t *testing.T) {
 func Test_places_are_written_in_one_way(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "/", "//": "/", `C:\`: "/", "c:": "/", "/mnt/c/": "/", "/home/ada": "~", "/Users/ada/": "~", `C:\Users\ada\.ssh`: "~/.ssh",
-		"$HOME/.aws": "~/.aws", "${userHome}": "~", "%USERPROFILE%\\Documents": "~/Documents", "/srv/../x": "/srv/../x", "/root" + "/.ssh": "~/.ssh",
+		"$HOME/.aws": "~/.aws", "${userHome}": "~", "%USERPROFILE%\\Documents": "~/Documents", "/srv/../x": "/x", "/srv/..": "/", `C:\a\..`: "/", "file:///etc/x": "/etc/x", "file:///C:/Users/ada": "~", "$HOME/../..": "/", "~/..": "/odd", "~/x/../.ssh": "~/.ssh", "../x": "../x", "": "", "/root" + "/.ssh": "~/.ssh",
 		"/Users/Shared/x": "/Users/Shared/x", "/odd/place/code": "~/code", "./x/": "./x", "~": "~", "/etc/.": "/etc",
 	} {
 		if got := Place(path, "/odd/place"); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
+	}
+}
+
+func Test_a_home_that_is_the_root_hides_no_root(t *testing.T) {
+	if got := Place("/", "/"); got != "/" {
+		t.Errorf("/ is %q", got)
 	}
 }
 

@@ -12,9 +12,7 @@ import (
 type Outcome struct {
 	Path    string   `json:"path"`
 	Servers []string `json:"servers"` // that were changed
-	// Exact says that the file has the bytes that it had before it was protected.
-	Exact   bool   `json:"exact,omitempty"`
-	Problem string `json:"problem,omitempty"`
+	Problem string   `json:"problem,omitempty"`
 }
 
 // Apply carries out a plan. Files are changed one after the other; what cannot be changed
@@ -33,6 +31,9 @@ func (j Journal) Apply(p Plan, storeName string) ([]Outcome, error) {
 			continue
 		}
 		o, err := s.apply(f, storeName)
+		if err != nil {
+			o.Problem = err.Error()
+		}
 		out = append(out, o)
 		if err != nil {
 			return out, err
@@ -67,9 +68,6 @@ func (s *session) apply(f *FilePlan, storeName string) (Outcome, error) {
 		s.prune()
 		return o, nil
 	}
-	for _, r := range added {
-		o.Servers = append(o.Servers, r.Name)
-	}
 	known.Servers = append(known.Servers, added...)
 	if err := s.save(); err != nil {
 		return o, err
@@ -83,11 +81,11 @@ func (s *session) apply(f *FilePlan, storeName string) (Outcome, error) {
 		o.Problem = err.Error()
 	}
 	if o.Problem != "" {
-		o.Servers = nil
 		return o, s.recover()
 	}
 	for _, r := range added {
 		r.State = done
+		o.Servers = append(o.Servers, r.Name)
 	}
 	return o, s.save()
 }

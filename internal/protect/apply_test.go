@@ -160,6 +160,30 @@ func Test_a_file_that_changed_after_it_was_read_is_not_touched(t *testing.T) {
 	b.clean()
 }
 
+func Test_a_file_that_changed_before_it_was_planned_is_not_touched(t *testing.T) {
+	b := newBench(t, two)
+	files := b.files()
+	b.write(strings.Replace(two, "a@1.0.0", "evil@1.0.0", 1))
+	servers := New(files, b.options).Files[0].Servers
+	if servers[0].What != Left || servers[0].Why != client.ErrChanged.Error() || servers[1].What != Change {
+		t.Errorf("%+v", servers)
+	}
+}
+
+func Test_a_record_that_could_not_be_read_again_is_not_written(t *testing.T) {
+	b := newBench(t, two)
+	b.protect()
+	s, err := b.journal.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.unlock()
+	s.record.Files[0].Path = strings.Repeat("x", maxRecord*3/4)
+	if err := s.save(); err == nil || !strings.Contains(err.Error(), "bytes, of at most") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What another program writes while the file is replaced is what stands there afterwards.
 func Test_what_others_write_at_the_same_time_is_not_lost(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -200,17 +224,38 @@ func Test_where_files_cannot_be_exchanged_they_are_compared(t *testing.T) {
 	}
 }
 
-func Test_a_file_that_cannot_be_changed_leaves_no_trace(t *testing.T) {
-	if os.Getuid() == 0 && runtime.GOOS != "linux" {
-		t.Skip("root may write everywhere")
-	}
+func Test_a_file_that_cannot_be_read_again_leaves_no_trace(t *testing.T) {
 	b := newBench(t, two)
 	plan := New(b.files(), b.options)
-	// A folder in the place of the file cannot be exchanged for it.
 	plan.Files[0].target = filepath.Join(b.home, "gone", "mcp.json")
 	out, err := b.journal.Apply(plan, "memory")
 	if err != nil || out[0].Problem == "" {
 		t.Errorf("%+v, %v", out, err)
+	}
+	b.clean()
+}
+
+// meddling is a store that lets somebody else write while it keeps a secret.
+type meddling struct {
+	memory
+	meddle func()
+}
+
+func (m meddling) Set(name, value string) error {
+	if name != keyName {
+		m.meddle()
+	}
+	return m.memory.Set(name, value)
+}
+
+func Test_a_file_that_changes_while_secrets_are_kept_leaves_no_trace(t *testing.T) {
+	b := newBench(t, two)
+	plan := New(b.files(), b.options)
+	theirs := strings.Replace(two, "mine", "theirs", 1)
+	b.journal.Stores["memory"] = meddling{b.store, func() { b.write(theirs) }}
+	out, err := b.journal.Apply(plan, "memory")
+	if err != nil || !strings.Contains(out[0].Problem, client.ErrChanged.Error()) || len(out[0].Servers) > 0 || b.read() != theirs {
+		t.Errorf("%+v, %v\n%s", out, err, b.read())
 	}
 	b.clean()
 }
@@ -524,6 +569,70 @@ func Test_what_was_edited_meanwhile(t *testing.T) {
 	}
 }
 
+// A server that is gone keeps its secret even if what happens to the others fails.
+func Test_a_file_that_cannot_be_put_back_keeps_every_secret(t *testing.T) {
+	b := newBench(t, two)
+	b.protect()
+	protected := b.read()
+	start, end := strings.Index(protected, `"a":`), strings.Index(protected, `"b":`)
+	b.write(protected[:start] + protected[end:])
+	s, err := b.journal.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := s.planBack(Selection{})
+	if err != nil || plan[0].Servers[0].How != Restored || plan[0].Servers[1].How != Gone {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	b.write(b.read() + "\n// theirs\n")
+	if err := s.restore(&plan[0]); err != nil || plan[0].Problem == "" {
+		t.Errorf("%+v, %v", plan[0], err)
+	}
+	s.unlock()
+	if len(b.store) != 2 {
+		t.Errorf("%d secrets are left", len(b.store))
+	}
+	if again, err := b.journal.PlanBack(Selection{}); err != nil || len(again[0].Servers) != 2 {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+// After a crash the client has written its file, and its person has edited the command.
+func Test_a_secret_is_kept_while_its_reference_stands_in_the_file(t *testing.T) {
+	b := newBench(t, two)
+	b.protect()
+	s, err := b.journal.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range s.record.Files[0].Servers {
+		r.State = adding
+	}
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	s.unlock()
+	b.write(strings.Replace(b.read(), "a@1.0.0", "a@2.0.0", 1))
+	if plan, err := b.journal.PlanBack(Selection{}); err != nil || len(plan[0].Servers) != 2 || len(b.store) != 2 {
+		t.Errorf("%+v, %v, %d secrets", plan, err, len(b.store))
+	}
+}
+
+func Test_a_file_that_became_a_link_stays_a_link(t *testing.T) {
+	b := newBench(t, two)
+	b.protect()
+	real := filepath.Join(b.home, "dotfiles", "mcp.json")
+	folder(t, filepath.Dir(real))
+	if err := errors.Join(os.Rename(b.path, real), os.Symlink(real, b.path)); err != nil {
+		t.Fatal(err)
+	}
+	b.unprotect(Selection{})
+	if link, err := os.Readlink(b.path); err != nil || link != real || b.read() != two {
+		t.Errorf("%q, %v\n%s", link, err, b.read())
+	}
+	b.clean()
+}
+
 func Test_files_and_servers_that_are_gone_are_forgotten_but_not_their_secrets(t *testing.T) {
 	b := newBench(t, two)
 	b.protect()
@@ -548,6 +657,16 @@ func Test_a_record_that_cannot_be_opened_stops_everything(t *testing.T) {
 	b := newBench(t, two)
 	b.protect()
 	protected := b.read()
+	name := filepath.Join(b.journal.Dir, "record.json")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, bytes.Replace(raw, []byte(recordSchema), []byte("gatehouse.protect-record/9"), 1), 0o600)
+	if _, err := b.journal.Unprotect(Selection{}); err == nil || !strings.Contains(err.Error(), "another version") {
+		t.Errorf("a record of another form: %v", err)
+	}
+	write(t, name, raw, 0o600)
 	delete(b.store, keyName)
 	if _, err := b.journal.Unprotect(Selection{}); !errors.Is(err, secret.ErrNotFound) {
 		t.Errorf("without its key: %v", err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/command"
 	"gatehouse/internal/config"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/profile"
@@ -26,11 +27,8 @@ type Grants struct {
 }
 
 // flags are the flags of gatehouse run that say so.
-func (g *Grants) flags(s inventory.Source) (out []string) {
-	if g == nil {
-		return nil
-	}
-	out = []string{"--sandbox", g.Preset}
+func (g *Grants) flags() []string {
+	out := []string{"--sandbox", g.Preset}
 	for _, list := range []struct {
 		flag  string
 		items []string
@@ -57,19 +55,30 @@ func field(path string) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// confine plans the sandbox. It gives back the words with folders narrowed.
-func (s *Server) confine(words []string, said client.Said, o Options) []string {
-	if o.UnsafeNoSandbox {
-		s.note("it runs without a sandbox, with all rights that you have")
-		return words
-	}
+// confine plans the sandbox, as flags of gatehouse run. It gives back the words with folders
+// narrowed.
+func (s *Server) confine(words []string, said client.Said, o Options) (flags, narrowed []string) {
 	if s.source.Kind == inventory.OCI {
 		s.note("its container stays its sandbox: what it may do is what the flags of %s say", s.source.Launcher)
-		return words
+		return nil, words
 	}
-	if len(s.source.Wrappers) > 0 && s.source.Wrappers[0] != "cmd" {
+	request, launches, err := command.Launches(words)
+	if o.UnsafeNoSandbox {
+		s.note("it runs without a sandbox, with all rights that you have")
+		if launches { // gatehouse run gives these a sandbox, said or not
+			flags = []string{"--unsafe-no-sandbox"}
+		}
+		return flags, words
+	}
+	switch {
+	case len(s.source.Wrappers) > 0:
 		s.leave("it is started through %s, inside which a sandbox could not tell what belongs to it; name the program itself", s.source.Wrappers[0])
-		return words
+		return nil, words
+	case err != nil: // gatehouse run would not start it
+		s.leave("%v", err)
+		return nil, words
+	case launches:
+		s.Request = &request
 	}
 	preset, hosts := needs(s.source)
 	g := &Grants{Preset: preset, Network: hosts}
@@ -83,7 +92,7 @@ func (s *Server) confine(words []string, said client.Said, o Options) []string {
 			s.note("it can reach nothing over the network; if it needs a service, give --network %s=HOST:443", s.Name)
 		}
 	}
-	return words
+	return g.flags(), words
 }
 
 // extra grants what a person named, and places that the entry names by a URL.
@@ -310,17 +319,31 @@ func broad(path string, o Options) bool {
 	if path == "" {
 		return false
 	}
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
-	kept := []string{o.State}
+	kept := []string{o.Home}
 	for _, name := range private {
 		kept = append(kept, filepath.Join(o.Home, filepath.FromSlash(name)))
 	}
-	if within(o.Home, path) {
-		return true
+	if o.State != "" {
+		kept = append(kept, o.State)
 	}
-	return slices.ContainsFunc(kept, func(k string) bool { return k != "" && (within(path, k) || within(k, path)) })
+	for _, p := range spellings(path) {
+		for i, keep := range kept {
+			for _, k := range spellings(keep) {
+				if within(k, p) || i > 0 && within(p, k) { // below the home there is much to grant
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// spellings are a path as it is written and as it is without links.
+func spellings(path string) []string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return []string{path, real}
+	}
+	return []string{path}
 }
 
 // within reports whether a path lies in a folder or is it.

@@ -1,15 +1,11 @@
 package protect
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"gatehouse/internal/inventory"
 )
-
-// versionForm is a version of npm or PyPI.
-var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9A-Za-z]+)+([-+.][0-9A-Za-z.+-]+)?$`)
 
 // pin fixes the version of what is fetched at each start, if it is known which one.
 func (s *Server) pin(words []string, o Options) []string {
@@ -19,10 +15,6 @@ func (s *Server) pin(words []string, o Options) []string {
 	version, from := o.Pins[s.source.Package], "--pin"
 	if version == "" && o.Version != nil {
 		version, from = o.Version(s.entry, s.source)
-		// Somebody else's file says so, and it becomes part of a command.
-		if !versionForm.MatchString(version) {
-			version = ""
-		}
 	}
 	if version == "" {
 		s.note("its version is not fixed: which one is installed here cannot be told; give --pin %s=VERSION", s.source.Package)
@@ -35,13 +27,14 @@ func (s *Server) pin(words []string, o Options) []string {
 			continue
 		}
 		pinned[i] = fixed
-		if now := inventory.Of(entryOf(pinned)); now.Pinned() && now.Package == s.source.Package && now.Kind == s.source.Kind {
+		// Somebody else's file may say the version: what is no version is not written.
+		if now := inventory.Of(entryOf(pinned)); now.Pinned() && now.Version == version {
 			s.Pinned = &Pinned{Package: s.source.Package, Version: version, From: from}
 			return pinned
 		}
 		pinned[i] = word
 	}
-	s.note("its version is not fixed: it cannot be told which word of the command names the package")
+	s.note("its version is not fixed: no word of the command names the package so that %s could stand behind it", version)
 	return words
 }
 

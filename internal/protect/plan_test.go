@@ -1,6 +1,7 @@
 package protect
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -81,6 +82,9 @@ func Test_what_is_left_says_why(t *testing.T) {
 		`{"command": "sh", "args": ["-c", "a | b"]}`:                               "a shell reads its command",
 		`{"command": "sudo", "args": ["npx", "a@1.0.0"]}`:                          "rights of the administrator",
 		`{"command": "env", "args": ["A=1", "npx", "a@1.0.0"]}`:                    "started through env",
+		`{"command": "cmd", "args": ["/c", "npx", "a@1.0.0"]}`:                     "started through cmd",
+		`{"command": "npx", "args": ["github:someone/server"]}`:                    "no registry keeps",
+		`{"command": "npx", "args": ["--registry=https://r.example", "a@1.0.0"]}`:  "--registry",
 		`{"command": "npx", "args": ["a@1.0.0", "/"]}`:                             "--narrow s=FOLDER",
 		`{"command": "npx", "args": ["a@1.0.0", "~"]}`:                             "--narrow s=FOLDER",
 		`{"command": "npx", "args": ["a@1.0.0", "{HOME}"]}`:                        "--narrow s=FOLDER",
@@ -99,14 +103,34 @@ func Test_what_is_left_says_why(t *testing.T) {
 	}
 }
 
-func Test_a_link_to_the_home_is_the_home(t *testing.T) {
-	s := planned(t, `{"command": "npx", "args": ["a@1.0.0", "{HOME}/notes/all"]}`, func(home string, o *Options) {
-		if err := os.Symlink(home, filepath.Join(home, "notes", "all")); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if s.What != Left || len(s.Broad) != 1 {
-		t.Errorf("granted: %q", s.After)
+func Test_links_do_not_hide_the_home_and_its_secrets(t *testing.T) {
+	for name, c := range map[string]struct {
+		word    string
+		arrange func(home string, o *Options) error
+	}{
+		"a link to the home": {"{HOME}/notes/all", func(home string, o *Options) error { return os.Symlink(home, filepath.Join(home, "notes", "all")) }},
+		"a home that is a link": {"{HOME}", func(home string, o *Options) error {
+			o.Home = filepath.Join(t.TempDir(), "ada")
+			return os.Symlink(home, o.Home)
+		}},
+		"secrets that lie elsewhere": {"{HOME}/notes", func(home string, o *Options) error {
+			return errors.Join(os.Mkdir(filepath.Join(home, "notes", "ssh"), 0o700), os.Symlink("notes/ssh", filepath.Join(home, ".ssh")))
+		}},
+		"a state that is a link": {"{HOME}/notes", func(home string, o *Options) error {
+			o.State = filepath.Join(home, "state")
+			return os.Symlink("notes", o.State)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := planned(t, `{"command": "npx", "args": ["a@1.0.0", "`+c.word+`"]}`, func(home string, o *Options) {
+				if err := c.arrange(home, o); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if s.What != Left || len(s.Broad) != 1 {
+				t.Errorf("granted: %q", s.After)
+			}
+		})
 	}
 }
 
@@ -130,9 +154,15 @@ func Test_what_people_decide(t *testing.T) {
 	if s := planned(t, notes, nil); !s.Unknown || !strings.Contains(strings.Join(s.Notes, "\n"), "--network s=HOST:443") {
 		t.Errorf("nothing is said of the network: %q", s.Notes)
 	}
-	s = planned(t, everything, func(_ string, o *Options) { o.UnsafeNoSandbox = true })
-	if s.What != Change || s.Grants != nil || slices.Contains(s.After, "--sandbox") || !strings.Contains(strings.Join(s.Notes, "\n"), "without a sandbox") {
-		t.Errorf("without a sandbox: %q, %q", s.After, s.Notes)
+	for entry, want := range map[string]string{
+		everything: "--unsafe-no-sandbox -- npx -y a@1.0.0 /", // which gatehouse run confines otherwise
+		`{"command": "env", "args": ["A=1", "uvx", "a@1.0.0"]}`: "--unsafe-no-sandbox -- env A=1 uvx a@1.0.0",
+		`{"command": "node", "args": ["x.js"]}`:                 "--id s -- node x.js",
+	} {
+		s := planned(t, entry, func(_ string, o *Options) { o.UnsafeNoSandbox = true })
+		if s.What != Change || s.Grants != nil || s.Request != nil || !strings.HasSuffix(strings.Join(s.After, " "), want) || !strings.Contains(strings.Join(s.Notes, "\n"), "without a sandbox") {
+			t.Errorf("without a sandbox: %q, %q", s.After, s.Notes)
+		}
 	}
 	s = planned(t, notes, func(_ string, o *Options) { o.Store = nil })
 	if len(s.Moved) > 0 || !slices.Contains(s.After, "--pass-env") || !strings.Contains(strings.Join(s.Notes, "\n"), "stays in the file") {
@@ -198,12 +228,15 @@ func Test_versions_are_fixed_where_they_are_known(t *testing.T) {
 		`{"command": "uvx", "args": ["--from=mcp-server-x", "x"]}`:            "uvx --from=mcp-server-x==4.5.6 x",
 		`{"command": "pipx", "args": ["run", "mcp-server-x"]}`:                "pipx run mcp-server-x==4.5.6",
 		`{"command": "deno", "args": ["run", "npm:@scope/x"]}`:                "deno run npm:@scope/x@4.5.6",
-		`{"command": "cmd", "args": ["/c", "npx", "-y", "a-server"]}`:         "cmd /c npx -y a-server@4.5.6",
 	} {
 		s := planned(t, entry, func(_ string, o *Options) { o.Version = version })
 		if s.Pinned == nil || !strings.HasSuffix(strings.Join(s.After, " "), "-- "+want) {
 			t.Errorf("%s is %q: %q", entry, s.After, s.Notes)
 		}
+	}
+	wrapped := planned(t, `{"command": "cmd", "args": ["/c", "npx", "-y", "a-server"]}`, func(_ string, o *Options) { o.Version, o.UnsafeNoSandbox = version, true })
+	if !strings.HasSuffix(strings.Join(wrapped.After, " "), "-- cmd /c npx -y a-server@4.5.6") {
+		t.Errorf("%q: %q", wrapped.After, wrapped.Notes)
 	}
 	for _, entry := range []string{`{"command": "npx", "args": ["a@1.0.0"]}`, `{"command": "node", "args": ["x.js"]}`} {
 		if s := planned(t, entry, func(_ string, o *Options) { o.Version = version }); s.Pinned != nil {
@@ -232,12 +265,14 @@ func Test_versions_are_fixed_where_they_are_known(t *testing.T) {
 }
 
 func Test_what_is_no_version_is_not_written_into_a_command(t *testing.T) {
-	for _, version := range []string{"", "1", "latest", "1.2.3; rm -rf /", "1.2.3 --registry=x", "../1.2.3", "^1.2.3", "1.2.3@evil"} {
-		s := planned(t, `{"command": "npx", "args": ["a-server"]}`, func(_ string, o *Options) {
-			o.Version = func(client.Entry, inventory.Source) (string, string) { return version, "told" }
-		})
-		if s.Pinned != nil || s.What != Change {
-			t.Errorf("%q: %q", version, s.After)
+	for _, version := range []string{"", "1", "latest", "1.2.3; rm -rf /", "1.2.3 --registry=x", "../1.2.3", "^1.2.3", "1.2.3@evil", "1.2.3\n"} {
+		for _, command := range []string{`"npx", "args": ["a-server"]`, `"uvx", "args": ["a-server"]`, `"uvx", "args": ["--from", "a-server", "x"]`, `"docker", "args": ["run", "a-server"]`} {
+			s := planned(t, `{"command": `+command+`}`, func(_ string, o *Options) {
+				o.Version = func(client.Entry, inventory.Source) (string, string) { return version, "told" }
+			})
+			if s.Pinned != nil || s.What != Change || version != "" && strings.Contains(strings.Join(s.After[1:], " "), version) && version != "1" {
+				t.Errorf("%q: %q %s", version, s.After, s.Why)
+			}
 		}
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"gatehouse/internal/client"
+	"gatehouse/internal/command"
 	"gatehouse/internal/config"
 	"gatehouse/internal/credential"
 	"gatehouse/internal/inventory"
 	"gatehouse/internal/secret"
+	"gatehouse/internal/statefile"
 )
 
 // Options say what is changed and how. The zero value confines every server and
@@ -45,10 +45,7 @@ type Options struct {
 }
 
 // Plan is what would be changed.
-type Plan struct {
-	Files []FilePlan `json:"files"`
-	store secret.Store
-}
+type Plan struct{ Files []FilePlan }
 
 // FilePlan is the plan for one file.
 type FilePlan struct {
@@ -85,6 +82,8 @@ type Server struct {
 	Grants *Grants  `json:"grants,omitempty"` // nil: no sandbox
 	Moved  []Moved  `json:"moved,omitempty"`
 	Notes  []string `json:"notes,omitempty"` // what a person should know
+	// Request is the package that Gatehouse installs before the first start.
+	Request *command.Request `json:"-"`
 
 	// Broad are folders for which it stays as it is, until they are narrowed.
 	Broad []string `json:"broad,omitempty"`
@@ -118,7 +117,7 @@ const maxFile = 16 << 20
 
 // New plans what to do with files. It changes nothing.
 func New(files []client.File, o Options) Plan {
-	p := Plan{store: o.Store}
+	var p Plan
 	ids := newNames(files)
 	for _, f := range files {
 		if !o.wants(f) {
@@ -190,16 +189,7 @@ func (f *FilePlan) read() error {
 }
 
 // readFile reads a client's file.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, maxFile)
-	}
-	return os.ReadFile(path)
-}
+func readFile(path string) ([]byte, error) { return statefile.Read(path, maxFile) }
 
 func (s *Server) leave(format string, args ...any) {
 	s.What, s.Why = Left, fmt.Sprintf(format, args...)
@@ -221,14 +211,13 @@ func (s *Server) plan(f *FilePlan, ids *names, o Options) {
 	s.before = client.Change{Path: s.entry.Path, Command: said.Words, Env: map[string]string{}}
 	s.change = client.Change{Path: s.entry.Path, Env: map[string]string{}}
 	words := s.pin(said.Words, o)
-	if words = s.confine(words, said, o); s.What != Change {
+	flags, words := s.confine(words, said, o)
+	if s.What != Change {
 		return
 	}
 	id := ids.of(s.entry, s.source)
 	s.move(f, id, said, o)
-	command := append([]string{o.Program, "run", "--id", id}, s.Grants.flags(s.source)...)
-	command = append(command, s.variables()...)
-	s.change.Command = append(append(command, "--"), words...)
+	s.change.Command = slices.Concat([]string{o.Program, "run", "--id", id}, flags, s.variables(), []string{"--"}, words)
 	s.After = config.RedactWords(s.change.Command)
 	if _, err := f.file.Rewrite(f.raw, []client.Change{s.change}); err != nil {
 		s.leave("%v", err)
@@ -239,7 +228,7 @@ func (s *Server) plan(f *FilePlan, ids *names, o Options) {
 func (s *Server) refused(o Options) bool {
 	e := s.entry
 	switch {
-	case s.source.Protected || len(e.Words) > 0 && isGatehouse(e.Words[0], o.Program):
+	case s.source.Protected || len(e.Words) > 0 && (e.Words[0] == o.Program || command.Program(e.Words[0]) == "gatehouse"):
 		s.What = Already
 	case e.Transport == client.HTTP || e.Transport == client.SSE:
 		s.leave("it is reached over HTTP; put it behind `gatehouse serve`, and its address at the gateway here")
@@ -251,12 +240,6 @@ func (s *Server) refused(o Options) bool {
 		s.leave("it runs with the rights of the administrator, through %s", s.source.Wrappers[0])
 	}
 	return s.What != Change
-}
-
-// isGatehouse reports whether a program is this one, wherever it lies.
-func isGatehouse(word, program string) bool {
-	name := strings.ToLower(path.Base(strings.ReplaceAll(word, `\`, "/")))
-	return word == program || strings.TrimSuffix(name, ".exe") == "gatehouse"
 }
 
 // variables are the flags that hand over what the entry sets.

@@ -135,7 +135,15 @@ func (s *session) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path(), err)
 	}
-	return json.Unmarshal(plain, &s.record)
+	if err := json.Unmarshal(plain, &s.record); err != nil {
+		return fmt.Errorf("%s: %w", s.path(), err)
+	}
+	for _, f := range s.record.Files {
+		if target, err := filepath.EvalSymlinks(f.Target); err == nil {
+			f.Target = target // a link may have come in its place, which is to stay one
+		}
+	}
+	return nil
 }
 
 // save writes the record. Until it returns nothing else may happen.
@@ -154,6 +162,9 @@ func (s *session) save() error {
 	raw, err := json.Marshal(envelope{recordSchema, s.store, sealed})
 	if err != nil {
 		return err
+	}
+	if len(raw) > maxRecord {
+		return fmt.Errorf("the record of protected files would have %d bytes, of at most %d", len(raw), maxRecord)
 	}
 	if err := statefile.Replace(s.path(), raw); err != nil {
 		return fmt.Errorf("writing the record of protected files: %w", err)
@@ -266,14 +277,22 @@ func (s *session) recover() error {
 	return s.save()
 }
 
-// has reports whether a file holds a change: byte for byte, or as another spelling of the
-// same.
+// has reports whether a file holds a change, or a part of it: a reference whose secret
+// would be lost.
 func (f *fileRecord) has(r *serverRecord, raw []byte) bool {
 	if digest(raw) == r.Patch.After || r.Patch.Stands(f.file(), raw) {
 		return true
 	}
 	said, ok := f.file().Said(raw, r.After.Path)
-	return ok && slices.Equal(said.Words, r.After.Command)
+	if !ok {
+		return false
+	}
+	for name, reference := range r.After.Env {
+		if said.Env[name] == reference {
+			return true
+		}
+	}
+	return slices.Equal(said.Words, r.After.Command)
 }
 
 func (f *fileRecord) file() client.File { return client.FileAt(f.Path, f.Format) }

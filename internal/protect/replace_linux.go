@@ -21,14 +21,14 @@ func swap(fresh, path string, old, content []byte) error {
 	if err != nil {
 		return err
 	}
-	was, err := os.ReadFile(fresh)
+	was, err := readFile(fresh)
 	if err == nil && bytes.Equal(was, old) {
 		return os.Remove(fresh)
 	}
 	if back := exchange(fresh, path); back != nil {
 		return fmt.Errorf("%w, and what it held is now in %s: %w", errKept, fresh, back)
 	}
-	if now, err := os.ReadFile(fresh); err == nil && !bytes.Equal(now, content) {
+	if now, err := readFile(fresh); err != nil || !bytes.Equal(now, content) {
 		// Somebody wrote between the two exchanges: the newest is theirs.
 		if back := exchange(fresh, path); back != nil {
 			return fmt.Errorf("%w, and what it held last is now in %s: %w", errKept, fresh, back)

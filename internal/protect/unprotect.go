@@ -172,21 +172,24 @@ func (j Journal) Unprotect(sel Selection) ([]Back, error) {
 	return plan, nil
 }
 
+// restore takes back what stands in the file. What is gone is only forgotten, and not its
+// secrets: their values stand nowhere else any more.
 func (s *session) restore(b *Back) error {
-	var taken []*serverRecord
+	var taken, ended []*serverRecord
 	for _, server := range b.Servers {
-		if server.How != Stays {
+		switch server.How {
+		case Restored, Undone:
 			server.record.State = removing
 			taken = append(taken, server.record)
+			ended = append(ended, server.record)
+		case Gone:
+			ended = append(ended, server.record)
 		}
 	}
-	if len(taken) == 0 {
-		return nil
-	}
-	if err := s.save(); err != nil {
-		return err
-	}
-	if !b.gone && digest(b.content) != digest(b.raw) {
+	if len(taken) > 0 {
+		if err := s.save(); err != nil {
+			return err
+		}
 		if err := replaceFile(b.record.Target, b.raw, b.content); err != nil {
 			b.Problem, b.Exact = err.Error(), false
 			for i := range b.Servers {
@@ -195,18 +198,15 @@ func (s *session) restore(b *Back) error {
 			return s.recover()
 		}
 	}
-	for _, server := range b.Servers {
-		if server.How == Stays {
-			continue
-		}
-		// The value of a server that is gone stands nowhere else any more.
-		if server.How != Gone {
-			if err := s.forget(server.record); err != nil {
-				return fmt.Errorf("%s is as it was, but its secret is still in the store: %w", server.Name, err)
-			}
+	for _, r := range taken {
+		if err := s.forget(r); err != nil {
+			return fmt.Errorf("%s is as it was, but its secret is still in the store: %w", r.Name, err)
 		}
 	}
-	b.record.Servers = slices.DeleteFunc(b.record.Servers, func(r *serverRecord) bool { return slices.Contains(taken, r) })
+	if len(ended) == 0 {
+		return nil
+	}
+	b.record.Servers = slices.DeleteFunc(b.record.Servers, func(r *serverRecord) bool { return slices.Contains(ended, r) })
 	s.prune()
 	return s.save()
 }

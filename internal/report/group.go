@@ -7,10 +7,15 @@ import (
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/inventory"
+	"gatehouse/internal/rule"
 )
 
 // alike are findings that are one for a person: the same words about the same server.
-type alike struct{ check, subject, severity, why, fix string }
+type alike struct {
+	check, subject string
+	severity       rule.Severity
+	why, fix       string
+}
 
 // group puts together what says the same of one server in several clients. The worst
 // come first. What is about no server and no file is about the home of whoever scans.
@@ -24,7 +29,7 @@ func (r *Report) group(found []check.Finding, titles map[string]string) []Findin
 	out := []Finding{}
 	for _, f := range found {
 		subject := cmp.Or(f.Server, f.File, r.Home)
-		key := alike{f.Check, subject, f.Severity.String(), f.Why, f.Fix}
+		key := alike{f.Check, subject, f.Severity, f.Why, f.Fix}
 		i, seen := at[key]
 		if !seen {
 			i = len(out)

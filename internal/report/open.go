@@ -14,8 +14,12 @@ type Open struct {
 	Servers []string // names; empty if it is about no server alone
 }
 
+// maxWhy bounds a reason, in bytes: some repeat all that a server printed when it ended.
+const maxWhy = 300
+
 // Open puts together what could not be checked for the same reason. A reason that names
-// the package of its server is the same for all packages.
+// the package of its server is the same for all packages. Long ones are cut; Unchecked has
+// all of them.
 func (r *Report) Open() (out []Open) {
 	packages := map[string]string{}
 	for _, s := range r.Servers {
@@ -24,6 +28,9 @@ func (r *Report) Open() (out []Open) {
 	at := map[string]int{}
 	for _, u := range r.Unchecked {
 		why := impersonal(u.Why, packages[u.Server])
+		if short := clip(why, maxWhy); short != why {
+			why = short + "…"
+		}
 		i, seen := at[why]
 		if !seen {
 			i, at[why] = len(out), len(out)

@@ -6,6 +6,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -274,21 +275,20 @@ func (r *Report) Worst(server string) (worst rule.Severity) {
 	return worst
 }
 
-// CheckByID finds a check that was run.
-func (r *Report) CheckByID(id string) (Check, bool) {
-	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == id })
-	if i < 0 {
-		return Check{}, false
-	}
-	return r.Checks[i], true
-}
-
 // Short is a path as people of this machine write it: ~/ for their home.
 func (r *Report) Short(path string) string {
 	if rest, ok := below(r.Home, path); ok {
 		return "~/" + rest
 	}
 	return path
+}
+
+// At is a place as people of this machine write it, with its line.
+func (r *Report) At(p Place) string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d", r.Short(p.File), p.Line)
+	}
+	return r.Short(p.File)
 }
 
 // Relative is a path below the project, slash-separated.
@@ -307,6 +307,14 @@ func below(dir, path string) (string, bool) {
 
 // Subject is what a finding is about: the id of a server, or a path.
 func (f Finding) Subject() string { return cmp.Or(f.Server, f.Name) }
+
+// Count says how many there are of something.
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
 
 // Runs says in a few words what a server is.
 func Runs(s inventory.Server) string {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,8 +82,10 @@ func Test_findings_come_worst_first_and_sums_are_right(t *testing.T) {
 	if diff := cmp.Diff(want, r.Summary); diff != "" {
 		t.Error(diff)
 	}
-	if c, _ := r.CheckByID("old"); c.Outcome != report.Fail || c.Unchecked != 1 {
-		t.Errorf("%+v", c)
+	for _, c := range r.Checks {
+		if c.ID == "old" && (c.Outcome != report.Fail || c.Unchecked != 1) {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 
@@ -155,6 +158,39 @@ func Test_a_suppression_that_holds_wins_whatever_its_place(t *testing.T) {
 	}
 }
 
+func Test_that_the_same_facts_were_accepted_says_more_than_that_others_were(t *testing.T) {
+	f := finding(t, report.New(reporttest.Input()), "broad-root")
+	expired := accept(f, func(s *config.CheckSuppression) { s.Expires = reporttest.Now.AddDate(0, 0, -9) })[0]
+	other := accept(f, func(s *config.CheckSuppression) { s.Evidence = check.Bind("other") })[0]
+	for _, order := range [][]config.CheckSuppression{{expired, other}, {other, expired}} {
+		r := report.New(reporttest.Input())
+		r.Suppress("s.yaml", order, reporttest.Now)
+		if f := finding(t, r, "broad-root"); f.Lapsed == nil || f.Lapsed.Lapsed != report.Expired {
+			t.Errorf("%+v", f.Lapsed)
+		}
+	}
+}
+
+func Test_the_evidence_of_a_group_is_that_of_all_its_members(t *testing.T) {
+	evidence := func(facts ...string) string {
+		in := reporttest.Input()
+		one := in.Result.Findings[0]
+		in.Result.Findings = nil
+		for _, fact := range facts {
+			one.Evidence = check.Bind(fact)
+			in.Result.Findings = append(in.Result.Findings, one)
+		}
+		return report.New(in).Findings[0].Evidence
+	}
+	ab, ac, bc := evidence("a", "b"), evidence("a", "c"), evidence("b", "c")
+	if ab == ac || ab == bc || ac == bc {
+		t.Error("a fact that changes does not count")
+	}
+	if evidence("a", "b") != evidence("b", "a", "b") || evidence("a") != evidence("a", "a") {
+		t.Error("the order counts, or how often")
+	}
+}
+
 func Test_what_is_suppressed_does_not_count_for_the_verdict(t *testing.T) {
 	in := reporttest.Input()
 	in.Result.Findings = in.Result.Findings[:0:0]
@@ -218,6 +254,15 @@ func without(id string) func(*report.Input) {
 	}
 }
 
+func server(in *report.Input, name string) string {
+	for _, s := range in.Scene.Servers {
+		if s.Name == name {
+			return s.ID
+		}
+	}
+	panic("there is no " + name)
+}
+
 func Test_changes_since_the_last_scan(t *testing.T) {
 	first := scanned(nil, func(*report.Input) {})
 	if c := first.Changes; !c.First || c.New != 4 {
@@ -236,6 +281,23 @@ func Test_changes_since_the_last_scan(t *testing.T) {
 			without("open-file")(in)
 			in.Result.Unchecked = append(in.Result.Unchecked, check.Unchecked{Check: "open-file", Why: "no modes here"})
 		}, 0, 0, 3, 0, 1},
+		"not judged for this server": {func(in *report.Input) {
+			in.Result.Unchecked[0].Server = server(in, "git")
+			without("old")(in)
+		}, 0, 0, 3, 0, 1},
+		"not judged anywhere": {func(in *report.Input) {
+			in.Result.Unchecked[0].Server = ""
+			without("old")(in)
+		}, 0, 0, 3, 0, 1},
+		"not judged for another server": {without("old"), 0, 0, 3, 1, 0},
+		"folder unread": {func(in *report.Input) {
+			without("open-file")(in)
+			in.Scene.Files[2].Path, in.Scene.Files[2].State = "/home/ada/shop/.vscode/*.json", client.Failed
+		}, 0, 0, 3, 0, 1},
+		"other folder unread": {func(in *report.Input) {
+			without("open-file")(in)
+			in.Scene.Files[2].Path, in.Scene.Files[2].State = "/home/ada/shop/.zed/*.json", client.Failed
+		}, 0, 0, 3, 1, 0},
 		"check not run": {func(in *report.Input) { without("open-file")(in); in.Checks = in.Checks[:3] }, 0, 0, 3, 0, 1},
 		"new facts": {func(in *report.Input) {
 			for i := range in.Result.Findings {
@@ -296,6 +358,26 @@ func Test_the_store_keeps_scans_for_their_owner(t *testing.T) {
 	}
 }
 
+func Test_stores_that_are_opened_at_once_have_one_key(t *testing.T) {
+	dir := t.TempDir()
+	keys := make([]string, 20)
+	var all sync.WaitGroup
+	for i := range keys {
+		all.Go(func() {
+			s, err := report.OpenStore(dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			keys[i] = string(s.Key())
+		})
+	}
+	all.Wait()
+	if slices.Sort(keys); len(slices.Compact(keys)) != 1 {
+		t.Error("they have several")
+	}
+}
+
 func Test_a_store_that_cannot_be_trusted_is_refused(t *testing.T) {
 	for name, spoil := range map[string]func(dir string) error{
 		"key that others read": func(dir string) error { return os.Chmod(filepath.Join(dir, "key"), 0o644) },
@@ -329,9 +411,32 @@ func Test_a_last_scan_that_is_none_is_an_error(t *testing.T) {
 		if err := os.WriteFile(kept[0], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if last, err := s.Last(nil); err == nil || last != nil {
+		if last, err := s.Last(nil); err == nil || last != nil || !strings.Contains(err.Error(), kept[0]) {
 			t.Errorf("%q: %v, %v", text, last, err)
 		}
+	}
+}
+
+func Test_a_scan_that_is_too_large_to_be_read_again_is_not_kept(t *testing.T) {
+	s, err := report.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := scanned(nil, func(*report.Input) {})
+	r.Findings[0].Why = strings.Repeat("x", 17<<20)
+	if err := s.Keep(nil, r); err == nil {
+		t.Error("it is kept")
+	}
+	if last, err := s.Last(nil); last != nil || err != nil {
+		t.Errorf("%v, %v", last, err)
+	}
+}
+
+func Test_a_long_reason_is_cut(t *testing.T) {
+	in := reporttest.Input()
+	in.Result.Unchecked = []check.Unchecked{{Check: "old", Why: strings.Repeat("ü ", 999)}}
+	if why := report.New(in).Open()[0].Why; len(why) > 310 || !strings.HasSuffix(why, "…") {
+		t.Errorf("%d bytes: %q", len(why), why)
 	}
 }
 

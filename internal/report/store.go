@@ -87,7 +87,8 @@ func (s *Store) file(places []string) string {
 
 // Last is the last scan of the same places, and nil if there was none.
 func (s *Store) Last(places []string) (*Last, error) {
-	raw, err := statefile.Read(s.file(places), maxLastBytes)
+	path := s.file(places)
+	raw, err := statefile.Read(path, maxLastBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -95,11 +96,12 @@ func (s *Store) Last(places []string) (*Last, error) {
 		return nil, fmt.Errorf("reading the last scan: %w", err)
 	}
 	var l Last
-	if err := json.Unmarshal(raw, &l); err != nil {
-		return nil, fmt.Errorf("reading the last scan: %w", err)
+	err = json.Unmarshal(raw, &l)
+	if err == nil && l.Schema != lastSchema {
+		err = fmt.Errorf("it is in the form %.40q, expected %q", l.Schema, lastSchema)
 	}
-	if l.Schema != lastSchema {
-		return nil, fmt.Errorf("reading the last scan: it is in the form %.40q, expected %q", l.Schema, lastSchema)
+	if err != nil {
+		return nil, fmt.Errorf("reading the last scan: %s: %w; remove it, and the next scan makes another", path, err)
 	}
 	return &l, nil
 }
@@ -109,6 +111,9 @@ func (s *Store) Keep(places []string, r *Report) error {
 	raw, err := json.Marshal(r.Last())
 	if err != nil {
 		return fmt.Errorf("keeping the scan: %w", err)
+	}
+	if len(raw) > maxLastBytes {
+		return fmt.Errorf("keeping the scan: it takes %d bytes, want at most %d", len(raw), maxLastBytes)
 	}
 	if err := statefile.Replace(s.file(places), raw); err != nil {
 		return fmt.Errorf("keeping the scan: %w", err)

@@ -128,7 +128,7 @@ func groupFolder(mounts string, controllers []string, path string) string {
 			continue
 		}
 		root, point, kind, options := fields[3], fields[4], fields[dash+1], strings.Split(fields[dash+3], ",")
-		if kind == "cgroup" && len(controllers) > 0 && contains(options, controllers[0]) || kind == "cgroup2" && len(controllers) == 0 {
+		if kind == "cgroup" && len(controllers) > 0 && slices.Contains(options, controllers[0]) || kind == "cgroup2" && len(controllers) == 0 {
 			if strings.Contains(path, "/..") {
 				return "" // it lies outside what is seen from here
 			}
@@ -140,15 +140,6 @@ func groupFolder(mounts string, controllers []string, path string) string {
 		}
 	}
 	return ""
-}
-
-func contains(list []string, word string) bool {
-	for _, w := range list {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 // make makes the group of one place and sets what of the limits it can hold.
@@ -166,17 +157,22 @@ func (g *groups) make(place groupPlace, name string, l profile.Limits) {
 	}
 	g.folders = append(g.folders, folder)
 	g.held.version = place.version
+	g.held.hold(folder, wanted)
+}
+
+// hold sets what a group is wanted to hold, and notes what it does.
+func (h *held) hold(folder string, wanted []setting) {
 	for _, s := range wanted {
 		if !set(folder, s) {
 			continue
 		}
 		switch s.bounds {
 		case Memory:
-			g.held.memory = true
+			h.memory = swapBounded(folder) == nil
 		case CPU:
-			g.held.cpu = true
+			h.cpu = true
 		case Processes:
-			g.held.processes = true
+			h.processes = true
 		}
 	}
 }
@@ -230,7 +226,9 @@ func handsDown(folder string) bool {
 type setting struct{ bounds, file, value string }
 
 func settings(place groupPlace, l profile.Limits) []setting {
-	has := func(controller string) bool { return place.version == 2 || contains(place.controllers, controller) }
+	has := func(controller string) bool {
+		return place.version == 2 || slices.Contains(place.controllers, controller)
+	}
 	var out []setting
 	if l.Memory > 0 && has("memory") {
 		if place.version == 2 {

@@ -11,11 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gatehouse/internal/egress/handover"
 	"gatehouse/internal/profile"
 )
 
@@ -169,15 +171,16 @@ var initPrivileges = []uintptr{
 // standard streams.
 func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 	var err error
-	if s.control, err = s.connect(unix.SOCK_STREAM); err != nil {
+	if s.control, err = s.connect(); err != nil {
 		return err
 	}
 	if len(s.spec.Network) > 0 {
-		if s.broker, err = s.connect(unix.SOCK_SEQPACKET); err != nil {
+		var inside *os.File
+		if s.broker, inside, err = handover.Pair(); err != nil {
 			return err
 		}
+		s.child = append(s.child, inside)
 	}
-
 	if os.Getuid() == 0 {
 		s.child = append(s.child, s.spec.lend(controlFD+len(s.child))...)
 	}
@@ -206,8 +209,8 @@ func (s *Sandbox) Configure(cmd *exec.Cmd) error {
 }
 
 // connect makes a socket of which the process that is started gets the other end.
-func (s *Sandbox) connect(kind int) (*net.UnixConn, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+func (s *Sandbox) connect() (*net.UnixConn, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("making a socket: %w", err)
 	}
@@ -248,11 +251,8 @@ func (s *Sandbox) Started(pid int) error {
 	}
 	_ = s.control.SetDeadline(time.Time{})
 	s.report = got.Report
-	if err := s.report.Err(s.profile.UnsafeMissing); err != nil {
-		return fmt.Errorf("starting the sandbox: %w", err)
-	}
-	if got.Error != "" {
-		return fmt.Errorf("starting the sandbox: %s%s", got.Error, namespaceHint())
+	if err := got.problem(s.profile.UnsafeMissing); err != nil {
+		return fmt.Errorf("starting the sandbox: %w%s", err, namespaceHint())
 	}
 	if !s.spec.Trial {
 		s.heard = make(chan struct{})
@@ -420,7 +420,7 @@ func environment(given []string, s *spec) []string {
 	}
 	var out []string
 	for _, variable := range given {
-		name, _, _ := cut(variable)
+		name, _, _ := strings.Cut(variable, "=")
 		if _, replaced := own[name]; !replaced {
 			out = append(out, variable)
 		}
@@ -433,29 +433,15 @@ func environment(given []string, s *spec) []string {
 
 // searchPath lists the folders of the programs that may be started.
 func searchPath(mounts []mount) string {
-	path, seen := "", map[string]bool{}
+	var folders []string
 	for _, m := range mounts {
 		folder := filepath.Dir(m.Path)
 		if m.Folder {
 			folder = m.Path
 		}
-		if !m.Exec || seen[folder] {
-			continue
-		}
-		seen[folder] = true
-		if path != "" {
-			path += ":"
-		}
-		path += folder
-	}
-	return path
-}
-
-func cut(variable string) (name, value string, found bool) {
-	for i := range variable {
-		if variable[i] == '=' {
-			return variable[:i], variable[i+1:], true
+		if m.Exec && !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
 		}
 	}
-	return variable, "", false
+	return strings.Join(folders, ":")
 }

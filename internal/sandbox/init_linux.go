@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net"
 	"net/netip"
@@ -23,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatehouse/internal/egress/handover"
 	"gatehouse/internal/profile"
 )
 
@@ -49,10 +51,27 @@ const (
 	exitBySignal   = 128 // and the number of the signal
 )
 
-// runInit is the first process of a sandbox: it makes the world in which the server
-// lives, starts it, and ends everything when the gateway or the server is gone. When
-// it ends, the kernel kills every process in its namespace.
+// runInit is the first process of a sandbox of the machine: it makes the world in which
+// the server lives.
 func runInit(network Setup) int {
+	var broker *net.UnixConn
+	code := runFirst(func() (*os.File, error) { return os.NewFile(controlFD, "gateway"), nil }, func(s *spec, r *recorder) (refused func() map[string]uint64, err error) {
+		if refused, broker, err = s.setUpNetwork(network); err != nil {
+			return nil, err
+		}
+		if err := enter(s); err != nil {
+			return nil, err
+		}
+		return refused, s.answerNames(r)
+	})
+	runtime.KeepAlive(broker) // as long as it is open, the other end serves
+	return code
+}
+
+// runFirst is the first process of a sandbox or of a container: it prepares what its
+// server finds, starts it, and ends everything when the gateway or the server is gone.
+// When it ends, the kernel kills every process in its namespace.
+func runFirst(reach func() (*os.File, error), prepare func(*spec, *recorder) (refused func() map[string]uint64, err error)) int {
 	// Nothing inside may look into this process, whatever user it runs as
 	// (ptrace(2), "dumpable").
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -62,38 +81,34 @@ func runInit(network Setup) int {
 	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return exitNotStarted
 	}
-	gateway := os.NewFile(controlFD, "gateway")
+	gateway, err := reach()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gatehouse: the sandbox does not reach the gateway:", err)
+		return exitNotStarted
+	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals) // all of them: none may end this process
 	var s spec
 	if err := readFrame(gateway, &s); err != nil {
 		return exitNotStarted
 	}
-	r := &recorder{decides: s.filter().program(), files: s.RecordFiles, look: &onlooker{s.Mounts}, tallies: map[refusal]*tally{}}
+	r := s.recorder()
 	// Our program takes some time to start, which it may as well do while the world is
 	// made that it will find.
 	server, err := startLauncher()
-	if err != nil {
-		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
-		return exitNotStarted
-	}
-	refused, broker, err := s.setUpNetwork(network)
+	var refused func() map[string]uint64
 	if err == nil {
-		err = enter(&s)
+		refused, err = prepare(&s, r)
 	}
+	var told outcome
+	var w *watcher
 	if err == nil {
-		err = s.answerNames(r)
+		w = s.watcher(r, refused)
+		r.begin = w.begin
+		told, err = server.run(&s, r)
 	}
 	if err != nil {
-		_ = writeFrame(gateway, outcome{Error: err.Error()})
-		return exitNotStarted
-	}
-	w := s.watcher(r, refused)
-	r.begin = w.begin
-	told, err := server.run(&s, r)
-	if err != nil {
-		_ = writeFrame(gateway, outcome{Error: "starting the server: " + err.Error()})
-		return exitNotStarted
+		told = outcome{Error: err.Error()}
 	}
 	if err := writeFrame(gateway, told); err != nil || told.Error != "" || s.Trial {
 		return exitNotStarted
@@ -104,18 +119,18 @@ func runInit(network Setup) int {
 	}()
 	letGoOfStreams()
 	go forward(signals, server.pid)
-	s.bound(w, func() { r.say(gateway, true) })
+	s.bound(r, gateway)
 	go w.run(func() { r.say(gateway, false) })
 	s = spec{} // what is secret is the server's now
 	debug.SetGCPercent(collectAt)
 	debug.FreeOSMemory()
-	defer runtime.KeepAlive(broker) // as long as it is open, the other end serves
 	code, last := reap(server.pid)
 	if last != "" {
 		r.note(last, "the server was ended by the kernel for it", "", 1)
 	}
 	w.look()
-	r.say(gateway, true)
+	r.lastWord(gateway, code)
+	runtime.KeepAlive(gateway)
 	return code
 }
 
@@ -127,13 +142,9 @@ func (s *spec) setUpNetwork(network Setup) (refused func() map[string]uint64, br
 	if network == nil {
 		return nil, nil, errors.New("this program has no network for sandboxes")
 	}
-	f := os.NewFile(brokerFD, "broker")
-	conn, err := net.FileConn(f)
-	f.Close()
-	if err != nil {
+	if broker, err = handover.Inherit(os.NewFile(brokerFD, "broker")); err != nil {
 		return nil, nil, fmt.Errorf("making the network: %w", err)
 	}
-	broker = conn.(*net.UnixConn)
 	if refused, err = network(broker); err != nil {
 		return nil, nil, fmt.Errorf("making the network: %w", err)
 	}
@@ -145,9 +156,9 @@ func (s *spec) answerNames(r *recorder) error {
 	switch {
 	case s.Observe:
 		r.uses = &observer{uses: map[profile.Use]int{}, names: map[netip.Addr]string{}}
-		return r.uses.answerNames()
+		return serveNames(r.uses.answer)
 	case len(s.Network) == 0 && !s.Trial:
-		return r.refuseNames()
+		return serveNames(r.refuseName)
 	}
 	return nil
 }
@@ -205,12 +216,13 @@ func reap(server int) (code int, control string) {
 const watchEvery, watchClosely = 100 * time.Millisecond, 10 * time.Millisecond
 
 // bound ends the sandbox when its time is over or its memory is used up.
-func (s *spec) bound(w *watcher, lastWord func()) {
+func (s *spec) bound(r *recorder, gateway *os.File) {
 	giveUp := func(control, why string) {
-		w.record.note(control, why, "", 1)
-		lastWord()
+		const code = exitBySignal + int(syscall.SIGKILL)
 		fmt.Fprintf(os.Stderr, "gatehouse: the server is ended: %s\n", why)
-		os.Exit(exitBySignal + int(syscall.SIGKILL))
+		r.note(control, why, "", 1)
+		r.lastWord(gateway, code)
+		os.Exit(code)
 	}
 	if life := s.Life; life > 0 {
 		time.AfterFunc(life, func() { giveUp(Time, fmt.Sprintf("its time of %v is over", life)) })
@@ -237,28 +249,35 @@ func (s *spec) bound(w *watcher, lastWord func()) {
 // exact takes as long as the memory is large, and is read if the sum is more than most
 // (proc_pid_smaps_rollup(5), Pss_Anon and Pss_Shmem).
 func memoryInUse(most int) int {
-	sum := memoryBy("status", "RssAnon", "RssShmem")
+	sum, whole := memoryBy("status", "RssAnon", "RssShmem")
+	if !whole {
+		return math.MaxInt
+	}
 	if sum > most {
-		if exact := memoryBy("smaps_rollup", "Pss_Anon", "Pss_Shmem"); exact > 0 {
+		if exact, whole := memoryBy("smaps_rollup", "Pss_Anon", "Pss_Shmem"); whole {
 			return exact
 		}
 	}
 	return sum
 }
 
-func memoryBy(file string, names ...string) int {
+// memoryBy adds up lines of a file of each process. It is not whole if a process that
+// lives cannot be looked at: whose memory is not known counts as too much.
+func memoryBy(file string, names ...string) (sum int, whole bool) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return math.MaxInt // could not tell
+		return 0, false
 	}
-	sum := 0
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
 			continue
 		}
 		text, err := os.ReadFile("/proc/" + e.Name() + "/" + file)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // it has ended since
+		}
+		if err != nil {
+			return 0, false
 		}
 		for line := range strings.Lines(string(text)) {
 			name, value, _ := strings.Cut(line, ":")
@@ -268,7 +287,7 @@ func memoryBy(file string, names ...string) int {
 			}
 		}
 	}
-	return sum
+	return sum, true
 }
 
 // launcher is our program once more, as the one that gives everything up, tries what
@@ -281,15 +300,9 @@ type launcher struct {
 
 func startLauncher() (*launcher, error) {
 	var orders, answers [2]int
-	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
-		return nil, err
-	}
-	if err := unix.Pipe2(answers[:], unix.O_CLOEXEC); err != nil {
-		return nil, err
-	}
 	sockets, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
+	if err := errors.Join(err, unix.Pipe2(orders[:], unix.O_CLOEXEC), unix.Pipe2(answers[:], unix.O_CLOEXEC)); err != nil {
+		return nil, fmt.Errorf("starting the server: %w", err)
 	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{launchName}, &syscall.ProcAttr{
 		Dir: "/", Env: ownEnvironment,
@@ -302,7 +315,7 @@ func startLauncher() (*launcher, error) {
 		unix.Close(fd)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("starting the server: %w", err)
 	}
 	return &launcher{pid, sockets[0], os.NewFile(uintptr(orders[1]), "orders"), os.NewFile(uintptr(answers[0]), "answers")}, nil
 }
@@ -313,20 +326,20 @@ func (l *launcher) run(s *spec, r *recorder) (told outcome, err error) {
 	defer l.answers.Close()
 	err = writeFrame(l.orders, s)
 	l.orders.Close()
-	if err != nil {
-		return told, err
-	}
-	// The pipe is closed by the exec that makes the launcher the server.
-	text, err := io.ReadAll(io.LimitReader(l.answers, 2*maxFrame))
-	if err != nil {
-		return told, err
+	var text []byte
+	if err == nil {
+		// The pipe is closed by the exec that makes the launcher the server.
+		text, err = io.ReadAll(io.LimitReader(l.answers, 2*maxFrame))
 	}
 	in := bytes.NewReader(text)
-	if err := readFrame(in, &told); err != nil {
-		return told, fmt.Errorf("it ended before it was ready: %w", err)
-	}
-	if in.Len() > 0 {
+	if err == nil {
 		err = readFrame(in, &told)
+	}
+	if err == nil && in.Len() > 0 {
+		err = readFrame(in, &told)
+	}
+	if err != nil {
+		err = fmt.Errorf("starting the server: it ended before it was ready: %w", err)
 	}
 	return told, err
 }

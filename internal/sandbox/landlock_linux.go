@@ -72,8 +72,8 @@ func (s *spec) lockFiles() error {
 		}
 	}
 	// A thread may restrict itself if it cannot gain privileges.
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("refusing new privileges: %w", err)
+	if err := refuseNewPrivileges(); err != nil {
+		return err
 	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, set, 0, 0); errno != 0 {
 		return fmt.Errorf("restricting files by Landlock: %w", errno)

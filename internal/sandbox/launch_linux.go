@@ -53,14 +53,9 @@ func runLaunch() int {
 
 // restrict takes everything away, in the order in which each step still may.
 func (s *spec) restrict() error {
-	if s.Contained != "" {
-		return s.restrictContained()
-	}
 	unix.Umask(0o022)
-	if err := unix.Chdir(s.Dir); err != nil {
-		if err := unix.Chdir(s.Home); err != nil && !s.Trial {
-			return fmt.Errorf("entering %s: %w", s.Home, err)
-		}
+	if err := s.takePlace(); err != nil {
+		return err
 	}
 	if err := unix.CloseRange(ordersFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("closing what was inherited: %w", err)
@@ -68,7 +63,12 @@ func (s *spec) restrict() error {
 	if err := s.lockFiles(); err != nil {
 		return err
 	}
-	if err := s.dropPrivileges(); err != nil {
+	if s.Contained == "" { // an engine has taken them away already, which the probe makes sure of
+		if err := s.dropPrivileges(); err != nil {
+			return err
+		}
+	}
+	if err := refuseNewPrivileges(); err != nil {
 		return err
 	}
 	if err := s.Limits.apply(); err != nil {
@@ -80,6 +80,25 @@ func (s *spec) restrict() error {
 	}
 	if err := handOver(listener); err != nil {
 		return fmt.Errorf("handing out the listener: %w", err)
+	}
+	return nil
+}
+
+// takePlace goes to where the server begins, and finds its program if that is in an
+// image.
+func (s *spec) takePlace() error {
+	err := unix.Chdir(s.Dir)
+	if s.Contained != "" {
+		if err != nil {
+			return fmt.Errorf("entering %s: %w", s.Dir, err)
+		}
+		s.Program, err = s.lookUp(s.Args[0])
+		return err
+	}
+	if err != nil {
+		if err := unix.Chdir(s.Home); err != nil && !s.Trial {
+			return fmt.Errorf("entering %s: %w", s.Home, err)
+		}
 	}
 	return nil
 }
@@ -126,6 +145,10 @@ func (s *spec) dropPrivileges() error {
 	if err := unix.Capset(&header, &none[0]); err != nil {
 		return fmt.Errorf("dropping privileges: %w", err)
 	}
+	return nil
+}
+
+func refuseNewPrivileges() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("refusing new privileges: %w", err)
 	}

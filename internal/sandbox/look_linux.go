@@ -77,12 +77,20 @@ func ofSystem(path string) bool {
 	return slices.ContainsFunc(systemFolders, func(folder string) bool { return within(folder, path) })
 }
 
-// shows is the mount that a path lies in; nil if it is in none.
+// shows is the mount in which a path is seen; nil if it is in none.
 func (l *onlooker) shows(path string) *mount {
+	if m := innermost(l.mounts, path); m != nil && !m.Blank {
+		return m
+	}
+	return nil
+}
+
+// innermost is the mount that a path lies in; nil if it lies in none.
+func innermost(mounts []mount, path string) *mount {
 	var best *mount
-	for i, m := range l.mounts {
-		if within(m.Path, path) && !m.Blank && (best == nil || len(m.Path) > len(best.Path)) {
-			best = &l.mounts[i]
+	for i, m := range mounts {
+		if within(m.Path, path) && (best == nil || len(m.Path) > len(best.Path)) {
+			best = &mounts[i]
 		}
 	}
 	return best
@@ -100,35 +108,8 @@ func ofProcess(pid int, path string) string {
 
 // follow says where a path ends, through all links, and whether something is there.
 func follow(path string) (real string, there bool) {
-	done, rest := "/", strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
-	for links := 0; len(rest) > 0; {
-		next := rest[0]
-		rest = rest[1:]
-		if next == "" || next == "." {
-			continue
-		}
-		if next == ".." {
-			done = filepath.Dir(done)
-			continue
-		}
-		at := filepath.Join(done, next)
-		info, err := os.Lstat(at)
-		if err != nil {
-			return filepath.Join(append([]string{at}, rest...)...), !errors.Is(err, fs.ErrNotExist)
-		}
-		if done = at; info.Mode()&fs.ModeSymlink == 0 {
-			continue
-		}
-		target, err := os.Readlink(at)
-		if links++; err != nil || links > maxLinks {
-			return at, true
-		}
-		if done = filepath.Dir(at); filepath.IsAbs(target) {
-			done = "/"
-		}
-		rest = append(strings.Split(strings.Trim(target, "/"), "/"), rest...)
-	}
-	return done, true
+	done, rest, err := walk(path, func(string, string) {})
+	return filepath.Join(append([]string{done}, rest...)...), !errors.Is(err, fs.ErrNotExist)
 }
 
 // lookEvery is how often the first process looks whether a limit is reached. What
@@ -157,6 +138,9 @@ type packetCount struct {
 
 func (s *spec) watcher(r *recorder, refused func() map[string]uint64) *watcher {
 	w := &watcher{record: r, processes: s.Limits.Processes, descriptors: s.Limits.Descriptors, first: os.Getuid() == s.UID, reached: map[string]int{}}
+	if s.Contained != "" && s.Limits.Asked.Processes > 0 {
+		w.processes = s.Limits.Asked.Processes + ownThreads // as the engine counts them
+	}
 	w.packets = []packetCount{
 		{what: "an address on the network", count: func() uint64 { return counter("Ip:", "OutNoRoutes") + counter6("Ip6OutNoRoutes") }},
 		{what: "a local port that nobody listens on", count: func() uint64 {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -203,9 +205,11 @@ func (o *observer) connect(n *notification) {
 	o.note(profile.Use{Kind: profile.UsedNetwork, Host: host, Port: port})
 }
 
-// answerNames notes which names are asked for, and answers each with an address that
-// leads nowhere (RFC 2544, 198.18.0.0/15), so that the server goes on to connect.
-func (o *observer) answerNames() error {
+// maxQuery is a query for a name over UDP (RFC 1035, section 4.2.1).
+const maxQuery = 512
+
+// serveNames answers queries for names inside, until this process ends.
+func serveNames(answer func(query []byte) (reply []byte)) error {
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:53")
 	if err != nil {
 		return fmt.Errorf("answering names: %w", err)
@@ -217,7 +221,7 @@ func (o *observer) answerNames() error {
 			if err != nil {
 				return
 			}
-			if reply := o.answer(query[:n]); reply != nil {
+			if reply := answer(query[:n]); reply != nil {
 				_, _ = conn.WriteTo(reply, from)
 			}
 		}
@@ -225,7 +229,9 @@ func (o *observer) answerNames() error {
 	return nil
 }
 
-// answer is the reply to one query (RFC 1035, section 4); nil for what is none.
+// answer is the reply to one query (RFC 1035, section 4); nil for what is none. It
+// notes which name is asked for, and answers with an address that leads nowhere
+// (RFC 2544, 198.18.0.0/15), so that the server goes on to connect.
 func (o *observer) answer(query []byte) []byte {
 	const header, typeA = 12, 1
 	name, end := questionName(query)
@@ -316,16 +322,36 @@ func (p *plan) everything(hidden []string) error {
 			hidden = append(hidden, filepath.Join(home, folder))
 		}
 	}
+	var files []string
 	for _, path := range append(hidden, "/etc/ssl/private") {
 		real, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			continue // it is not there
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue // the server, who may do no more than this user, does not see it either
 		}
-		if info, err := os.Stat(real); err == nil && info.IsDir() {
+		if err != nil {
+			return fmt.Errorf("hiding %s: %w", path, err)
+		}
+		switch info, err := os.Stat(real); {
+		case err != nil:
+			return fmt.Errorf("hiding %s: %w", path, err)
+		case info.IsDir():
 			p.mounts[real] = mount{Path: real, Folder: true, Blank: true}
+		default:
+			files = append(files, real)
+		}
+	}
+	for _, path := range files {
+		if in := p.nearest(path); in != nil && !in.Blank {
+			return fmt.Errorf("%s is a file, and only folders can be hidden from a server that is observed", path)
 		}
 	}
 	return nil
+}
+
+// nearest is the mount in which a path is seen; nil if it is in none.
+func (p *plan) nearest(path string) *mount {
+	mounts := slices.Collect(maps.Values(p.mounts))
+	return innermost(mounts, path)
 }
 
 // handOver gives the descriptor of the filter to the first process.

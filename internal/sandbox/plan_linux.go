@@ -107,8 +107,19 @@ func (p *plan) follow(path string) (string, error) {
 	if !filepath.IsAbs(path) {
 		return "", fmt.Errorf("%s is not an absolute path", path)
 	}
-	done, rest := "/", strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
-	for steps := 0; len(rest) > 0; {
+	real, _, err := walk(path, func(at, target string) { p.links[at] = target })
+	if err != nil {
+		return "", err
+	}
+	return real, nil
+}
+
+// walk goes along an absolute path, step by step and through all links, each of which
+// it tells of. Where it cannot go on, it returns how far it came and what was left of
+// the way.
+func walk(path string, link func(at, target string)) (done string, rest []string, err error) {
+	done, rest = "/", strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
+	for links := 0; len(rest) > 0; {
 		next := rest[0]
 		rest = rest[1:]
 		switch next {
@@ -121,26 +132,26 @@ func (p *plan) follow(path string) (string, error) {
 		at := filepath.Join(done, next)
 		info, err := os.Lstat(at)
 		if err != nil {
-			return "", err
+			return at, rest, err
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			done = at
 			continue
 		}
-		if steps++; steps > maxLinks {
-			return "", fmt.Errorf("%s leads through too many links", path)
+		if links++; links > maxLinks {
+			return at, rest, fmt.Errorf("%s leads through too many links", path)
 		}
 		target, err := os.Readlink(at)
 		if err != nil {
-			return "", err
+			return at, rest, err
 		}
-		p.links[at] = target
+		link(at, target)
 		if filepath.IsAbs(target) {
 			done = "/"
 		}
 		rest = append(strings.Split(strings.Trim(target, "/"), "/"), rest...)
 	}
-	return done, nil
+	return done, nil, nil
 }
 
 // unseen are parts of the machine that no profile shows: what is in them is made

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,6 +107,42 @@ func Test_what_is_made_anew_cannot_be_shown(t *testing.T) {
 	for _, path := range []string{root + "/proc", root + "/dev"} {
 		if err := newPlan().grant(path, mount{}); err == nil {
 			t.Errorf("%s is shown", path)
+		}
+	}
+}
+
+func Test_sockets_are_no_grants(t *testing.T) {
+	path := filepath.Join(tree(t), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := newPlan().grant(path, mount{Write: true}); err == nil {
+		t.Error("a socket is shown")
+	}
+}
+
+func Test_a_cache_of_the_loader_that_is_cut_off_is_none(t *testing.T) {
+	raw := make([]byte, 48+24)
+	copy(raw, "glibc-ld.so.cache1.1")
+	raw[20] = 2 // entries, of which one is there
+	if got := parseLoaderCache(raw, 0); got != nil {
+		t.Errorf("it names %v", got)
+	}
+}
+
+func Test_a_script_that_is_its_own_interpreter_is_refused(t *testing.T) {
+	path := filepath.Join(tree(t, "bin/"), "bin/circle")
+	if err := os.WriteFile(path, []byte("#!"+path+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, plan := range map[string]func(*plan) error{
+		"granted": func(p *plan) error { return p.executable(path, mount{Exec: true}) },
+		"started": func(p *plan) error { return p.commandLine(Command{Args: []string{path}, Dir: "/"}) },
+	} {
+		if err := plan(newPlan()); err == nil || !strings.Contains(err.Error(), "more than 4 times") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -353,6 +390,19 @@ func Test_control_groups_hold_only_what_they_say_they_hold(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	var h held
+	if h.hold(folder, settings(groupPlace{version: 2}, l)); h != (held{memory: true, cpu: true, processes: true}) {
+		t.Errorf("it holds %+v", h)
+	}
+	// What may be moved out of memory is not bounded.
+	swaps := t.TempDir()
+	if err := os.Mkdir(filepath.Join(swaps, "memory.swap.max"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h = held{}
+	if h.hold(swaps, settings(groupPlace{version: 2}, l)); h != (held{cpu: true, processes: true}) {
+		t.Errorf("with swap that cannot be bounded it holds %+v", h)
 	}
 	if set(filepath.Join(folder, "nowhere"), setting{Memory, "memory.max", "1"}) {
 		t.Error("a bound that could not be written holds")

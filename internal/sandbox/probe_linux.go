@@ -22,31 +22,47 @@ import (
 // probe tries, in the place of the server and with nothing more than it has, what
 // must be refused. It reports what it found, not what was ordered.
 func (s *spec) probe() Report {
-	if s.Contained != "" {
-		return s.probeContained()
-	}
 	var r Report
-	add := func(name, asked, enforced, mechanism string, problem error) {
-		c := Control{Name: name, Asked: asked, Enforced: enforced, Mechanism: mechanism}
-		if problem != nil {
-			c.Enforced, c.Problem = "nothing, or less", problem.Error()
-		}
-		r.Controls = append(r.Controls, c)
+	files, root, places := "only listed files exist, and only listed ones can be changed", "mount namespace with a root of its own", "user, mount, process, network, IPC, host name and cgroup namespaces"
+	if s.Contained != "" {
+		files, root, places = "only the image and listed files exist, and only listed ones can be changed", "container with a read-only root", "mount, process, network, IPC, host name and cgroup namespaces"
 	}
-	add(Files, "only listed files exist, and only listed ones can be changed", "so", "mount namespace with a root of its own", s.probeFiles())
-	add(Landlock, "a second lock on the same files; signals and sockets stay inside", "so", "Landlock, version "+strconv.Itoa(landlockVersion()), s.probeLandlock())
+	r.add(Files, files, "so", s.by(root), s.probeFiles())
+	r.add(Landlock, "a second lock on the same files; signals and sockets stay inside", "so", "Landlock, version "+strconv.Itoa(landlockVersion()), s.probeLandlock())
 	if len(s.Network) == 0 {
-		add(Network, "no network", "no interface but loopback", "network namespace", probeNetwork(unix.ENETUNREACH))
+		r.add(Network, "no network", "no interface but loopback", s.by("network namespace"), probeNetwork(unix.ENETUNREACH))
 	} else {
-		add(Network, "only "+strings.Join(s.Network, ", "), "no interface but loopback; everything is led to the gateway", "network namespace, nftables", probeNetwork(unix.EPERM))
+		r.add(Network, "only "+strings.Join(s.Network, ", "), "no interface but loopback; everything is led to the gateway", s.by("network namespace")+", nftables", probeNetwork(unix.EPERM))
 	}
-	add(Namespaces, "nothing of the machine is seen but its clock", "so", "user, mount, process, network, IPC, host name and cgroup namespaces", s.probeNamespaces())
-	add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through; what is forbidden is on record", len(allowed())+len(s.filter().conditional())), "seccomp", probeSystemCalls(false))
-	add(Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", s.UID), "capabilities, no_new_privs", s.probePrivileges())
-	add(Inherited, "only the standard streams", "so", "close_range", probeInherited())
-	s.probeSockets(add)
-	s.probeLimits(add)
+	r.add(Namespaces, "nothing of the machine is seen but its clock", "so", s.by(places), s.probeNamespaces())
+	r.add(SystemCalls, "no dangerous system calls", fmt.Sprintf("%d of them are let through; what is forbidden is on record", len(allowed())+len(s.filter().conditional())), "seccomp", probeSystemCalls(s.Contained != ""))
+	r.add(Privileges, "none, and no new ones", fmt.Sprintf("user %d without any", s.UID), s.by("capabilities, no_new_privs"), s.probePrivileges())
+	r.add(Inherited, "only the standard streams", "so", "close_range", probeInherited())
+	s.probeSockets(&r)
+	if s.Contained != "" {
+		r.Controls = append(r.Controls, s.Outside...)
+	} else {
+		s.probeTogether(&r)
+	}
+	s.probeLimits(&r)
 	return r
+}
+
+// by says who made a mechanism, if it was somebody else.
+func (s *spec) by(mechanism string) string {
+	if s.Contained != "" {
+		mechanism += ", made by " + s.Contained
+	}
+	return mechanism
+}
+
+// add reports one control, with the problem that the probe found.
+func (r *Report) add(name, asked, enforced, mechanism string, problem error) {
+	c := Control{Name: name, Asked: asked, Enforced: enforced, Mechanism: mechanism}
+	if problem != nil {
+		c.Enforced, c.Problem = "nothing, or less", problem.Error()
+	}
+	r.Controls = append(r.Controls, c)
 }
 
 // notRefused is the problem that something worked.
@@ -59,19 +75,12 @@ func (s *spec) probeFiles() error {
 			return notRefused("seeing " + path)
 		}
 	}
-	for _, folder := range []string{"/", "/etc", "/dev", "/proc"} {
+	for _, folder := range []string{"/", "/etc", "/usr", "/dev", "/proc", "/sys", "/run", profile.SecretFolder} {
 		if err := create(folder); err == nil {
 			return notRefused("writing in " + folder)
 		}
 	}
 	for _, m := range s.Mounts {
-		if m.Blank {
-			if f, err := os.Open(m.Path); err == nil {
-				f.Close()
-				return notRefused("opening " + m.Path)
-			}
-			continue
-		}
 		if err := s.probeMount(m); err != nil {
 			return err
 		}
@@ -80,7 +89,14 @@ func (s *spec) probeFiles() error {
 	if err := unix.Statfs("/", &root); err != nil || root.Flags&unix.ST_RDONLY == 0 {
 		return errors.New("the root is not read-only")
 	}
-	return nil
+	if s.Contained == "" {
+		return nil
+	}
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		return fmt.Errorf("listing mounts: %w", err)
+	}
+	return s.onlyGrantedChange(string(mounts))
 }
 
 // create tries to make a file in a folder, and takes it away again.
@@ -95,16 +111,23 @@ func create(folder string) error {
 }
 
 func (s *spec) probeMount(m mount) error {
+	if m.Blank {
+		if f, err := os.Open(m.Path); err == nil {
+			f.Close()
+			return notRefused("opening " + m.Path)
+		}
+		return nil
+	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(m.Path, &fs); err != nil {
 		return fmt.Errorf("%s is not there: %w", m.Path, err)
 	}
-	switch {
+	switch own := s.Contained == ""; { // engines do not set the flags for programs and devices; their containers have neither privileges nor devices
 	case !m.Write && fs.Flags&unix.ST_RDONLY == 0:
 		return fmt.Errorf("%s can be written", m.Path)
-	case fs.Flags&unix.ST_NOSUID == 0:
+	case own && fs.Flags&unix.ST_NOSUID == 0:
 		return fmt.Errorf("programs in %s can change their user", m.Path)
-	case !m.Device && fs.Flags&unix.ST_NODEV == 0:
+	case own && !m.Device && fs.Flags&unix.ST_NODEV == 0:
 		return fmt.Errorf("devices in %s can be used", m.Path)
 	case !m.Asked:
 		return nil
@@ -128,7 +151,11 @@ func (s *spec) probeMount(m mount) error {
 const signalScope = 6
 
 func (s *spec) probeLandlock() error {
-	if _, err := os.ReadFile(outsideFile); !errors.Is(err, os.ErrPermission) {
+	unnamed := outsideFile
+	if s.Contained != "" {
+		unnamed = filepath.Join(ContainedFolder, ContainedName)
+	}
+	if _, err := os.ReadFile(unnamed); !errors.Is(err, os.ErrPermission) {
 		return notRefused("reading a file that no rule names")
 	}
 	version := landlockVersion()
@@ -163,8 +190,11 @@ func probeNetwork(want error) error {
 		unix.AF_INET6: &unix.SockaddrInet6{Port: 9, Addr: [16]byte{0x20, 0x01, 0x0d, 0xb8, 15: 1}},
 	} {
 		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
+		if errors.Is(err, unix.EAFNOSUPPORT) {
 			continue // a machine without this family
+		}
+		if err != nil {
+			return fmt.Errorf("a socket for packets: %w", err)
 		}
 		err = unix.Sendto(fd, []byte("probe"), 0, target)
 		unix.Close(fd)
@@ -177,7 +207,7 @@ func probeNetwork(want error) error {
 
 func (s *spec) probeNamespaces() error {
 	for kind, host := range s.Host {
-		own, err := os.Readlink("/proc/self/ns/" + kind)
+		own, err := os.Readlink("/proc/thread-self/ns/" + kind)
 		if err != nil {
 			return fmt.Errorf("reading which %s namespace this is: %w", kind, err)
 		}
@@ -190,7 +220,7 @@ func (s *spec) probeNamespaces() error {
 		return fmt.Errorf("listing processes: %w", err)
 	}
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() && !(s.Contained != "" && pid == firstProcess) {
 			return fmt.Errorf("process %d is seen", pid)
 		}
 	}
@@ -309,11 +339,11 @@ func canHoldSockets(mounts []mount) bool {
 	})
 }
 
-func (s *spec) probeSockets(add func(name, asked, enforced, mechanism string, problem error)) {
+func (s *spec) probeSockets(r *Report) {
 	const asked = "no socket file of the machine is connected to"
 	switch {
 	case landlockVersion() >= unixScope:
-		add(Sockets, asked, "so", "Landlock, version "+strconv.Itoa(landlockVersion()), nil)
+		r.add(Sockets, asked, "so", "Landlock, version "+strconv.Itoa(landlockVersion()), nil)
 	case s.NoUnix:
 		var problem error
 		if fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != unix.EPERM {
@@ -325,50 +355,60 @@ func (s *spec) probeSockets(add func(name, asked, enforced, mechanism string, pr
 			unix.Close(pair[1])
 			problem = notRefused("a pair of sockets that can send elsewhere")
 		}
-		add(Sockets, asked, "no unix sockets at all, but connected pairs", "seccomp", problem)
+		r.add(Sockets, asked, "no unix sockets at all, but connected pairs", "seccomp", problem)
 	case canHoldSockets(s.Mounts):
-		add(Sockets, asked, "", "", errors.New("sockets in granted folders can be connected to; this kernel's Landlock cannot forbid that, and the profile allows unix sockets"))
+		r.add(Sockets, asked, "", "", errors.New("sockets in granted folders can be connected to; this kernel's Landlock cannot forbid that, and the profile allows unix sockets"))
 	default:
-		add(Sockets, asked, "no folder is shown in which there could be one", "mount namespace with a root of its own", nil)
+		r.add(Sockets, asked, "no folder is shown in which there could be one", "mount namespace with a root of its own", nil)
 	}
 }
 
-// probeLimits compares what is in force with what was asked.
-func (s *spec) probeLimits(add func(name, asked, enforced, mechanism string, problem error)) {
+// probeTogether compares the bounds of all processes together with what was asked.
+func (s *spec) probeTogether(r *Report) {
 	outside := map[string]Control{}
 	for _, c := range s.Outside {
 		outside[c.Name] = c
 	}
 	want := s.Limits.Asked
 	if c, held := outside[Memory]; held {
-		add(Memory, c.Asked, c.Enforced, c.Mechanism, nil)
+		r.Controls = append(r.Controls, c)
 	} else if s.Watch > 0 {
-		add(Memory, profile.Size(s.Watch), fmt.Sprintf("%s for all processes together, looked at every %v; at most %s for one", profile.Size(s.Watch), watchEvery, profile.Size(s.Limits.Memory)),
+		r.add(Memory, profile.Size(s.Watch), fmt.Sprintf("%s for all processes together, looked at every %v; at most %s for one", profile.Size(s.Watch), watchEvery, profile.Size(s.Limits.Memory)),
 			"the first process, and setrlimit", inForce(unix.RLIMIT_DATA, s.Limits.Memory))
 	}
 	if c, held := outside[CPU]; held {
-		add(CPU, c.Asked, c.Enforced, c.Mechanism, nil)
+		r.Controls = append(r.Controls, c)
 	} else if want.CPU > 0 {
-		add(CPU, fmt.Sprintf("%v processors", want.CPU), fmt.Sprintf("%d processors", s.Limits.CPUs), "sched_setaffinity", s.probeCPUs(want.CPU))
+		r.add(CPU, fmt.Sprintf("%v processors", want.CPU), fmt.Sprintf("%d processors", s.Limits.CPUs), "sched_setaffinity", s.probeCPUs(want.CPU))
 	}
 	if want.Processes > 0 {
 		mechanism := "setrlimit in a user namespace"
 		if c, held := outside[Processes]; held {
 			mechanism += ", " + c.Mechanism
 		}
-		add(Processes, strconv.Itoa(want.Processes), strconv.Itoa(want.Processes), mechanism, inForce(unix.RLIMIT_NPROC, want.Processes))
+		r.add(Processes, strconv.Itoa(want.Processes), strconv.Itoa(want.Processes), mechanism, inForce(unix.RLIMIT_NPROC, want.Processes))
 	}
+}
+
+// probeLimits compares what is in force for each process, and in memory as files, with
+// what was asked.
+func (s *spec) probeLimits(r *Report) {
+	want := s.Limits.Asked
 	if want.Descriptors > 0 {
-		add(Descriptors, strconv.Itoa(want.Descriptors), strconv.Itoa(want.Descriptors)+" for each process", "setrlimit", inForce(unix.RLIMIT_NOFILE, want.Descriptors))
+		r.add(Descriptors, strconv.Itoa(want.Descriptors), strconv.Itoa(want.Descriptors)+" for each process", "setrlimit", inForce(unix.RLIMIT_NOFILE, want.Descriptors))
 	}
 	if want.FileSize > 0 {
-		add(FileSize, profile.Size(want.FileSize), profile.Size(want.FileSize), "setrlimit", inForce(unix.RLIMIT_FSIZE, want.FileSize))
+		r.add(FileSize, profile.Size(want.FileSize), profile.Size(want.FileSize), "setrlimit", inForce(unix.RLIMIT_FSIZE, want.FileSize))
 	}
-	if want.Disk > 0 {
-		add(Disk, profile.Size(want.Disk), profile.Size(want.Disk)+" in /tmp, /dev/shm and a temporary home together", "tmpfs with a size", probeDisk(want.Disk))
+	switch disk := profile.Size(want.Disk); {
+	case want.Disk == 0:
+	case s.Contained != "":
+		r.add(Disk, disk, disk+" in "+strings.Join(s.Private, ", ")+" together", s.by("tmpfs with sizes"), s.probeContainedDisk())
+	default:
+		r.add(Disk, disk, disk+" in /tmp, /dev/shm and a temporary home together", "tmpfs with a size", probeDisk(want.Disk))
 	}
 	if want.Time > 0 {
-		add(Time, want.Time.String(), want.Time.String(), "the first process", nil)
+		r.add(Time, want.Time.String(), want.Time.String(), "the first process", nil)
 	}
 }
 

@@ -58,7 +58,7 @@ func lookUp(name, dir string, env []string) (string, error) {
 		return exec.LookPath(name)
 	}
 	for _, variable := range env {
-		key, value, _ := cut(variable)
+		key, value, _ := strings.Cut(variable, "=")
 		if key != "PATH" {
 			continue
 		}
@@ -130,32 +130,41 @@ var (
 	pythonName = regexp.MustCompile(`^(python|pypy)[0-9.]*$`)
 )
 
-// executable shows a program with the libraries that it names. A folder shows all
-// programs in it, with the libraries of the machine.
+// executable shows a program with the libraries that it names, and the interpreters of
+// a script. A folder shows all programs in it, with the libraries of the machine.
 func (p *plan) executable(path string, how mount) error {
+	for range maxInterpreters {
+		next, err := p.executableItself(path, how)
+		if err != nil || next == "" {
+			return err
+		}
+		path, how = next, mount{Exec: true}
+	}
+	return fmt.Errorf("%s is the interpreter of a script of a script, more than %d times", path, maxInterpreters)
+}
+
+// executableItself shows a program, and returns the interpreter that it needs; "" if it
+// needs none.
+func (p *plan) executableItself(path string, how mount) (next string, err error) {
 	if err := p.grant(path, how); err != nil {
-		return err
+		return "", err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if info.IsDir() {
 		p.libraryFolders()
-		return nil
+		return "", nil
 	}
 	words, err := interpreter(path)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return "", err
+	case words == nil:
+		return "", p.libraries(path)
 	}
-	if words != nil {
-		shell, err := lookUp(words[0], "/", []string{"PATH=/usr/local/bin:/usr/bin:/bin"})
-		if err != nil {
-			return err
-		}
-		return p.executable(shell, mount{Exec: true})
-	}
-	return p.libraries(path)
+	return lookUp(words[0], "/", []string{"PATH=/usr/local/bin:/usr/bin:/bin"})
 }
 
 // maxLibraries bounds the libraries of one program; a browser has about a hundred.

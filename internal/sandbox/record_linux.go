@@ -5,11 +5,11 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +39,15 @@ type recorder struct {
 	started bool // the launcher has become the server
 	tallies map[refusal]*tally
 	others  int // refusals that are not told apart any more
+}
+
+// recorder is one for the server of s.
+func (s *spec) recorder() *recorder {
+	shown := s.Mounts
+	if s.Contained != "" { // the whole image is shown
+		shown = append([]mount{{Path: "/", Folder: true, Exec: true}}, shown...)
+	}
+	return &recorder{decides: s.filter().program(), files: s.RecordFiles, look: &onlooker{shown}, tallies: map[refusal]*tally{}}
 }
 
 // refusal is one that is told apart.
@@ -312,34 +321,25 @@ func (r *recorder) say(gateway *os.File, end bool) {
 	}
 }
 
-// refuseNames answers on the port for names, where the sandbox has no network, that
-// there is no such name, and notes which was asked for. So an attempt to carry
-// something out in a name is on record with the name.
-func (r *recorder) refuseNames() error {
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:53")
-	if err != nil {
-		return fmt.Errorf("answering names: %w", err)
-	}
-	go func() {
-		query := make([]byte, maxQuery)
-		for {
-			n, from, err := conn.ReadFrom(query)
-			if err != nil {
-				return
-			}
-			name, end := questionName(query[:n])
-			if end == 0 {
-				continue
-			}
-			r.note(Network, "the name "+name, "", 1)
-			reply := slices.Clone(query[:end+4])
-			copy(reply[2:], []byte{0x81, 0x83}) // an answer: there is no such name (RFC 1035, section 4.1.1)
-			clear(reply[6:12])                  // and no records
-			_, _ = conn.WriteTo(reply, from)
-		}
-	}()
-	return nil
+// lastWord says everything that is left to say, or ends this process when nobody
+// listens for too long: a gateway that hangs keeps no sandbox alive.
+func (r *recorder) lastWord(gateway *os.File, code int) {
+	late := time.AfterFunc(lastWord, func() { os.Exit(code) })
+	defer late.Stop()
+	r.say(gateway, true)
 }
 
-// maxQuery is a query for a name over UDP (RFC 1035, section 4.2.1).
-const maxQuery = 512
+// refuseName answers a query for a name, where the sandbox has no network: there is no
+// such name. It notes which was asked for, so that an attempt to carry something out in
+// a name is on record with the name.
+func (r *recorder) refuseName(query []byte) (reply []byte) {
+	name, end := questionName(query)
+	if end == 0 {
+		return nil
+	}
+	r.note(Network, "the name "+name, "", 1)
+	reply = slices.Clone(query[:end+4])
+	copy(reply[2:], []byte{0x81, 0x83}) // an answer: there is no such name (RFC 1035, section 4.1.1)
+	clear(reply[6:12])                  // and no records
+	return reply
+}

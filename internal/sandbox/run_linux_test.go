@@ -5,6 +5,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -366,6 +367,58 @@ func Test_records_are_bounded(t *testing.T) {
 	}
 }
 
+// A gateway that hangs, and whose socket is full, does not keep a server alive beyond
+// its time.
+func Test_a_gateway_that_hangs_delays_no_end(t *testing.T) {
+	p := empty()
+	p.Limits.Time = 500 * time.Millisecond
+	s, err := New(p, command("/bin/sleep", "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Ended()
+	cmd := exec.Command("/proc/self/exe")
+	if err := s.Configure(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := writeFrame(s.control, s.spec); err != nil {
+		t.Fatal(err)
+	}
+	var got outcome
+	if err := readFrame(s.control, &got); err != nil || got.Error != "" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for err == nil { // nobody reads what the first process says
+		err = unix.Sendto(int(s.child[0].Fd()), make([]byte, 4096), unix.MSG_DONTWAIT, nil)
+	}
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if !cmd.ProcessState.Exited() || cmd.ProcessState.ExitCode() != exitBySignal+int(syscall.SIGKILL) {
+		t.Errorf("it ended with %v", cmd.ProcessState)
+	}
+}
+
+// Memory that cannot be looked at is not taken for none. /proc/PID/mem cannot be read
+// from its beginning.
+func Test_memory_that_is_not_known_is_not_none(t *testing.T) {
+	if sum, whole := memoryBy("status", "VmRSS"); sum == 0 || !whole {
+		t.Errorf("the processes of the machine use %d bytes, the sum is whole: %v", sum, whole)
+	}
+	if sum, whole := memoryBy("mem", "VmRSS"); whole {
+		t.Errorf("what cannot be read adds up to %d", sum)
+	}
+	if sum, whole := memoryBy("nothing", "VmRSS"); sum != 0 || !whole {
+		t.Errorf("processes that have ended use %d bytes, the sum is whole: %v", sum, whole)
+	}
+}
+
 func Test_signals_of_the_gateway_reach_the_server(t *testing.T) {
 	p, c := shell(empty(), `trap "echo ended in order; exit 3" TERM; echo ready; while :; do sleep 0.05; done`, "sleep")
 	out, in := io.Pipe()
@@ -390,6 +443,39 @@ func Test_signals_of_the_gateway_reach_the_server(t *testing.T) {
 	in.Close()
 	if text := <-rest; text != "ended in order\n" || cmd.ProcessState.ExitCode() != 3 {
 		t.Errorf("%q, %v", text, cmd.ProcessState)
+	}
+}
+
+// Files of /proc that tell about the machine are there and empty.
+func Test_the_machine_is_not_described_inside(t *testing.T) {
+	files := slices.DeleteFunc([]string{"/proc/interrupts", "/proc/softirqs", "/proc/diskstats", "/proc/partitions", "/proc/swaps", "/proc/key-users"}, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err != nil || len(text) == 0
+	})
+	if len(files) == 0 {
+		t.Fatal("they tell nothing outside either, so it proves nothing")
+	}
+	got, err := run(t, empty(), command(append([]string{"/bin/cat"}, files...)...), "")
+	if err != nil || got.out != "" || got.code != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What was planned is what is shown: a link that somebody put in its place since leads
+// nowhere.
+func Test_a_link_in_the_place_of_what_was_granted_is_refused(t *testing.T) {
+	folder := tree(t, "granted/file", "secret/file")
+	p := empty()
+	p.Read = []string{folder + "/granted"}
+	s, cmd, err := start(t, p, command("/bin/cat", folder+"/granted/file"), func(*exec.Cmd) {
+		if err := errors.Join(os.Rename(folder+"/granted", folder+"/before"), os.Symlink("secret", folder+"/granted")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_ = cmd.Wait()
+	s.Ended()
+	if err == nil || !strings.Contains(err.Error(), "opening "+folder+"/granted: too many levels of symbolic links") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -450,8 +536,37 @@ func Test_reports_are_judged_by_what_is_allowed(t *testing.T) {
 	if err := r.Err([]string{Memory, CPU}); err != nil {
 		t.Errorf("%v", err)
 	}
+	if err := (Report{}).Err(Controls()); !errors.Is(err, ErrNotEnforced) {
+		t.Errorf("a report that says nothing proves something: %v", err)
+	}
+	for name, test := range map[string]struct {
+		outcome outcome
+		want    error
+		text    string
+	}{
+		"it began":                     {outcome{Report: Report{Controls: r.Controls[:1]}}, nil, ""},
+		"nothing was probed":           {outcome{}, ErrNotEnforced, "nothing was found out"},
+		"it ended before it was ready": {outcome{Error: "no program"}, nil, "no program"},
+		"it could not be started":      {outcome{Report: Report{Controls: r.Controls[:1]}, Error: "no program"}, nil, "no program"},
+		"less is enforced":             {outcome{Report: r, Error: "less"}, ErrNotEnforced, "no limit"},
+		"less is enforced, unsaid":     {outcome{Report: r}, ErrNotEnforced, "no limit"},
+	} {
+		err := test.outcome.problem(nil)
+		if (err != nil) != (test.text != "") || test.want != nil && !errors.Is(err, test.want) || err != nil && !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if got := r.String(); got != "enforced: files; NOT enforced: memory, cpu" {
 		t.Errorf("%s", got)
+	}
+}
+
+func Test_frames_are_bounded(t *testing.T) {
+	long := make([]byte, 4+maxFrame+1)
+	binary.BigEndian.PutUint32(long, maxFrame+1)
+	var s spec
+	if err := readFrame(bytes.NewReader(long), &s); err == nil || !strings.Contains(err.Error(), "a message of") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -517,6 +632,32 @@ func Test_what_a_server_uses_is_observed(t *testing.T) {
 	}
 	if files, err := os.ReadDir(folder + "/state"); err != nil || len(files) > 0 {
 		t.Errorf("an observed server changed the machine: %v, %v", files, err)
+	}
+}
+
+// What is to be hidden from a server that is observed is hidden, or it does not start.
+func Test_what_cannot_be_hidden_is_not_shown(t *testing.T) {
+	root, err := os.MkdirTemp("/var/tmp", "hidden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := errors.Join(os.Mkdir(root+"/state", 0o755), os.WriteFile(root+"/state/file", nil, 0o644), os.WriteFile(root+"/lock", nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for want, hidden := range map[string][]string{
+		"":                          {root + "/state/file", root + "/state", root + "/nothing", "/etc/shadow"},
+		root + "/lock is a file":    {root + "/state", root + "/lock"},
+		root + "/state/file is a f": {root + "/state/file"},
+	} {
+		p := newPlan()
+		err := p.everything(hidden)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("hiding %v: %v", hidden, err)
+		}
+		if m := p.nearest(root + "/state/file"); err == nil && (m == nil || !m.Blank) {
+			t.Errorf("%v is shown in %+v", hidden, m)
+		}
 	}
 }
 

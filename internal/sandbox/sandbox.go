@@ -100,6 +100,9 @@ func (r Report) Missing() []string {
 
 // Err is nil if everything that was asked is enforced, or allowed to be missing.
 func (r Report) Err(allowed []string) error {
+	if len(r.Controls) == 0 {
+		return fmt.Errorf("%w: nothing was found out about it", ErrNotEnforced)
+	}
 	var problems []string
 	for _, c := range r.Controls {
 		if c.Problem != "" && !slices.Contains(allowed, c.Name) {

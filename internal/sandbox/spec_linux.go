@@ -5,6 +5,7 @@ package sandbox
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -86,6 +87,18 @@ type asked struct {
 type outcome struct {
 	Report Report
 	Error  string // why the server was not started
+}
+
+// problem is why the server does not begin; nil if it does.
+func (o outcome) problem(allowed []string) error {
+	probed := len(o.Report.Controls) > 0
+	if err := o.Report.Err(allowed); err != nil && (probed || o.Error == "") {
+		return err
+	}
+	if o.Error != "" {
+		return errors.New(o.Error)
+	}
+	return nil
 }
 
 // maxFrame bounds one message between the processes of a sandbox. A spec names

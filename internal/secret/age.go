@@ -161,20 +161,28 @@ func EnsureIdentity(path string) (key string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("making an age identity: %w", err)
 	}
-	// Never in the place of a file that came meanwhile: what was encrypted for its key
-	// would be lost.
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	if err = keepIdentity(path, key); errors.Is(err, fs.ErrExist) {
 		return EnsureIdentity(path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("making an age identity: %w", err)
 	}
+	return key, nil
+}
+
+// keepIdentity writes a key: whole, so that a crash leaves no file without one, and never
+// in the place of a file that came meanwhile, as what was encrypted for its key would be lost.
+func keepIdentity(path, key string) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".gatehouse-*.tmp") // of mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
 	_, err = fmt.Fprintf(file, "# The key to the secrets that Gatehouse keeps. Whoever has it can read them.\n%s\n", key)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return "", fmt.Errorf("making an age identity: %w", err)
+		return err
 	}
-	return key, nil
+	return os.Link(file.Name(), path)
 }
 
 // NewIdentity is a fresh key.

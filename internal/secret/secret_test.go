@@ -2,6 +2,7 @@ package secret
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -140,6 +141,12 @@ func Test_an_identity_that_is_there_is_never_replaced(t *testing.T) {
 	}
 	if again, err := EnsureIdentity(path); err != nil || again != first {
 		t.Errorf("the key changed: %v", err)
+	}
+	if err := keepIdentity(path, "another"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a key that came meanwhile is replaced: %v", err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("beside the key lie %v, %v", entries, err)
 	}
 	if err := os.WriteFile(path, []byte("not a key AGE-SECRET-KEY-1QQQQ\n"), 0o600); err != nil {
 		t.Fatal(err)

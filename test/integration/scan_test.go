@@ -78,6 +78,10 @@ func runAction(t *testing.T, folder string, inputs map[string]string) (outputs m
 	t.Helper()
 	a := readAction(t)
 	temp := t.TempDir()
+	// What the machine of the runner has is not of the project.
+	if err := os.WriteFile(filepath.Join(temp, ".claude.json"), []byte(`{"mcpServers": {"of-the-runner": {"command": "sudo", "args": ["server"]}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	known := map[string]string{}
 	for name, input := range a.Inputs {
 		known["inputs."+name] = input.Default
@@ -87,6 +91,9 @@ func runAction(t *testing.T, folder string, inputs map[string]string) (outputs m
 	}
 	for _, s := range a.Runs.Steps {
 		file := filepath.Join(temp, s.ID)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		command := exec.Command("bash", "-c", s.Run)
 		command.Dir = folder
 		command.Env = append(os.Environ(), "RUNNER_TEMP="+temp, "GITHUB_OUTPUT="+file, "HOME="+temp, "XDG_STATE_HOME="+temp, "XDG_CONFIG_HOME=")
@@ -132,6 +139,9 @@ func project(t *testing.T, servers string) string {
 	return dir
 }
 
+// silenced is a log whose lines are no orders from the first to the last.
+var silenced = regexp.MustCompile(`(?s)^::stop-commands::([0-9a-f]{32})\n(.*)\n::([0-9a-f]{32})::\n$`)
+
 func Test_the_action_reports_and_fails_as_it_is_told(t *testing.T) {
 	dir := project(t, `{"mcpServers": {"a\n::error::b": {"command": "npx", "args": ["-y", "some-server"]}}}`)
 	for _, c := range []struct {
@@ -142,12 +152,18 @@ func Test_the_action_reports_and_fails_as_it_is_told(t *testing.T) {
 		if code != c.code || outputs["exit-code"] != map[int]string{0: "0", 1: "1", 2: "2"}[c.code] {
 			t.Errorf("fail-on %s: code %d, outputs %v\n%s", c.failOn, code, outputs, log)
 		}
-		for _, line := range strings.Split(log, "\n") {
-			if strings.HasPrefix(line, "::error") {
-				t.Errorf("a name from a file gives orders to the log: %s", line)
-			}
+		if m := silenced.FindStringSubmatch(log); m == nil || m[1] != m[3] || strings.Contains(m[2], "::"+m[1]) {
+			t.Errorf("the log obeys what is between these lines: %s", log)
+		} else if c.code != 2 && !strings.Contains(m[2], "::error::b") {
+			t.Errorf("the report stands elsewhere: %s", log)
+		}
+		if strings.Contains(log, "of-the-runner") {
+			t.Errorf("the home of the runner counts: %s", log)
 		}
 		if c.code == 2 {
+			if outputs["report"] != "" {
+				t.Errorf("a report that was not written is named: %v", outputs)
+			}
 			continue
 		}
 		raw, err := os.ReadFile(filepath.Join(dir, outputs["report"]))
@@ -163,11 +179,36 @@ func Test_the_action_reports_and_fails_as_it_is_told(t *testing.T) {
 	}
 }
 
+// The outputs of a step are lines of a file: a name of a report that has two could say
+// that nothing was found.
+func Test_an_input_of_the_action_is_no_output(t *testing.T) {
+	dir := project(t, `{"mcpServers": {}}`)
+	outputs, log, code := runAction(t, dir, map[string]string{"gatehouse": gatehouse, "output": "x\nexit-code=0"})
+	if code != 2 || outputs["exit-code"] != "" {
+		t.Errorf("code %d, outputs %v\n%s", code, outputs, log)
+	}
+}
+
 func Test_an_input_of_the_action_is_no_shell(t *testing.T) {
 	dir := project(t, `{"mcpServers": {}}`)
 	_, log, code := runAction(t, dir, map[string]string{"gatehouse": gatehouse, "path": "$(touch pwned); touch pwned", "fail-on": "--help"})
 	if _, err := os.Stat(filepath.Join(dir, "pwned")); err == nil || code != 2 {
 		t.Errorf("code %d\n%s", code, log)
+	}
+}
+
+func Test_the_action_passes_every_input_on(t *testing.T) {
+	dir := project(t, `{"mcpServers": {"a": {"command": "npx", "args": ["-y", "some-server"]}}}`)
+	for _, c := range []struct {
+		input, value string
+		code         int
+	}{
+		{"path", "--help", 3}, {"baseline", "nowhere.yaml", 2}, {"require-complete", "true", 3}, {"require-complete", "false", 0},
+	} {
+		inputs := map[string]string{"gatehouse": gatehouse, "fail-on": "never", c.input: c.value}
+		if _, log, code := runAction(t, dir, inputs); code != c.code {
+			t.Errorf("%s %s: code %d, want %d\n%s", c.input, c.value, code, c.code, log)
+		}
 	}
 }
 

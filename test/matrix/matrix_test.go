@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +68,6 @@ type cell struct{ mark, why string }
 type table struct {
 	mu    sync.Mutex // guards cells while the clients run
 	cells map[string]cell
-	turn  sync.Mutex // held by the client that is alone with a server
 }
 
 func key(c client, s server, op operation) string { return fmt.Sprint(c.id, " ", s.mount(), " ", op) }
@@ -78,16 +76,6 @@ func (tb *table) set(c client, s server, op operation, is cell) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	tb.cells[key(c, s, op)] = is
-}
-
-// inTurn runs what one client at a time may do, if there is anything.
-func (tb *table) inTurn(run func() results, steps int) results {
-	if steps == 0 {
-		return nil
-	}
-	tb.turn.Lock()
-	defer tb.turn.Unlock()
-	return run()
 }
 
 func TestMatrix(t *testing.T) {
@@ -121,9 +109,9 @@ func TestMatrix(t *testing.T) {
 
 // fill runs the client against all servers and judges what came of it.
 func (c client) fill(t *testing.T, g *gateway, behind []server, found *table) {
-	var targets, turns []target
+	var targets []target
 	for _, s := range behind {
-		to, turn := target{server: s}, target{server: s}
+		to := target{server: s}
 		for _, op := range operations {
 			todo, offered := s.step(op, c.era)
 			switch {
@@ -131,22 +119,14 @@ func (c client) fill(t *testing.T, g *gateway, behind []server, found *table) {
 				found.set(c, s, op, cell{mark: notOffered})
 			case c.lacks[op] != "":
 				found.set(c, s, op, cell{mark: cannot, why: c.lacks[op]})
-			case todo.alone:
-				turn.steps = append(turn.steps, todo.withToken(token(c, s)))
 			default:
 				to.steps = append(to.steps, todo.withToken(token(c, s)))
 			}
 		}
 		targets = append(targets, to)
-		if len(turn.steps) > 0 {
-			turns = append(turns, turn)
-		}
 	}
 	came := c.run(t, g, c, targets)
-	for mount, more := range found.inTurn(func() results { return c.run(t, g, c, turns) }, len(turns)) {
-		maps.Copy(came[mount], more)
-	}
-	for _, to := range slices.Concat(targets, turns) {
+	for _, to := range targets {
 		for _, done := range to.steps {
 			err := judge(g, c, to.server, done, came[to.server.mount()][done.Op])
 			is, err := expect(c, to.server, done.Op, err)

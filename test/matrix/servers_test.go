@@ -48,7 +48,6 @@ type step struct {
 	Answer    object    `json:"answer,omitempty"` // what the user fills in
 	When      string    `json:"when,omitempty"`   // "asked": cancel when the server asks
 
-	alone bool   // modern clients, who share the server's process, must take turns
 	want  string // stands in what the step says
 	token string // argument of a call that leaves its value in the trace if it is cancelled
 }
@@ -194,9 +193,6 @@ func goSDK(t *testing.T) server {
 			{Op: opCancel, Tool: "test_elicitation", Arguments: object{"message": "Who?"}, When: "asked"},
 		},
 		modern: []step{
-			// The SDK keeps one listener for each connection: who comes later takes it away,
-			// and who leaves ends it for all.
-			{Op: opSubscribe, URI: "test://watched-resource", want: "updated test://watched-resource", alone: true},
 			{Op: opElicit, Tool: "test_input_required_result_elicitation", Answer: object{"name": "Ada"}, want: "Ada"},
 			{Op: opSample, Tool: "test_input_required_result_sampling", want: sampled},
 			{Op: opCancel},

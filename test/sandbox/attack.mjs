@@ -32,7 +32,7 @@ function place(name) {
 function connect(where) {
   return new Promise((worked, refused) => {
     const socket = net.connect(where);
-    socket.setTimeout(3000, () => socket.destroy(new Error("nobody answers")));
+    socket.setTimeout(1000, () => socket.destroy(new Error("nobody answers")));
     socket.on("data", () => {
       worked();
       socket.destroy();
@@ -46,15 +46,19 @@ function send(name) {
   const { host, port } = place(name);
   return new Promise((worked, refused) => {
     const socket = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
-    const timer = setTimeout(() => finish(refused, new Error("nobody answers")), 3000);
+    const timer = setTimeout(() => finish(refused, new Error("nobody answers")), 1000);
+    let over = false;
     const finish = (how, why) => {
+      if (over) return;
+      over = true;
       clearTimeout(timer);
       socket.close();
       how(why);
     };
     socket.on("error", (e) => finish(refused, e));
     socket.on("message", () => finish(worked));
-    socket.send("x", port, host, (e) => e && finish(refused, e));
+    // Connected, so that it is told that nobody listens.
+    socket.connect(port, host, (e) => (e ? finish(refused, e) : socket.send("x", (e) => e && finish(refused, e))));
   });
 }
 
@@ -80,14 +84,23 @@ async function forkBomb() {
 async function memoryBombMany() {
   const parts = 8;
   const children = [];
+  const holding = [];
   for (let i = 0; i < parts; i++) {
-    children.push(spawn(env.LISTED, ["eat", String(Math.floor(Number(env.BOMB_BYTES) / parts))], { stdio: "ignore" }));
-    children[i].on("error", () => {});
+    const child = spawn(env.LISTED, ["eat", String(Math.floor(Number(env.BOMB_BYTES) / parts))], { stdio: ["ignore", "pipe", "ignore"] });
+    children.push(child);
+    holding.push(
+      new Promise((worked, refused) => {
+        child.on("error", refused);
+        child.on("close", () => refused(new Error("one of them was ended")));
+        child.stdout.on("data", (text) => (String(text) === "<nil>\n" ? worked() : refused(new Error(String(text)))));
+      }),
+    );
   }
-  await later(2500);
-  const ended = children.some((c) => c.pid === undefined || c.exitCode !== null || c.signalCode !== null);
-  for (const child of children) child.kill("SIGKILL");
-  if (ended) throw new Error("one of them was ended");
+  try {
+    await Promise.all(holding); // each says when it has had its part for a second
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+  }
 }
 
 async function memoryBomb() {
@@ -126,7 +139,7 @@ function largeFile() {
 async function manyFiles() {
   const folder = fs.mkdtempSync("/tmp/many");
   try {
-    for (let i = 0; i < 20_000; i++) fs.writeFileSync(`${folder}/${i}`, "");
+    for (let i = 0; i < Number(env.MANY_FILES); i++) fs.writeFileSync(`${folder}/${i}`, "");
   } catch (e) {
     await hold();
     throw e;
@@ -207,11 +220,12 @@ const attacks = {
   },
 };
 
-const name = process.argv[2];
-process.stdout.write(`trying ${name}\n`);
-try {
-  await attacks[name]();
-  console.log("worked");
-} catch (e) {
-  console.log("refused:", String(e));
+for (const name of process.argv.slice(2)) {
+  process.stdout.write(`trying ${name}\n`);
+  try {
+    await attacks[name]();
+    console.log("worked");
+  } catch (e) {
+    console.log("refused:", String(e));
+  }
 }

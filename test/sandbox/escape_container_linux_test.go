@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,15 +36,15 @@ type vessel struct {
 	credential *syscall.Credential // who starts it; nil for who runs the tests
 }
 
+// starter is what starts containers as the gateway does.
+var starter = sync.OnceValues(func() (string, error) { return compile("contain") })
+
 func newVessel(t *testing.T, engine string) *vessel {
 	t.Helper()
 	program.Engine(t, engine)
-	v := &vessel{target: newTarget(t), starter: filepath.Join(t.TempDir(), "contain")}
-	cmd := exec.Command("go", "build", "-o", v.starter, "./contain")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building what starts containers: %v\n%s", err, out)
-	}
+	starter, err := starter()
+	must(t, err)
+	v := &vessel{target: newTarget(t), starter: starter}
 	attack, err := os.ReadFile(v.program)
 	must(t, err)
 	v.image = program.Image(t, engine, []program.Entry{
@@ -83,47 +84,57 @@ func (v *vessel) run(t *testing.T, p profile.Profile, secrets map[string]string,
 	return printed.String(), report, err
 }
 
-// attack runs one attack outside, where it has to work, and in a container, where it
-// must not.
-func (v *vessel) attack(t *testing.T, p profile.Profile, name string) {
-	outside := append([]string{v.program}, name)
-	if out := v.outside(t, outside...); !strings.Contains(out, "\nworked\n") {
-		t.Fatalf("without a container the attack does not work either, so it proves nothing:\n%s", out)
+// attacked makes attacks outside, where they have to work, and in a container, where
+// they must not.
+func (v *vessel) attacked(t *testing.T, p profile.Profile, names ...string) {
+	all := named(names...)
+	if len(all) != len(names) {
+		t.Fatalf("of the attacks %v there are %v", names, namesOf(all, attack.any))
 	}
-	v.clean(t)
-	out, report, err := v.run(t, p, nil, "/attack", name)
-	switch {
-	case err != nil || len(report.Controls) == 0 || report.Err(p.UnsafeMissing) != nil:
-		t.Fatalf("%v, not enforced: %v\n%s", err, report.Missing(), out)
-	case !strings.Contains(out, "trying "+name+"\n"), strings.Contains(out, "a mistake of the test"):
-		t.Errorf("the attack did not begin:\n%s", out)
-	case strings.Contains(out, "\nworked\n"):
-		t.Errorf("the attack worked:\n%s", out)
-	case !strings.Contains(out, "\nrefused: ") && !slices.Contains(wordless, name):
-		t.Errorf("the attack was not refused:\n%s", out)
-	case v.recorded(name) != "" && !strings.Contains(out, "recorded: "+v.recorded(name)) && report.Err(nil) == nil:
-		t.Errorf("there is no record under %s:\n%s", v.recorded(name), out)
-	default:
-		t.Log(strings.TrimSpace(out))
+	for i, a := range all {
+		if !slices.Contains(recordedInContainers, a.name) {
+			all[i].control, all[i].what = "", ""
+		}
 	}
-	left, err := os.ReadDir(filepath.Join(v.folder, "outside"))
-	if err != nil || len(left) != 1 {
-		t.Errorf("outside holds %v (%v)", left, err)
+	for _, round := range together(all) {
+		outside := v.outside(t, append([]string{v.program}, namesOf(round, attack.any)...)...)
+		v.clean(t)
+		printed, report, err := v.run(t, p, nil, append([]string{"/attack"}, namesOf(round, attack.any)...)...)
+		if err != nil || report.Err(p.UnsafeMissing) != nil {
+			t.Fatalf("%v, not enforced: %v\n%s", err, report.Missing(), printed)
+		}
+		records, inside := records(printed)
+		for _, a := range round {
+			t.Run(a.name, func(t *testing.T) {
+				a.wordless = a.wordless || a.few // the memory of its files may end it
+				a.worked(t, outside)
+				a.repelled(t, inside)
+				if a.control != "" && report.Err(nil) == nil && !slices.ContainsFunc(records, func(r string) bool { return like(a.control+": "+a.what+", * times", r) }) {
+					t.Errorf("there is no record of %s: %s in\n%s", a.control, a.what, records)
+				}
+			})
+		}
+		v.untouched(t)
 	}
 }
 
-// wordless are attacks at whose end the container may be gone, without a last word.
-var wordless = []string{"memory-bomb", "memory-bomb-shared", "memory-bomb-many", "fork-bomb", "many-files"}
+// records divides what the starter says of a record from what the attacks say.
+func records(printed string) (records []string, out string) {
+	for line := range strings.Lines(printed) {
+		if record, is := strings.CutPrefix(line, "recorded: "); is {
+			records = append(records, strings.TrimSpace(record))
+		} else {
+			out += line
+		}
+	}
+	return records, out
+}
 
-// recorded is the control under which our filter of system calls must put an attack on
-// record; "" where something else refuses it, such as the engine's own filter, whose
+// recordedInContainers are the attacks that our filter of system calls must put on
+// record. Others are refused by something else, such as the engine's own filter, whose
 // refusal comes first (seccomp(2), "precedence").
-func (v *vessel) recorded(name string) string {
-	return map[string]string{
-		"setuid": sandbox.Privileges, "setgroups": sandbox.Privileges, "setuid-bit": sandbox.SystemCalls, "setuid-create": sandbox.SystemCalls,
-		"abstract-socket": sandbox.Sockets, "unix-socket": sandbox.Sockets, "unix-datagram": sandbox.Sockets, "raw-socket": sandbox.SystemCalls, "packet-socket": sandbox.SystemCalls,
-		"signal-parent": sandbox.Namespaces,
-	}[name]
+var recordedInContainers = []string{
+	"setuid", "setgroups", "setuid-bit", "setuid-create", "abstract-socket", "unix-socket", "unix-datagram", "raw-socket", "packet-socket", "signal-parent",
 }
 
 // containedAttacks are those of test/sandbox/attack that mean something where an image
@@ -139,15 +150,11 @@ func Test_escapes_from_containers(t *testing.T) {
 	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			v := newVessel(t, engine)
-			for _, attack := range containedAttacks {
-				t.Run(attack, func(t *testing.T) { v.attack(t, v.profile, attack) })
-			}
-			t.Run("many-files", func(t *testing.T) {
-				p, many := v.profile, *v // an engine bounds how many there are by their memory alone
-				p.Limits.Memory = 40 << 20
-				many.within = append(slices.Clone(v.within), "MANY_FILES=40000")
-				many.attack(t, p, "many-files")
-			})
+			v.attacked(t, v.profile, containedAttacks...)
+			p, many := v.profile, *v // an engine bounds how many there are by their memory alone
+			p.Limits.Memory = 40 << 20
+			many.within = append(slices.Clone(v.within), "MANY_FILES=40000")
+			many.attacked(t, p, "many-files")
 			t.Run("network", func(t *testing.T) { v.withNetwork(t) })
 			t.Run("everything a server is given", func(t *testing.T) { v.given(t) })
 			t.Run("a gateway that is killed", func(t *testing.T) { v.ends(t) })
@@ -178,9 +185,7 @@ func (v *vessel) withNetwork(t *testing.T) {
 		t.Errorf("what is allowed is not reached: %v\n%s", err, out)
 	}
 	v.env = kept
-	for _, attack := range []string{"direct-ip", "direct-ip-v6", "direct-udp", "abstract-socket", "raw-socket", "packet-socket"} {
-		t.Run(attack, func(t *testing.T) { v.attack(t, p, attack) })
-	}
+	v.attacked(t, p, "direct-ip", "direct-ip-v6", "direct-udp", "abstract-socket", "raw-socket", "packet-socket")
 }
 
 // given is a server that finds its secret, its home, its folder and its variables.
@@ -342,9 +347,7 @@ func Test_escapes_from_containers_without_us_inside(t *testing.T) {
 			} else {
 				attacks = append(attacks, "namespace")
 			}
-			for _, attack := range attacks {
-				t.Run(attack, func(t *testing.T) { v.attack(t, p, attack) })
-			}
+			v.attacked(t, p, attacks...)
 			if out, report, err := v.run(t, p, nil, "/attack", "describe"); err != nil || !strings.Contains(out, "user: 65534\n") || !strings.Contains(out, "HOME=/tmp\n") || len(report.Controls) == 0 {
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -363,8 +366,7 @@ func Test_escapes_from_containers_without_us_inside(t *testing.T) {
 // Test_a_server_in_a_container_is_used_through_the_program runs a server of somebody
 // else as a client's configuration does.
 func Test_a_server_in_a_container_is_used_through_the_program(t *testing.T) {
-	gatehouse, err := program.Build(t.TempDir())
-	must(t, err)
+	gatehouse := buildGatehouse(t)
 	server := filepath.Join(t.TempDir(), "everything-server")
 	build := exec.Command("go", "build", "-o", server, "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
 	build.Dir, build.Env = "../tools", append(os.Environ(), "CGO_ENABLED=0")

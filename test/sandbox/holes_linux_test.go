@@ -11,8 +11,7 @@ import (
 // Test_known_holes_of_real_packages_do_no_harm attacks servers in versions with known
 // holes, first where nothing confines them and the harm happens.
 func Test_known_holes_of_real_packages_do_no_harm(t *testing.T) {
-	gatehouse, err := program.Build(t.TempDir())
-	must(t, err)
+	gatehouse := buildGatehouse(t)
 	for _, hole := range []struct {
 		name   string
 		attack func(t *testing.T, gatehouse string)

@@ -50,8 +50,7 @@ type try struct {
 // Test_real_servers_work_inside starts servers of others with `gatehouse run` in a
 // sandbox with a preset, and uses them.
 func Test_real_servers_work_inside(t *testing.T) {
-	gatehouse, err := program.Build(t.TempDir())
-	must(t, err)
+	gatehouse := buildGatehouse(t)
 	work := folder(t)
 	must(t, os.Mkdir(filepath.Join(work, "given"), 0o777))
 	must(t, os.Chmod(filepath.Join(work, "given"), 0o777)) // for the user that servers of root run as
@@ -280,8 +279,7 @@ func (x try) one(t *testing.T, c *client) (answer string, done bool) {
 // Test_github_is_reached_at_its_own_host_only needs no network: that the one host was
 // tried is on record, whether it answered or not.
 func Test_github_is_reached_at_its_own_host_only(t *testing.T) {
-	gatehouse, err := program.Build(t.TempDir())
-	must(t, err)
+	gatehouse := buildGatehouse(t)
 	s := server{
 		sandbox: []string{"--sandbox", "node", "--network", "api.github.com:443"}, pass: []string{"GITHUB_PERSONAL_ACCESS_TOKEN"},
 		env:  []string{"GITHUB_PERSONAL_ACCESS_TOKEN=ghp_of_the_test"},

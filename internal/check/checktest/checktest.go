@@ -5,34 +5,30 @@
 // Cases stand in testdata/*.txtar of the check's folder, named fires_… or quiet_….
 // Their sections are the files of a machine below home/ and project/, as in clienttest;
 // facts.json, without which nobody was asked; modes: lines of an octal mode and a path,
-// for files (otherwise 600) and folders; and want: a line for each finding. With
-// -update the want sections are written anew, for review as a diff.
+// for files (otherwise 600) and folders; and want: a line for each finding, see roomtest.
 package checktest
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
+	"gatehouse/internal/client/clienttest"
 	"gatehouse/internal/clients"
 	"gatehouse/internal/inventory"
+	"gatehouse/internal/rooms/roomtest"
 )
-
-var update = flag.Bool("update", false, "write the want sections of the cases anew")
 
 // Facts are what a case says is known. Packages and advisories stand under kind:package,
 // definitions and uses under the name of a server.
@@ -68,39 +64,16 @@ func Run(t *testing.T, c check.Check) {
 	}
 }
 
-var identifier = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
 func metadata(t *testing.T, c check.Check) {
-	folder, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !identifier.MatchString(c.ID) {
-		t.Errorf("ID %q is not kebab-case", c.ID)
-	}
-	if got := filepath.Base(folder); got != strings.ReplaceAll(c.ID, "-", "") {
-		t.Errorf("check %s stands in folder %s", c.ID, got)
-	}
+	roomtest.Identity(t, c.ID)
+	roomtest.Page(t, c.Doc, c.Title, "How to fix it", "What it cannot see")
 	if c.Title == "" || strings.HasSuffix(c.Title, ".") || c.Severity == 0 || len(c.References) == 0 {
 		t.Error("title, severity or references are missing, or the title ends with a full stop")
-	}
-	if !strings.HasPrefix(c.Doc, "# "+c.Title+"\n") {
-		t.Errorf("doc.md does not begin with the title %q", c.Title)
-	}
-	for _, want := range []string{"## How to fix it", "## What it cannot see"} {
-		if !strings.Contains(c.Doc, want) {
-			t.Errorf("doc.md has no section %q", want)
-		}
 	}
 }
 
 func run(t *testing.T, c check.Check, name, kind string) {
-	archive, err := txtar.ParseFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	scene, want := sceneOf(t, root, archive)
+	scene, root := Scene(t, name)
 	result := c.Judge(scene)
 	if (kind == "fires") != (len(result.Findings) > 0) {
 		t.Errorf("%d findings in a case that is called %s", len(result.Findings), kind)
@@ -110,20 +83,7 @@ func run(t *testing.T, c check.Check, name, kind string) {
 			t.Errorf("a finding says not enough: %+v", f)
 		}
 	}
-	got := describe(root, result)
-	if *update {
-		section := txtar.File{Name: "want", Data: []byte(got)}
-		if want < 0 {
-			archive.Files = append(archive.Files, section)
-		} else {
-			archive.Files[want] = section
-		}
-		write(t, name, txtar.Format(archive))
-	} else if want < 0 {
-		t.Error("no section want")
-	} else if diff := cmp.Diff(string(archive.Files[want].Data), got); diff != "" {
-		t.Errorf("want and have differ:\n%s", diff)
-	}
+	roomtest.Want(t, name, describe(root, result))
 }
 
 // Scene makes the scene of a case in a folder of its own, and says which folder that is.
@@ -134,44 +94,31 @@ func Scene(t *testing.T, name string) (scene *check.Scene, root string) {
 		t.Fatal(err)
 	}
 	root = t.TempDir()
-	scene, _ = sceneOf(t, root, archive)
-	return scene, root
-}
-
-// sceneOf makes the scene of a case, and says which section is want.
-func sceneOf(t *testing.T, root string, archive *txtar.Archive) (*check.Scene, int) {
-	t.Helper()
-	want := -1
 	var facts *Facts
 	var modes string
-	for i, file := range archive.Files {
-		switch file.Name {
+	for _, section := range archive.Files {
+		switch section.Name {
 		case "want":
-			want = i
 		case "modes":
-			modes = string(file.Data)
+			modes = string(section.Data)
 		case "facts.json":
-			decoder := json.NewDecoder(bytes.NewReader(file.Data))
+			decoder := json.NewDecoder(bytes.NewReader(section.Data))
 			decoder.DisallowUnknownFields()
 			if err := decoder.Decode(&facts); err != nil {
 				t.Fatal(err)
 			}
 		default:
-			write(t, filepath.Join(root, filepath.FromSlash(file.Name)), file.Data)
+			roomtest.Write(t, filepath.Join(root, filepath.FromSlash(section.Name)), section.Data)
 		}
 	}
 	change(t, root, modes)
-	home := filepath.Join(root, "home")
-	found := clients.Discover(client.Machine{
-		Root: root, System: client.Linux, Projects: []string{filepath.Join(root, "project")},
-		Homes:  []client.Home{{Dir: home, System: client.Linux, Own: true}},
-		Getenv: func(string) string { return "" },
-	}, client.NewFingerprints([]byte("of a test")))
-	scene := &check.Scene{Now: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), Home: home, Files: found.Files, Servers: inventory.Servers(found.Entries())}
+	machine := clienttest.Machine(root, "linux")
+	found := clients.Discover(machine, client.NewFingerprints([]byte("of a test")))
+	scene = &check.Scene{Now: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), Home: machine.Homes[0].Dir, Files: found.Files, Servers: inventory.Servers(found.Entries())}
 	if facts != nil {
 		facts.fill(t, scene)
 	}
-	return scene, want
+	return scene, root
 }
 
 // change sets the modes of files and folders.
@@ -265,19 +212,12 @@ func describe(root string, r check.Result) string {
 			at = fmt.Sprintf("%s:%d", at, f.Line)
 		}
 		fmt.Fprintf(&out, "%s %s %s\n  %s\n  fix: %s\n", f.Severity, f.Name, at, strings.ReplaceAll(f.Why, root, ""), strings.ReplaceAll(f.Fix, root, ""))
+		if f.Protect {
+			out.WriteString("  gatehouse protect mends it\n")
+		}
 	}
 	for _, u := range r.Unchecked {
 		fmt.Fprintf(&out, "unchecked %s\n  %s\n", u.Name, u.Why)
 	}
 	return out.String()
-}
-
-func write(t *testing.T, name string, data []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }

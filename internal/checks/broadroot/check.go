@@ -31,17 +31,10 @@ var Check = check.Check{
 }
 
 func run(scene *check.Scene) (r check.Result) {
-	homes := map[string]string{}
-	for _, f := range scene.Files {
-		homes[f.Path] = f.Home
-	}
+	home := scene.Homes()
 	for s, e := range scene.Running() {
-		home := homes[e.File]
-		if home == "" {
-			home = scene.Home
-		}
 		for _, g := range given(e) {
-			place := inventory.Place(g.path, home)
+			place := inventory.Place(g.path, home(e.File))
 			if place == "/" && g.route {
 				continue
 			}

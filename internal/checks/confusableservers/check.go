@@ -30,8 +30,13 @@ var Check = check.Check{
 func run(scene *check.Scene) (r check.Result) {
 	seen := map[string]bool{}
 	for _, set := range scene.Sets() {
-		for i, a := range set.Members {
-			for _, b := range set.Members[:i] {
+		if n := len(set.Members); n > maxCompared {
+			r.Unchecked = append(r.Unchecked, check.Unchecked{Why: fmt.Sprintf("%s has %d servers, whose names are too many to compare with each other", set.Client, n)})
+			continue
+		}
+		members := named(set.Members)
+		for i, a := range members {
+			for _, b := range members[:i] {
 				key := a.Entry.File + a.Entry.Name + b.Entry.File + b.Entry.Name
 				severity, why := judge(a, b)
 				if why == "" || seen[key] {
@@ -45,21 +50,40 @@ func run(scene *check.Scene) (r check.Result) {
 	return r
 }
 
-func judge(a, b check.Member) (rule.Severity, string) {
+// maxCompared bounds the servers of a client that are compared with each other: the time
+// that it takes grows with the square. Nobody has as many.
+const maxCompared = 1000
+
+// member is one of a set with its name as it is compared.
+type member struct {
+	check.Member
+	name, skeleton string
+	mixed          bool // letters of several alphabets
+}
+
+func named(members []check.Member) []member {
+	all := make([]member, len(members))
+	for i, m := range members {
+		name := strings.ToLower(m.Entry.Name)
+		all[i] = member{m, name, names.Skeleton(name), names.MixesScripts(m.Entry.Name)}
+	}
+	return all
+}
+
+func judge(a, b member) (rule.Severity, string) {
 	if same(a.Server, b.Server) {
 		return rule.Unrated, ""
 	}
-	one, other := strings.ToLower(a.Entry.Name), strings.ToLower(b.Entry.Name)
 	switch {
-	case one == other && a.Entry.Scope == client.Project && b.Entry.Scope != client.Project:
+	case a.name == b.name && a.Entry.Scope == client.Project && b.Entry.Scope != client.Project:
 		return rule.Medium, fmt.Sprintf("the project has a server of its own under the name %s, which takes the place of yours and is another one", a.Entry.Name)
-	case one == other:
+	case a.name == b.name:
 		return rule.Low, fmt.Sprintf("another server has the name %s in %s: which of them a client starts depends on the order in which it reads", a.Entry.Name, b.Entry.File)
-	case names.MixesScripts(a.Entry.Name) || names.MixesScripts(b.Entry.Name):
-		if names.Skeleton(one) == names.Skeleton(other) {
+	case a.mixed || b.mixed:
+		if a.skeleton == b.skeleton {
 			return rule.High, fmt.Sprintf("%q and %q look the same and are written with other letters", a.Entry.Name, b.Entry.Name)
 		}
-	case names.Skeleton(one) == names.Skeleton(other) || near(one, other):
+	case a.skeleton == b.skeleton || near(a.name, b.name):
 		return rule.Unrated, fmt.Sprintf("%s and %s are nearly the same name, of two different servers: the model calls one and means the other", a.Entry.Name, b.Entry.Name)
 	}
 	return rule.Unrated, ""

@@ -40,7 +40,7 @@ func run(scene *check.Scene) (r check.Result) {
 			}
 		}
 		for _, m := range source.Mounts {
-			if isSocket(m.Source) {
+			if m.Engine() {
 				add(rule.High, "the mount of "+m.Source, "who may speak to the engine of containers starts one that has the whole machine")
 			}
 		}
@@ -95,13 +95,4 @@ func judge(w inventory.Word) (rule.Severity, string) {
 		}
 	}
 	return rule.Unrated, ""
-}
-
-func isSocket(path string) bool {
-	for _, name := range []string{"docker.sock", "podman.sock", "containerd.sock", "crio.sock", "docker_engine"} {
-		if strings.HasSuffix(path, name) {
-			return true
-		}
-	}
-	return false
 }

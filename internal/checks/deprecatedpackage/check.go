@@ -28,13 +28,20 @@ var Check = check.Check{
 const abandoned = 2 * 365 * 24 * time.Hour
 
 func run(scene *check.Scene) check.Result {
-	return scene.Packages(check.NotAsked, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+	return scene.Packages(missing, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+}
+
+func missing(p check.Package) string {
+	if why := check.NotAsked(p); why != "" || !p.Exists || !p.LatestAt.IsZero() {
+		return why
+	}
+	return "the registry does not say when its newest version was published"
 }
 
 func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
 	switch {
 	case c.Deprecated != "":
-		return c.Finding(fmt.Sprintf("%s is deprecated: %s", c.Named(), check.Clip(c.Deprecated, maxShown)),
+		return c.Finding(fmt.Sprintf("%s is deprecated: %s", c.Named(), check.Shown(c.Deprecated)),
 			"use what replaces it; faults that are found in it now stay", c.Deprecated), true
 	case c.Registry && !c.LatestAt.IsZero() && now.Sub(c.LatestAt) > abandoned:
 		f = c.Finding(fmt.Sprintf("the newest version of %s is of %s: faults that are found in it now stay", c.Source.Package, c.LatestAt.Format(time.DateOnly)),
@@ -44,6 +51,3 @@ func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
 	}
 	return f, false
 }
-
-// maxShown bounds what is repeated of a text that a stranger wrote.
-const maxShown = 160

@@ -3,6 +3,7 @@ package downloadandrun
 
 import (
 	_ "embed"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,12 +31,12 @@ func run(scene *check.Scene) (r check.Result) {
 	for s, e := range scene.Running() {
 		line := strings.Join(e.Words, " ")
 		source := inventory.Of(e)
-		script := source.Kind == inventory.Script && strings.Contains(source.Package, "://") || source.Kind == inventory.Git && unguarded.MatchString(source.Package)
-		if !script && !slices.ContainsFunc(forms(), func(f *regexp.Regexp) bool { return f.MatchString(line) }) {
+		fetched := source.Kind == inventory.Script && strings.Contains(source.Package, "://") || source.Kind == inventory.Git && withoutTLS(source.Package)
+		if !fetched && !slices.ContainsFunc(forms(), func(f *regexp.Regexp) bool { return f.MatchString(line) }) {
 			continue
 		}
 		severity, why := rule.High, "at each start it fetches a script and runs it: who answers at that address runs programs as you"
-		if plain.MatchString(line) || source.Kind == inventory.Git {
+		if withoutTLS(line) {
 			severity, why = rule.Critical, "at each start it fetches a program without TLS and runs it: everybody on the way can put another in its place"
 		}
 		r.Findings = append(r.Findings, check.About(s, e).Says(severity, why, "install a package in a fixed version, or keep the script here and start that", s.ID, why))
@@ -57,7 +58,14 @@ var forms = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-// unguarded is a package that is fetched without TLS.
-var unguarded = regexp.MustCompile(`^(?:git\+)?(?:http|git|ftp)://`)
+// plain is an address without TLS.
+var plain = regexp.MustCompile(`(?i)\b(?:http|git|ftp)://[^\s"'|;&<>()]+`)
 
-var plain = regexp.MustCompile(`(?i)\b(?:http|ftp)://(?:[^l1\[]|l[^o]|1[^2])`)
+// withoutTLS reports whether a text names an address that others than this machine answer,
+// without TLS.
+func withoutTLS(text string) bool {
+	return slices.ContainsFunc(plain.FindAllString(text, -1), func(address string) bool {
+		u, err := url.Parse(address)
+		return err != nil || !inventory.Loopback(u.Hostname())
+	})
+}

@@ -17,7 +17,7 @@ var wellKnown = map[inventory.Kind][]string{
 		@modelcontextprotocol/server-gdrive @modelcontextprotocol/server-everart @modelcontextprotocol/server-aws-kb-retrieval @modelcontextprotocol/inspector
 		@playwright/mcp @notionhq/notion-mcp-server @upstash/context7-mcp @sentry/mcp-server @stripe/mcp figma-developer-mcp @supabase/mcp-server-supabase
 		@cloudflare/mcp-server-cloudflare mcp-remote supergateway firecrawl-mcp exa-mcp-server tavily-mcp @azure/mcp @azure-devops/mcp chrome-devtools-mcp
-		@hubspot/mcp-server mongodb-mcp-server @elastic/mcp-server-elasticsearch @browserbasehq/mcp @browserbasehq/mcp-server-browserbase @shopify/dev-mcp @paypal/mcp
+		@hubspot/mcp-server mongodb-mcp-server @elastic/mcp-server-elasticsearch @browserbasehq/mcp @browserbasehq/mcp-server-browserbase @shopify/dev-mcp
 		@neondatabase/mcp-server-neon @heroku/mcp-server @wonderwhy-er/desktop-commander task-master-ai n8n-mcp mcp-server-kubernetes
 		@brave/brave-search-mcp-server @circleci/mcp-server-circleci @postman/postman-mcp-server @netlify/mcp @salesforce/mcp @auth0/auth0-mcp-server slack-mcp-server
 		@21st-dev/magic @launchdarkly/mcp-server @mapbox/mcp-server @eslint/mcp @executeautomation/playwright-mcp-server @zereight/mcp-gitlab @benborla29/mcp-server-mysql
@@ -25,7 +25,7 @@ var wellKnown = map[inventory.Kind][]string{
 	inventory.PyPI: strings.Fields(`
 		mcp-server-fetch mcp-server-git mcp-server-time mcp-server-sqlite mcp-server-sentry postgres-mcp mcp-atlassian blender-mcp mcp-proxy fastmcp
 		duckduckgo-mcp-server markitdown-mcp elevenlabs-mcp mcp-server-qdrant arxiv-mcp-server chroma-mcp basic-memory workspace-mcp snowflake-labs-mcp
-		awslabs-core-mcp-server awslabs-aws-documentation-mcp-server awslabs-aws-api-mcp-server awslabs-cdk-mcp-server awslabs-dynamodb-mcp-server
+		awslabs-aws-documentation-mcp-server awslabs-aws-api-mcp-server awslabs-dynamodb-mcp-server
 		mcp-obsidian mcp-server-motherduck mcp-clickhouse mcp-google-sheets excel-mcp-server office-word-mcp-server browser-use`),
 	inventory.OCI: strings.Fields(`
 		ghcr.io/github/github-mcp-server mcp/filesystem mcp/memory mcp/fetch mcp/git mcp/time mcp/sequentialthinking mcp/everything mcp/postgres mcp/puppeteer mcp/slack

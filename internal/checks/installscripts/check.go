@@ -38,7 +38,7 @@ func judge(c check.Case) (f check.Finding, found bool) {
 		return f, false
 	}
 	first := c.InstallScripts[0]
-	why := fmt.Sprintf("%s runs what it likes on this machine when it is installed (%s)", c.Named(), check.Clip(first, maxShown))
+	why := fmt.Sprintf("%s runs what it likes on this machine when it is installed (%s)", c.Named(), check.Shown(first))
 	if n := len(c.InstallScripts) - 1; n > 0 {
 		why += fmt.Sprintf("; there are %d more such commands", n)
 	}
@@ -55,6 +55,3 @@ func severity(c check.Case) rule.Severity {
 	}
 	return rule.Medium
 }
-
-// maxShown bounds what is repeated of a text that a stranger wrote.
-const maxShown = 120

@@ -35,13 +35,10 @@ func run(scene *check.Scene) check.Result {
 			if a.Package != "" {
 				what = fmt.Sprintf("%s, on which %s depends,", a.Package, c.Name)
 			}
-			f.Why = fmt.Sprintf("%s is malicious (%s): %s", strings.TrimSpace(what), a.ID, check.Clip(a.Summary, maxShown))
+			f.Why = fmt.Sprintf("%s is malicious (%s): %s", strings.TrimSpace(what), a.ID, check.Shown(a.Summary))
 			f.Fix = "take the server out of every client now; change all secrets that it could read, and look at what it did"
 			out = append(out, f)
 		}
 		return out
 	})
 }
-
-// maxShown bounds what is repeated of an advisory.
-const maxShown = 160

@@ -52,8 +52,8 @@ func run(scene *check.Scene) check.Result {
 func ofServer(c check.Advised, list []check.Advisory) check.Finding {
 	worst := worst(list)
 	f := c.Finding(list)
-	f.Severity = max(worst.Severity, rule.Medium) // nobody rated it: not harmless
-	f.Why = fmt.Sprintf("%s %s has %s: %s", c.Name, worst.Version, worst.ID, check.Clip(worst.Summary, maxShown))
+	f.Severity = rated(worst)
+	f.Why = fmt.Sprintf("%s %s has %s: %s", c.Name, worst.Version, worst.ID, check.Shown(worst.Summary))
 	if n := len(list) - 1; n > 0 {
 		f.Why += fmt.Sprintf(" (and %d more)", n)
 	}
@@ -79,29 +79,22 @@ func ofDependencies(c check.Advised, list []check.Advisory) check.Finding {
 			packages = append(packages, a.Package)
 		}
 	}
-	f.Why = fmt.Sprintf("%s depends on %s, which has %s: %s", c.Name, worst.Package, worst.ID, check.Clip(worst.Summary, maxShown))
+	f.Why = fmt.Sprintf("%s depends on %s, which has %s: %s", c.Name, worst.Package, worst.ID, check.Shown(worst.Summary))
 	if n := len(list) - 1; n > 0 {
-		f.Why += fmt.Sprintf(" (%d known faults in what it depends on: %s)", n+1, strings.Join(shown(packages), ", "))
+		f.Why += fmt.Sprintf(" (%d known faults in what it depends on: %s)", n+1, check.Few(packages))
 	}
 	f.Fix = "use a version of the server that was published since, or install it anew"
 	return f
 }
 
-// maxNames bounds the dependencies that a finding names.
-const maxNames = 3
-
-func shown(packages []string) []string {
-	if n := len(packages) - maxNames; n > 0 {
-		return append(slices.Clone(packages[:maxNames]), fmt.Sprintf("%d more", n))
-	}
-	return packages
-}
-
 func worst(list []check.Advisory) check.Advisory {
 	return slices.MaxFunc(list, func(a, b check.Advisory) int {
-		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(b.ID, a.ID))
+		return cmp.Or(cmp.Compare(rated(a), rated(b)), cmp.Compare(b.ID, a.ID))
 	})
 }
+
+// rated is how bad an advisory is. What nobody rated is not harmless.
+func rated(a check.Advisory) rule.Severity { return cmp.Or(a.Severity, rule.Medium) }
 
 // fixes names the versions from which on the faults are gone; empty if one of them stays.
 func fixes(list []check.Advisory) string {
@@ -119,6 +112,3 @@ func fixes(list []check.Advisory) string {
 	}
 	return all[0]
 }
-
-// maxShown bounds what is repeated of a text that a stranger wrote.
-const maxShown = 160

@@ -6,9 +6,11 @@ import (
 	_ "embed"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/inventory"
@@ -33,7 +35,7 @@ var Check = check.Check{
 func run(scene *check.Scene) (r check.Result) {
 	for s, e := range scene.Running() {
 		for _, a := range inventory.Addresses(e) {
-			severity, why := judge(strings.ToLower(strings.TrimSuffix(a.Hostname(), ".")), a.User.Username())
+			severity, why := judge(strings.ToLower(strings.TrimSuffix(a.Hostname(), ".")), a.User)
 			if why == "" {
 				continue
 			}
@@ -46,7 +48,7 @@ func run(scene *check.Scene) (r check.Result) {
 // official are the domains under which services run servers of their own.
 var official = strings.Fields(`githubcopilot.com github.com gitlab.com notion.com linear.app sentry.dev sentry.io stripe.com atlassian.com figma.com context7.com asana.com intercom.com paypal.com
 	squareup.com vercel.com huggingface.co supabase.com neon.tech cloudflare.com microsoft.com deepwiki.com zapier.com tavily.com webflow.com canva.com monday.com plaid.com hubspot.com shopify.com
-	box.com dropbox.com slack.com googleapis.com amazonaws.com anthropic.com openai.com airtable.com clickup.com buildkite.com netlify.com wix.com postman.com semgrep.ai globalping.dev apify.com
+	box.com dropbox.com slack.com googleapis.com amazonaws.com amazonaws.com.cn anthropic.com openai.com airtable.com clickup.com buildkite.com netlify.com wix.com postman.com semgrep.ai globalping.dev apify.com
 	firecrawl.dev exa.ai browserbase.com elastic.co grafana.com datadoghq.com newrelic.com salesforce.com twilio.com telnyx.com cloudinary.com invideo.io pagerduty.com mongodb.com`)
 
 // skeletons are those of the domains, and of the names in them, in their order.
@@ -61,24 +63,25 @@ var skeletons = sync.OnceValue(func() (all []struct{ domain, name string }) {
 // shortest is how long a name must be to have no neighbours by chance.
 const shortest = 6
 
-func judge(host, user string) (rule.Severity, string) {
-	if strings.Contains(user, ".") {
-		return rule.High, fmt.Sprintf("it seems to lead to %s, which is only a user name: it leads to %s", user, host)
+func judge(host string, user *url.Userinfo) (rule.Severity, string) {
+	if name := user.Username(); posesAsHost(user) {
+		return rule.High, fmt.Sprintf("it seems to lead to %s, which is only a user name: it leads to %s", name, host)
 	}
 	if net.ParseIP(host) != nil || isOfficial(host) {
 		return rule.Unrated, ""
 	}
 	read := decoded(host)
 	domain := registered(read)
+	foreign := strings.ContainsFunc(read, func(r rune) bool { return r > unicode.MaxASCII })
 	name, _, _ := strings.Cut(domain, ".")
 	words := argument.Words(name)
 	skeleton, nameSkeleton := names.Skeleton(domain), names.Skeleton(name)
 	for i, known := range official {
 		brand, _, _ := strings.Cut(known, ".")
 		switch {
-		case read != host && skeleton == skeletons()[i].domain:
+		case foreign && skeleton == skeletons()[i].domain:
 			return rule.High, fmt.Sprintf("%s looks like %s and has letters of another alphabet", host, known)
-		case strings.Contains(host, known+".") || strings.Contains(host, strings.ReplaceAll(known, ".", "-")+"."):
+		case begins(host, known):
 			return rule.High, fmt.Sprintf("%s begins like an address of %s and belongs to %s", host, known, domain)
 		case len(brand) >= shortest && name != brand && (nameSkeleton == skeletons()[i].name || near(name, brand)):
 			return rule.High, fmt.Sprintf("%s is nearly %s", domain, known)
@@ -86,10 +89,28 @@ func judge(host, user string) (rule.Severity, string) {
 			return rule.Medium, fmt.Sprintf("%s names %s and is no domain of it, as far as is known here", domain, brand)
 		}
 	}
-	if read != host {
+	switch {
+	case foreign && read == host:
+		return rule.Medium, fmt.Sprintf("%s has letters other than a to z: compare them", host)
+	case foreign:
 		return rule.Medium, fmt.Sprintf("%s is shown as %s by some programs: compare its letters", host, read)
 	}
 	return rule.Unrated, ""
+}
+
+// posesAsHost reports whether what stands before the host looks like one. A person who has
+// a dot in the name has a password, too.
+func posesAsHost(user *url.Userinfo) bool {
+	_, hasPassword := user.Password()
+	name := strings.ToLower(user.Username())
+	return isOfficial(name) || strings.Contains(name, ".") && !hasPassword
+}
+
+// begins reports whether a domain, or the domain with hyphens, stands as labels of its own
+// before the end of a host.
+func begins(host, domain string) bool {
+	hyphens := strings.ReplaceAll(domain, ".", "-")
+	return strings.Contains("."+host, "."+domain+".") || strings.Contains("."+host, "."+hyphens+".") || strings.Contains(host, "-"+hyphens+".")
 }
 
 func isOfficial(host string) bool {

@@ -32,13 +32,21 @@ const (
 )
 
 func run(scene *check.Scene) check.Result {
-	return scene.Packages(check.NotAsked, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+	return scene.Packages(missing, func(c check.Case) (check.Finding, bool) { return judge(c, scene.Now) })
+}
+
+func missing(p check.Package) string {
+	if why := check.NotAsked(p); why != "" || !p.Exists {
+		return why
+	}
+	if p.First.IsZero() || p.Published.IsZero() {
+		return "the registry does not say when it was published"
+	}
+	return ""
 }
 
 func judge(c check.Case, now time.Time) (f check.Finding, found bool) {
 	switch {
-	case !c.Registry || !c.Exists:
-		return f, false
 	case !c.First.IsZero() && now.Sub(c.First) < young:
 		return c.Finding(fmt.Sprintf("%s was first published %s ago", c.Source.Package, days(now.Sub(c.First))),
 			"wait until others have looked at it, or read its source; name the version that you read", c.First.Format(time.DateOnly)), true

@@ -71,7 +71,9 @@ func judge(e client.Entry) (out []found) {
 // published are ports of a container that others than this machine reach. What it
 // listens on inside says nothing.
 func published(words []inventory.Word) (out []found) {
-	host := false
+	host := slices.ContainsFunc(words, func(w inventory.Word) bool {
+		return (w.Option == "--network" || w.Option == "--net") && w.Value == "host"
+	})
 	for _, w := range words {
 		switch w.Option {
 		case "-p", "--publish":
@@ -80,8 +82,6 @@ func published(words []inventory.Word) (out []found) {
 			}
 		case "-P", "--publish-all":
 			out = append(out, found{rule.Unrated, w.Option + " publishes all of its ports on every network"})
-		case "--network", "--net":
-			host = w.Value == "host"
 		case "-e", "--env":
 			name, value, _ := strings.Cut(w.Value, "=")
 			if host && namesListening(name) && isEvery(value) {
@@ -96,7 +96,7 @@ func published(words []inventory.Word) (out []found) {
 var every = regexp.MustCompile(`^(?:(?:http|tcp|ws)://)?(?:0\.0\.0\.0|\[::\]):\d+(?:/.*)?$`)
 
 func isEvery(value string) bool {
-	return slices.Contains([]string{"0.0.0.0", "::", "[::]", "*", "0"}, value) && value != "0" || every.MatchString(value)
+	return slices.Contains([]string{"0.0.0.0", "::", "[::]", "*"}, value) || every.MatchString(value)
 }
 
 func namesListening(name string) bool {

@@ -30,7 +30,11 @@ func run(scene *check.Scene) (r check.Result) {
 	for _, e := range scene.Entries() {
 		secrets[e.File] += len(credential.Of(e))
 	}
+	unknown := 0
 	for _, f := range scene.Files {
+		if f.Mode == "" {
+			unknown++
+		}
 		about := check.AboutFile(f)
 		switch a := f.Access; {
 		case a.Write != client.Nobody:
@@ -44,6 +48,9 @@ func run(scene *check.Scene) (r check.Result) {
 			r.Findings = append(r.Findings, about.Says(rule.High, fmt.Sprintf("mode %s: %s can read the %s in it", f.Mode, who(f.Access.Read), count(n)),
 				"chmod 600 "+f.Path+", and make new secrets if other people use this machine", "read", f.Path, string(f.Access.Read)))
 		}
+	}
+	if unknown > 0 {
+		r.Unchecked = append(r.Unchecked, check.Unchecked{Why: fmt.Sprintf("who else may use %d files cannot be told: they were not read, or are of Windows, which has no modes", unknown)})
 	}
 	return r
 }

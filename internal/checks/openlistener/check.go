@@ -30,7 +30,7 @@ func run(scene *check.Scene) (r check.Result) {
 	}
 	found, err := scene.Facts.Listening()
 	if err != nil {
-		return check.Result{Unchecked: []check.Unchecked{{Why: err.Error()}}}
+		r.Unchecked = append(r.Unchecked, check.Unchecked{Why: err.Error()})
 	}
 	for _, l := range found {
 		if !l.Open {
@@ -39,7 +39,7 @@ func run(scene *check.Scene) (r check.Result) {
 		f := check.Finding{Name: l.Name, Evidence: check.Bind(l.Address, l.Name)}
 		who := "a server of MCP"
 		if l.Name != "" {
-			who = fmt.Sprintf("a server of MCP that calls itself %q", l.Name)
+			who = fmt.Sprintf("a server of MCP that calls itself %q", check.Shown(l.Name))
 		}
 		if l.Process != "" {
 			who += ", the process " + l.Process + ","

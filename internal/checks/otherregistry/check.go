@@ -3,6 +3,7 @@
 package otherregistry
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"net/url"
@@ -50,7 +51,7 @@ var kinds = map[string]string{
 	"--registry": "registry", "NPM_CONFIG_REGISTRY": "registry", "YARN_REGISTRY": "registry", "YARN_NPM_REGISTRY_SERVER": "registry", "BUN_CONFIG_REGISTRY": "registry",
 	"--index-url": "registry", "-i": "registry", "--default-index": "registry", "UV_INDEX_URL": "registry", "UV_DEFAULT_INDEX": "registry", "PIP_INDEX_URL": "registry", "GOPROXY": "registry",
 	"--extra-index-url": "more", "--index": "more", "--find-links": "more", "UV_INDEX": "more", "UV_EXTRA_INDEX_URL": "more", "PIP_EXTRA_INDEX_URL": "more", "UV_FIND_LINKS": "more", "PIP_FIND_LINKS": "more",
-	"--trusted-host": "trusted", "--allow-insecure-host": "trusted", "PIP_TRUSTED_HOST": "trusted", "UV_INSECURE_HOST": "trusted", "GOINSECURE": "trusted", "GONOSUMDB": "trusted", "GONOSUMCHECK": "trusted",
+	"--trusted-host": "trusted", "--allow-insecure-host": "trusted", "PIP_TRUSTED_HOST": "trusted", "UV_INSECURE_HOST": "trusted", "GOINSECURE": "trusted", "GONOSUMDB": "trusted",
 }
 
 func named(e client.Entry) (out []naming) {
@@ -58,14 +59,20 @@ func named(e client.Entry) (out []naming) {
 	if source.Kind == inventory.Remote || source.Kind == inventory.OCI {
 		return nil
 	}
-	for _, w := range inventory.Launching(e) {
-		if kind := kinds[w.Option]; kind != "" {
-			out = append(out, naming{w.Option, kind, w.Value})
+	add := func(where, name, value string) {
+		if kinds[name] == "" {
+			return
+		}
+		for _, one := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" ,|", r) }) {
+			out = append(out, naming{where, kinds[name], one})
 		}
 	}
+	for _, w := range inventory.Launching(e) {
+		add(w.Option, w.Option, w.Value)
+	}
 	for _, v := range inventory.Environment(e) {
-		if kind := kinds[strings.ToUpper(v.Name)]; kind != "" && !strings.HasPrefix(v.Name, "-") {
-			out = append(out, naming{"the variable " + v.Name, kind, string(v.Raw)})
+		if !strings.HasPrefix(v.Name, "-") {
+			add("the variable "+v.Name, strings.ToUpper(v.Name), string(v.Raw))
 		}
 	}
 	return out
@@ -74,8 +81,11 @@ func named(e client.Entry) (out []naming) {
 // usual are the registries that launchers use by themselves.
 var usual = []string{"registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org", "proxy.golang.org"}
 
+// host is that of a registry, which may stand by itself.
 func host(address string) string {
-	_, address, _ = strings.Cut(strings.Split(address, ",")[0], "://")
+	if _, rest, found := strings.Cut(address, "://"); found {
+		address = rest
+	}
 	if u, err := url.Parse("//" + address); err == nil {
 		return u.Hostname()
 	}
@@ -85,7 +95,7 @@ func host(address string) string {
 func judge(n naming) (rule.Severity, string) {
 	at := host(n.value)
 	switch {
-	case n.value == "" || credential.IsReference(n.value) || n.value == "direct" || n.value == "off":
+	case credential.IsReference(n.value) || n.value == "direct" || n.value == "off":
 		return rule.Unrated, ""
 	case n.kind == "trusted":
 		return rule.Medium, "switches off the check of who answers for a registry"
@@ -94,7 +104,7 @@ func judge(n naming) (rule.Severity, string) {
 	case slices.Contains(usual, at):
 		return rule.Unrated, ""
 	case n.kind == "more":
-		return rule.Medium, fmt.Sprintf("looks for packages in %s as well: of two packages of one name, the newer wins, wherever it is from", at)
+		return rule.Medium, fmt.Sprintf("looks for packages in %s as well: of two packages of one name, it may take the one that you do not mean", cmp.Or(at, "a folder"))
 	case at != "":
 		return rule.Unrated, fmt.Sprintf("takes packages from %s: what is known of the package elsewhere says nothing of it", at)
 	}

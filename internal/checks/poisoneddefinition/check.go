@@ -43,25 +43,27 @@ var inspector = sync.OnceValue(func() *inspect.Inspector {
 func run(scene *check.Scene) check.Result {
 	return scene.Defined(func(d check.Defined) ([]check.Finding, error) {
 		var out []check.Finding
+		var failed error // the first; what else the server says is judged all the same
 		for _, t := range d.Tools {
-			found, err := look(d, rule.ToolDefinition, "the tool "+t.Name, t.Name, t.Definition)
-			if err != nil {
-				return nil, err
-			}
+			found, err := look(d, rule.ToolDefinition, "the tool "+check.Shown(t.Name), t.Name, t.Definition)
+			failed = cmp.Or(failed, err)
 			out = append(out, found...)
 		}
 		for _, i := range d.Others {
 			what := i.Kind
 			if i.Name != "" {
-				what += " " + i.Name
+				what += " " + check.Shown(i.Name)
 			}
-			found, err := look(d, surfaces[i.Kind], "its "+what, i.Name, i.Definition)
-			if err != nil {
-				return nil, err
+			surface, known := surfaces[i.Kind]
+			if !known {
+				failed = cmp.Or(failed, fmt.Errorf("no rule reads its %s", what))
+				continue
 			}
+			found, err := look(d, surface, "its "+what, i.Name, i.Definition)
+			failed = cmp.Or(failed, err)
 			out = append(out, found...)
 		}
-		return out, nil
+		return out, failed
 	})
 }
 

@@ -2,13 +2,14 @@
 package shadowedtools
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"gatehouse/internal/check"
+	"gatehouse/internal/finding"
 	"gatehouse/internal/inspect"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rules"
@@ -43,11 +44,10 @@ func run(scene *check.Scene) check.Result {
 	told := map[string]bool{} // a pair of servers is told of once, though several clients have both
 	return scene.Together(func(c check.Together) ([]check.Finding, error) {
 		var out []check.Finding
+		var failed error // the first; the other tools are judged all the same
 		for _, d := range c.Servers {
 			found, err := bent(d, c.Servers)
-			if err != nil {
-				return nil, err
-			}
+			failed = cmp.Or(failed, err)
 			out = append(out, found...)
 		}
 		out = append(out, same(c)...)
@@ -55,7 +55,7 @@ func run(scene *check.Scene) check.Result {
 			seen := told[f.Evidence]
 			told[f.Evidence] = true
 			return seen
-		}), nil
+		}), failed
 	})
 }
 
@@ -68,29 +68,35 @@ func bent(d check.Defined, all []check.Defined) ([]check.Finding, error) {
 		}
 	}
 	var out []check.Finding
+	var failed error
 	for _, t := range d.Tools {
-		doc, err := wire.Scan(t.Definition, wire.Limits{})
+		said, err := look(t, rule.Subject{Surface: rule.ToolDefinition, Server: d.Server.Name, Owner: d.Owner(), Name: t.Name, Neighbours: neighbours})
 		if err != nil {
-			return nil, fmt.Errorf("the tool %s: %w", t.Name, err)
+			failed = cmp.Or(failed, fmt.Errorf("the tool %s of %s: %w", check.Shown(t.Name), d.Server.Name, err))
 		}
-		said, err := inspector().Message(&doc, doc.Root, rule.Subject{Surface: rule.ToolDefinition, Server: d.Server.Name, Owner: d.Owner(), Name: t.Name, Neighbours: neighbours})
-		if err != nil {
-			return nil, fmt.Errorf("the tool %s: %w", t.Name, err)
-		}
-		for _, match := range said.Findings {
+		for _, match := range said {
 			if match.Effect != inspect.Objected {
 				continue
 			}
 			f := d.Finding("bent", t.Name, match.Rule, string(t.Definition))
 			f.Severity = match.Severity
-			f.Why = fmt.Sprintf("the tool %s: %s (rule %s)", t.Name, match.Detail, match.Rule)
+			f.Why = fmt.Sprintf("the tool %s: %s (rule %s)", check.Shown(t.Name), match.Detail, match.Rule)
 			f.Fix = "read the definition, and take the server out if it bends what another server does"
 			f.Refers = []string{"rules/" + match.Rule + ".md"}
 			out = append(out, f)
 			break // one is enough to look at the tool
 		}
 	}
-	return out, nil
+	return out, failed
+}
+
+func look(t check.Tool, subject rule.Subject) ([]finding.Finding, error) {
+	doc, err := wire.Scan(t.Definition, wire.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	said, err := inspector().Message(&doc, doc.Root, subject)
+	return said.Findings, err
 }
 
 // same finds tools of one name in two servers of a client: which of them is called
@@ -122,12 +128,12 @@ func same(c check.Together) []check.Finding {
 		names := shared[key]
 		f := by[key].second.Finding(append([]string{"same", key.a, key.b}, names...)...)
 		f.Severity = rule.Low
-		shown := names[:min(len(names), maxNames)]
-		f.Why = fmt.Sprintf("%s and %s both have %s: which one a model means, and which one is called, differs from client to client",
-			by[key].first.Server.Name, by[key].second.Server.Name, strings.Join(shown, ", "))
-		if n := len(names) - len(shown); n > 0 {
-			f.Why += fmt.Sprintf(" (and %d more tools)", n)
+		shown := make([]string, len(names))
+		for i, name := range names {
+			shown[i] = check.Shown(name)
 		}
+		f.Why = fmt.Sprintf("%s and %s both have %s: which one a model means, and which one is called, differs from client to client",
+			by[key].first.Server.Name, by[key].second.Server.Name, check.Few(shown))
 		f.Fix = "keep one of them, or put both behind `gatehouse serve`, which gives each tool the name of its server"
 		out = append(out, f)
 	}
@@ -138,6 +144,3 @@ func same(c check.Together) []check.Finding {
 type pair struct{ a, b string }
 
 type owners struct{ first, second check.Defined }
-
-// maxNames bounds the tools that a finding names.
-const maxNames = 4

@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"net/url"
-	"slices"
-	"strings"
 
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
@@ -37,15 +35,19 @@ type holder struct {
 
 func run(scene *check.Scene) (r check.Result) {
 	holders := map[string][]holder{}
+	seen := map[[2]string]bool{} // a secret and a program that holds it
 	var order []string
 	for s, e := range scene.Entries() {
 		for _, c := range credential.Of(e) {
-			if !slices.ContainsFunc(holders[c.Value()], func(h holder) bool { return program(h.server, h.entry) == program(s, e) }) {
-				if len(holders[c.Value()]) == 0 {
-					order = append(order, c.Value())
-				}
-				holders[c.Value()] = append(holders[c.Value()], holder{s, e, c})
+			key := [2]string{c.Value(), program(s, e)}
+			if seen[key] {
+				continue
 			}
+			seen[key] = true
+			if len(holders[c.Value()]) == 0 {
+				order = append(order, c.Value())
+			}
+			holders[c.Value()] = append(holders[c.Value()], holder{s, e, c})
 		}
 	}
 	for _, secret := range order {
@@ -70,6 +72,6 @@ func finding(all []holder) check.Finding {
 		names, facts = append(names, h.entry.Name), append(facts, h.server.ID, h.credential.Name)
 	}
 	first := all[0]
-	why := fmt.Sprintf("%s hold the same %s: each can do all that it allows, and none can be cut off alone", strings.Join(names, " and "), first.credential.Kind)
+	why := fmt.Sprintf("%s hold the same %s: each can do all that it allows, and none can be cut off alone", check.Few(names), first.credential.Kind)
 	return check.About(first.server, first.entry).Says(rule.Unrated, why, "make one for each server, with the rights that this server needs", facts...)
 }

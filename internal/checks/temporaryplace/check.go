@@ -30,9 +30,10 @@ var Check = check.Check{
 }
 
 func run(scene *check.Scene) (r check.Result) {
+	home := scene.Homes()
 	for s, e := range scene.Running() {
 		for _, p := range places(e) {
-			severity, what := judge(inventory.Place(p.path, scene.Home))
+			severity, what := judge(inventory.Place(p.path, home(e.File)))
 			if what == "" {
 				continue
 			}

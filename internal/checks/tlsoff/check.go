@@ -47,7 +47,7 @@ func run(scene *check.Scene) (r check.Result) {
 
 func switches(e client.Entry) (out []string) {
 	for _, v := range inventory.Environment(e) {
-		if switchesOff(argument.Words(v.Name), strings.ToLower(string(v.Raw))) {
+		if v.Raw != "" && switchesOff(argument.Words(v.Name), strings.ToLower(string(v.Raw))) {
 			out = append(out, "the variable "+v.Name+" switches the check of certificates off")
 		}
 	}
@@ -59,10 +59,7 @@ func switches(e client.Entry) (out []string) {
 	return out
 }
 
-var (
-	on  = []string{"1", "true", "yes", "on"}
-	off = []string{"0", "false", "no", "off", "none", "disable", "disabled"}
-)
+var off = []string{"0", "false", "no", "off", "none", "disable", "disabled"}
 
 // switchesOff reports whether a name and a value say that certificates are not checked:
 // SSL_VERIFY=false, TLS_INSECURE=true, NODE_TLS_REJECT_UNAUTHORIZED=0, --insecure.
@@ -80,10 +77,8 @@ func switchesOff(words []string, value string) bool {
 		return slices.Contains(off, value)
 	case transport && has("verify", "verification", "validate", "validation", "check", "checks", "errors") && negated:
 		return said
-	case transport && has("insecure", "skip", "unsafe"):
+	case transport && has("insecure", "skip", "unsafe"), slices.Equal(words, []string{"insecure"}):
 		return said
-	case slices.Equal(words, []string{"insecure"}):
-		return value == "" || slices.Contains(on, value) || said
 	}
 	return false
 }

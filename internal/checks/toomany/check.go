@@ -35,7 +35,7 @@ const (
 
 func run(scene *check.Scene) (r check.Result) {
 	tools, known := counted(scene)
-	asked := scene.Facts.Definitions == nil
+	asked := scene.Facts.Definitions != nil
 	for _, set := range scene.Sets() {
 		servers := map[string]bool{}
 		total, complete := 0, true
@@ -49,11 +49,11 @@ func run(scene *check.Scene) (r check.Result) {
 		if why := judge(set, len(servers), total); why != "" {
 			f := check.Finding{Clients: []string{set.Client}, File: set.Members[0].Entry.File}
 			r.Findings = append(r.Findings, f.Says(rule.Unrated, why, "switch off what you do not use every day, or give each kind of work a project of its own", set.Client, set.Project, fmt.Sprint(len(servers)), fmt.Sprint(total)))
-		} else if !complete && !asked {
+		} else if !complete && asked {
 			r.Unchecked = append(r.Unchecked, check.Unchecked{Why: "how many tools " + set.Client + " has: not every server said which it has"})
 		}
 	}
-	if asked && len(scene.Servers) > 0 {
+	if !asked && len(scene.Servers) > 0 {
 		r.Unchecked = append(r.Unchecked, check.Unchecked{Why: "how many tools the clients have: no server was asked"})
 	}
 	return r

@@ -42,12 +42,12 @@ func run(scene *check.Scene) (r check.Result) {
 				continue
 			}
 			seen[m.Server.ID] = true
-			found, known := abilities(scene, m.Server)
-			if !known {
+			found, asked := abilities(scene, m.Server)
+			if !asked {
 				unknown[m.Server.ID] = true
-			}
-			if len(found) > 0 && !asked(scene, m.Server) {
-				severity = rule.Low // its package says what it is for, not what it has here
+				if len(found) > 0 {
+					severity = rule.Low
+				}
 			}
 			for i := range parts {
 				if how := found[parts[i].what]; how != "" {
@@ -74,12 +74,7 @@ func judge(set check.Set, parts []part, severity rule.Severity) (f check.Finding
 		if len(p.by) == 0 {
 			return f, false
 		}
-		shown := p.by[:min(len(p.by), maxNames)]
-		more := ""
-		if n := len(p.by) - len(shown); n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		said = append(said, fmt.Sprintf("%s (%s%s)", p.what, strings.Join(shown, ", "), more))
+		said = append(said, fmt.Sprintf("%s (%s)", p.what, check.Few(p.by)))
 		facts = append(facts, p.by...)
 	}
 	where := set.Client
@@ -93,36 +88,24 @@ func judge(set check.Set, parts []part, severity rule.Severity) (f check.Finding
 		facts...), true
 }
 
-// asked reports whether a server said which tools it has.
-func asked(scene *check.Scene, s inventory.Server) bool {
-	if scene.Facts.Definitions == nil {
-		return false
-	}
-	_, err := scene.Facts.Definitions(s.ID)
-	return err == nil
-}
-
-// maxNames bounds the servers that are named for each part.
-const maxNames = 3
-
-// abilities says what a server can do, and by what. What is known of its package counts
-// where it was not asked.
-func abilities(scene *check.Scene, s inventory.Server) (found map[ability]string, known bool) {
+// abilities says what a server can do, and by what, and whether it was asked for its tools.
+// If not, only its package speaks for it: that says what it is for, not what it has here.
+func abilities(scene *check.Scene, s inventory.Server) (found map[ability]string, asked bool) {
 	found = map[ability]string{}
 	for _, class := range ofPackage(s.Package) {
-		found[class], known = s.Name, true
+		found[class] = s.Name
 	}
 	if scene.Facts.Definitions == nil {
-		return found, known
+		return found, false
 	}
 	tools, err := scene.Facts.Definitions(s.ID)
 	if err != nil {
-		return found, known
+		return found, false
 	}
 	for _, t := range tools {
 		for _, class := range ofTool(t) {
 			if found[class] == "" {
-				found[class] = fmt.Sprintf("%s: %s", s.Name, t.Name)
+				found[class] = fmt.Sprintf("%s: %s", s.Name, check.Shown(t.Name))
 			}
 		}
 	}

@@ -3,6 +3,7 @@
 package unaskedservers
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -30,7 +31,7 @@ var Check = check.Check{
 func run(scene *check.Scene) (r check.Result) {
 	for _, f := range scene.Files {
 		for _, set := range f.Settings {
-			severity, why := judge(f, set, scene.Home)
+			severity, why := judge(f, set, cmp.Or(f.Home, scene.Home))
 			if why == "" {
 				continue
 			}

@@ -27,11 +27,13 @@ var Check = check.Check{
 	Run:        run,
 }
 
+const ask = "let the client ask, and allow single tools that only read"
+
 func run(scene *check.Scene) (r check.Result) {
 	for s, e := range scene.Running() {
 		severity, why, fact := ofEntry(e)
 		if why != "" {
-			r.Findings = append(r.Findings, check.About(s, e).Says(severity, why, "let the client ask, and allow single tools that only read", s.ID, fact))
+			r.Findings = append(r.Findings, check.About(s, e).Says(severity, why, ask, s.ID, fact))
 		}
 	}
 	for _, f := range scene.Files {
@@ -42,7 +44,11 @@ func run(scene *check.Scene) (r check.Result) {
 			}
 			about := check.AboutFile(f)
 			about.Line, about.Path = set.Line, []string{set.Key}
-			r.Findings = append(r.Findings, about.Says(severity, why, "let the client ask, and allow single tools that only read", f.Path, set.Key, strings.Join(set.Value, ",")))
+			fix := ask
+			if set.Key == "sandbox_mode" {
+				fix = "let the client run commands in its sandbox: workspace-write, or read-only"
+			}
+			r.Findings = append(r.Findings, about.Says(severity, why, fix, f.Path, set.Key, strings.Join(set.Value, ",")))
 		}
 	}
 	return r
@@ -64,7 +70,7 @@ func ofEntry(e client.Entry) (severity rule.Severity, why, fact string) {
 	if len(changing) == 0 {
 		return rule.Unrated, "", ""
 	}
-	return rule.Medium, fmt.Sprintf("%s %s unasked, and by name %s something", listed(changing), plural(changing, "runs", "run"), plural(changing, "changes", "change")), strings.Join(changing, ",")
+	return rule.Medium, fmt.Sprintf("%s %s unasked, and by name %s something", check.Few(changing), plural(changing, "runs", "run"), plural(changing, "changes", "change")), strings.Join(changing, ",")
 }
 
 func plural(list []string, one, more string) string {
@@ -72,16 +78,6 @@ func plural(list []string, one, more string) string {
 		return one
 	}
 	return more
-}
-
-// most is how many tools are named; the others are counted.
-const most = 4
-
-func listed(names []string) string {
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }
 
 func isAll(tool string) bool {
@@ -106,7 +102,7 @@ func changes(tool string) bool {
 
 // always are settings that are wrong in one value.
 var always = []struct {
-	key, value string // of keys, the end; * is any part
+	key, value string
 	severity   rule.Severity
 	why        string
 }{
@@ -175,5 +171,5 @@ func allowed(set client.Set, everything, something func(string) bool) (rule.Seve
 	if len(some) == 0 {
 		return rule.Unrated, ""
 	}
-	return rule.Medium, fmt.Sprintf("%s holds %s: unasked, the client runs what may change something", set.Key, listed(some))
+	return rule.Medium, fmt.Sprintf("%s holds %s: unasked, the client runs what may change something", set.Key, check.Few(some))
 }

@@ -34,9 +34,11 @@ func run(scene *check.Scene) (r check.Result) {
 			f := check.About(s, e)
 			f.Severity = severity(source.Pin)
 			f.Why = why(source)
-			f.Fix = fmt.Sprintf("name one version, such as %s; `gatehouse protect` does it", example(source))
+			f.Fix = "name one version, such as " + example(source)
 			f.Evidence = check.Bind(string(source.Kind), source.Package, source.Version)
-			f.Protect = true
+			if f.Protect = source.Kind != inventory.Git; f.Protect {
+				f.Fix += "; `gatehouse protect` does it"
+			}
 			r.Findings = append(r.Findings, f)
 		}
 	}

@@ -12,18 +12,16 @@
 //	etc/, Library/           the root of the machine
 //	ProgramData/, Program Files/   on Windows
 //
-// and want: a line for each file, and below it one for each server and setting. With
-// -update the want sections are written anew, for review as a diff.
+// and want: a line for each file, and below it one for each server and setting, see
+// roomtest.
 package clienttest
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -33,9 +31,8 @@ import (
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/config"
+	"gatehouse/internal/rooms/roomtest"
 )
-
-var update = flag.Bool("update", false, "write the want sections of the cases anew")
 
 // Run checks the client of the folder in which the test runs.
 func Run(t *testing.T, c client.Client) {
@@ -52,29 +49,11 @@ func Run(t *testing.T, c client.Client) {
 	every(t, c, seen)
 }
 
-var identifier = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
 func metadata(t *testing.T, c client.Client) {
-	folder, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !identifier.MatchString(c.ID) {
-		t.Errorf("ID %q is not kebab-case", c.ID)
-	}
-	if got := filepath.Base(folder); got != strings.ReplaceAll(c.ID, "-", "") {
-		t.Errorf("client %s stands in folder %s", c.ID, got)
-	}
+	roomtest.Identity(t, c.ID)
+	roomtest.Page(t, c.Doc, c.Name, "What is not seen")
 	if c.Name == "" || len(c.Places) == 0 {
 		t.Error("no name or no places")
-	}
-	if !strings.HasPrefix(c.Doc, "# "+c.Name+"\n") {
-		t.Errorf("doc.md does not begin with the title %q", c.Name)
-	}
-	for _, want := range []string{"## What is not seen"} {
-		if !strings.Contains(c.Doc, want) {
-			t.Errorf("doc.md has no section %q", want)
-		}
 	}
 	for _, p := range c.Places {
 		if !strings.Contains(p.Path, "/") && !strings.HasPrefix(p.Path, "$") {
@@ -104,47 +83,21 @@ func run(t *testing.T, c client.Client, name string, seen map[string]bool) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	want := -1
-	for i, file := range archive.Files {
-		if file.Name == "want" {
-			want = i
-			continue
+	for _, section := range archive.Files {
+		if section.Name != "want" {
+			roomtest.Write(t, filepath.Join(root, filepath.FromSlash(section.Name)), section.Data)
 		}
-		write(t, filepath.Join(root, filepath.FromSlash(file.Name)), file.Data)
 	}
 	m := Machine(root, strings.TrimSuffix(filepath.Base(name), ".txtar"))
 	files, found := read(m, c)
 	for _, f := range found {
 		seen[m.System.String()+" "+f.Place.Path] = true
 	}
-	got := describe(root, files)
-	if *update {
-		section := txtar.File{Name: "want", Data: []byte(got)}
-		if want < 0 {
-			archive.Files = append(archive.Files, section)
-		} else {
-			archive.Files[want] = section
-		}
-		write(t, name, txtar.Format(archive))
-	} else if want < 0 {
-		t.Error("no section want")
-	} else if diff := cmp.Diff(string(archive.Files[want].Data), got); diff != "" {
-		t.Errorf("want and have differ:\n%s", diff)
-	}
+	roomtest.Want(t, name, describe(root, files))
 	for i, f := range files {
 		inside(t, f)
 		encodings(t, c, found[i])
 		restores(t, f)
-	}
-}
-
-func write(t *testing.T, name string, data []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, data, 0o600); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -271,7 +224,7 @@ func encodings(t *testing.T, c client.Client, found client.Found) {
 	}
 	plain := client.Read(c.ID, found, prints)
 	for name, encode := range spellings {
-		write(t, found.Path, encode(raw))
+		roomtest.Write(t, found.Path, encode(raw))
 		f := client.Read(c.ID, found, prints)
 		if !reflect.DeepEqual(contents(plain), contents(f)) {
 			t.Errorf("%s %s reads as something else:\n%s", found.Path, name, cmp.Diff(contents(plain), contents(f)))
@@ -279,7 +232,7 @@ func encodings(t *testing.T, c client.Client, found client.Found) {
 		inside(t, f)
 		restores(t, f)
 	}
-	write(t, found.Path, raw)
+	roomtest.Write(t, found.Path, raw)
 }
 
 // contents is what a file says, without where.

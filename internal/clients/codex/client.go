@@ -28,5 +28,6 @@ var Client = client.Client{
 		{Scope: client.Managed, On: client.Unix, Path: "/etc/codex/config.toml", Format: config.TOML, Servers: servers, Settings: settings},
 		{Scope: client.Managed, On: client.Windows, Path: "$PROGRAMDATA/OpenAI/Codex/config.toml", Format: config.TOML, Servers: servers, Settings: settings},
 		{Scope: client.Plugin, Path: "~/.codex/plugins/**/.mcp.json", Servers: client.MCPServers, Flat: true},
+		{Scope: client.Plugin, Path: "$CODEX_HOME/plugins/**/.mcp.json", Servers: client.MCPServers, Flat: true},
 	},
 }

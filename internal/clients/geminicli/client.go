@@ -20,8 +20,8 @@ var Client = client.Client{
 	Name: "Gemini CLI",
 	Doc:  doc,
 	Places: []client.Place{
-		{Scope: client.User, Path: "~/.gemini/settings.json", Servers: client.MCPServers, Settings: settings},
-		{Scope: client.Project, Path: "./.gemini/settings.json", Servers: client.MCPServers, Settings: settings},
-		{Scope: client.Plugin, Path: "~/.gemini/extensions/*/gemini-extension.json", Servers: client.MCPServers},
+		{Scope: client.User, Path: "~/.gemini/settings.json", Servers: client.MCPServers, SSE: true, Settings: settings},
+		{Scope: client.Project, Path: "./.gemini/settings.json", Servers: client.MCPServers, SSE: true, Settings: settings},
+		{Scope: client.Plugin, Path: "~/.gemini/extensions/*/gemini-extension.json", Servers: client.MCPServers, SSE: true},
 	},
 }

@@ -13,7 +13,6 @@ var doc string
 var (
 	servers  = [][]string{client.Keys("customizations", "vscode", "mcp", "servers")}
 	servers2 = [][]string{client.Keys("mcp", "servers"), client.Keys("mcp.servers")}
-	servers3 = [][]string{client.Keys("servers")}
 	settings = [][]string{client.Keys("chat.tools.autoApprove"), client.Keys("chat.tools.global.autoApprove"), client.Keys("chat.mcp.autostart"), client.Keys("chat.mcp.discovery.enabled")}
 )
 
@@ -23,19 +22,20 @@ var Client = client.Client{
 	Name: "VS Code",
 	Doc:  doc,
 	Places: []client.Place{
-		{Scope: client.User, Path: "$APP/Code/User/mcp.json", Servers: servers3},
-		{Scope: client.User, Path: "$APP/Code/User/profiles/*/mcp.json", Servers: servers3},
+		{Scope: client.User, Path: "$APP/Code/User/mcp.json", Servers: client.Servers},
+		{Scope: client.User, Path: "$APP/Code/User/profiles/*/mcp.json", Servers: client.Servers},
 		{Scope: client.User, Path: "$APP/Code/User/settings.json", Servers: servers2, Settings: settings},
-		{Scope: client.User, Path: "$APP/Code - Insiders/User/mcp.json", Servers: servers3},
-		{Scope: client.User, Path: "$APP/Code - Insiders/User/profiles/*/mcp.json", Servers: servers3},
+		{Scope: client.User, Path: "$APP/Code - Insiders/User/mcp.json", Servers: client.Servers},
+		{Scope: client.User, Path: "$APP/Code - Insiders/User/profiles/*/mcp.json", Servers: client.Servers},
 		{Scope: client.User, Path: "$APP/Code - Insiders/User/settings.json", Servers: servers2, Settings: settings},
-		{Scope: client.User, Path: "~/.vscode-server/data/User/mcp.json", Servers: servers3},
-		{Scope: client.User, Path: "~/.vscode-server/data/User/profiles/*/mcp.json", Servers: servers3},
+		{Scope: client.User, Path: "~/.vscode-server/data/User/mcp.json", Servers: client.Servers},
+		{Scope: client.User, Path: "~/.vscode-server/data/User/profiles/*/mcp.json", Servers: client.Servers},
 		{Scope: client.User, Path: "~/.vscode-server/data/User/settings.json", Servers: servers2, Settings: settings},
-		{Scope: client.Project, Path: "./.vscode/mcp.json", Servers: servers3},
+		{Scope: client.Project, Path: "./.vscode/mcp.json", Servers: client.Servers},
 		{Scope: client.Project, Path: "./.vscode/settings.json", Servers: servers2, Settings: settings},
 		{Scope: client.Project, Path: "./*.code-workspace", Servers: [][]string{client.Keys("settings", "mcp", "servers"), client.Keys("settings", "mcp.servers")}},
 		{Scope: client.Project, Path: "./.devcontainer/devcontainer.json", Servers: servers},
+		{Scope: client.Project, Path: "./.devcontainer/*/devcontainer.json", Servers: servers},
 		{Scope: client.Project, Path: "./.devcontainer.json", Servers: servers},
 	},
 }

@@ -3,13 +3,7 @@
 package inside_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,68 +102,6 @@ func TestClients_proxy_variables_open_nothing(t *testing.T) {
 	}
 	if proxy.reached.Load() != 0 {
 		t.Errorf("a proxy was reached %d times that nobody configured", proxy.reached.Load())
-	}
-}
-
-// connectProxy is a company's proxy. It resolves every name to this machine and
-// keeps what it was asked.
-func connectProxy(t *testing.T, asked chan<- *http.Request) *outside {
-	return listenTCP(t, "tcp", "127.0.0.1:0", func(client net.Conn) {
-		r, err := http.ReadRequest(bufio.NewReader(client))
-		if err != nil {
-			return
-		}
-		asked <- r
-		if r.Header.Get("Proxy-Authorization") != "Basic "+"dXNlcjpwYXNz" {
-			fmt.Fprint(client, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-			return
-		}
-		_, port, _ := net.SplitHostPort(r.Host)
-		upstream, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
-		if err != nil {
-			return
-		}
-		defer upstream.Close()
-		fmt.Fprint(client, "HTTP/1.1 200 OK\r\n\r\n")
-		go func() { _, _ = io.Copy(upstream, client) }()
-		_, _ = io.Copy(client, upstream)
-	})
-}
-
-func TestBroker_uses_a_proxy_only_if_it_is_given(t *testing.T) {
-	host, _ := listenTLS(t, "127.0.0.1:0")
-	private := listenTCP(t, "tcp", "127.0.0.1:0", echo)
-	asked := make(chan *http.Request, 10)
-	proxy := connectProxy(t, asked)
-	rules := []egress.Rule{
-		{Host: allowedName, Ports: []uint16{host.port}, Protocol: egress.TLS},
-		{Host: "other.example", Ports: []uint16{private.port}, Protocol: egress.TCP, UnsafePrefixes: onThisHost},
-		{Host: "127.0.0.1", Ports: []uint16{private.port}},
-	}
-	parsed, err := url.Parse(fmt.Sprintf("http://user:pass@127.0.0.1:%d", proxy.port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := &resolver{answers: map[string][][]netip.Addr{"other.example": {{loopback}}}}
-	s := start(t, rules, egress.Options{Resolver: names, Proxy: parsed})
-	s.run("probe", "tls", at(allowedName, host.port), allowedName).contains(t, "reached")
-	if r := <-asked; r.Method != http.MethodConnect || r.Host != at(allowedName, host.port) {
-		t.Errorf("the proxy was asked %s %s", r.Method, r.Host)
-	}
-	s.run("probe", "dial", at("other.example", private.port)).contains(t, "reached")
-	s.run("probe", "dial", at("127.0.0.1", private.port)).contains(t, "reached")
-	s.run("probe", "tls", at(allowedName, host.port), "other.example").contains(t, "unrecognized name")
-	if len(asked) != 0 {
-		t.Error("the proxy was asked for what is reached without it, or is refused")
-	}
-	if n := names.count(); n != 1 {
-		t.Errorf("%d names were resolved here, want those that the proxy does not reach: %q", n, names.asked)
-	}
-	parsed.User = nil
-	s = start(t, rules, egress.Options{Resolver: names, Proxy: parsed})
-	s.run("probe", "tls", at(allowedName, host.port), allowedName).contains(t, "reset")
-	if !s.record.has(egress.Refused, egress.Unreachable, allowedName) {
-		t.Errorf("on record: %v", s.record)
 	}
 }
 

@@ -41,7 +41,6 @@ var probes = map[string]func(args []string) error{
 	"flood":    probeFlood,
 	"slow":     probeSlow,
 	"upload":   probeUpload,
-	"download": probeDownload,
 	"raw":      probeRaw,
 	"back":     probeBack,
 	"hear":     probeHear,
@@ -423,32 +422,6 @@ func probeUpload(args []string) error {
 	n, err := io.Copy(io.Discard, conn)
 	fmt.Println("got", n, err)
 	return nil
-}
-
-// download ADDRESS BYTES [NAME]: asks for so many bytes, over TLS if there is a name,
-// and says how long they took.
-func probeDownload(args []string) error {
-	conn, err := net.Dial("tcp", args[0])
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if len(args) > 2 {
-		conn = tls.Client(conn, &tls.Config{ServerName: args[2], InsecureSkipVerify: true})
-	}
-	if _, err := io.WriteString(conn, args[1]+"\n"); err != nil {
-		return err
-	}
-	buffer := make([]byte, 256<<10)
-	start, n := time.Now(), 0
-	for {
-		got, err := conn.Read(buffer)
-		n += got
-		if err != nil {
-			fmt.Println(n, time.Since(start).Nanoseconds())
-			return nil
-		}
-	}
 }
 
 // raw ADDRESS: sends the bytes that stand in hexadecimal on standard input, ends its

@@ -1,7 +1,6 @@
 package inside
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -50,25 +49,12 @@ func Setup(broker *net.UnixConn) (refused func() map[string]uint64, err error) {
 	if err := handover.Give(broker, sockets); err != nil {
 		return nil, err
 	}
-	return countRefused, Probe()
+	return countRefused, probe()
 }
 
-// Serve waits until the broker ends, which is an error, or ctx is done. Nothing is
-// left to do inside, but as long as broker is open the sandbox counts as running. A
-// server whose broker has ended reaches nothing any more.
-func Serve(ctx context.Context, broker *net.UnixConn) error {
-	stop := context.AfterFunc(ctx, func() { broker.Close() })
-	defer stop()
-	_, err := broker.Read(make([]byte, 1))
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return fmt.Errorf("the broker ended: %w", errors.Join(err, net.ErrClosed))
-}
-
-// Probe makes sure that a packet to another machine is refused. It sends one to an
+// probe makes sure that a packet to another machine is refused. It sends one to an
 // address for documentation; were it to leave the process, nobody would have it.
-func Probe() error {
+func probe() error {
 	conn, err := net.Dial("udp4", "192.0.2.1:443")
 	if err != nil {
 		return fmt.Errorf("probing the sandbox's network: %w", err)

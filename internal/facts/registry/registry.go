@@ -53,8 +53,8 @@ const (
 	pypiDefault = pypi + "simple"
 )
 
-// errUnreachable keeps a registry that does not answer from being asked again.
-var errUnreachable = errors.New("the registry does not answer")
+// ErrUnreachable says that a registry does not answer; it is not asked again.
+var ErrUnreachable = errors.New("the registry does not answer")
 
 // Registry asks and remembers.
 type Registry struct {
@@ -284,7 +284,7 @@ func (r *Registry) fetch(ctx context.Context, place string, read reader) (docume
 	request.Header.Set("Accept", "application/json")
 	answer, err := r.Client.Do(request)
 	if err != nil {
-		return document{}, r.gone(u.Host, fmt.Errorf("%w: %s cannot be reached", errUnreachable, u.Host))
+		return document{}, r.gone(u.Host, fmt.Errorf("%w: %s cannot be reached", ErrUnreachable, u.Host))
 	}
 	defer answer.Body.Close()
 	switch answer.StatusCode {

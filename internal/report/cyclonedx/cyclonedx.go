@@ -3,6 +3,7 @@
 package cyclonedx
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -161,12 +162,9 @@ func (w *writer) component(ref string, s inventory.Server, source inventory.Sour
 	if slices.ContainsFunc(w.components, func(c component) bool { return c.Ref == ref }) {
 		return
 	}
-	c := component{Type: "application", Ref: ref, Name: source.Package, PURL: PURL(source), Properties: []property{
+	c := component{Type: "application", Ref: ref, Name: cmp.Or(source.Package, s.Name), PURL: packageURL(source), Properties: []property{
 		{"gatehouse:server", s.Name}, {"gatehouse:kind", string(source.Kind)}, {"gatehouse:pin", string(source.Pin)},
 	}}
-	if c.Name == "" {
-		c.Name = s.Name
-	}
 	if source.Kind == inventory.OCI {
 		c.Type = "container"
 	}
@@ -237,9 +235,9 @@ func (w *writer) dependencies(b bom) []dependency {
 	return append([]dependency{root}, out...)
 }
 
-// PURL is the package URL of what runs; empty where there is none. A version stands in it
+// packageURL is the package URL of what runs; empty where there is none. A version stands in it
 // only if it is fixed: another one may run tomorrow.
-func PURL(s inventory.Source) string {
+func packageURL(s inventory.Source) string {
 	version := ""
 	if s.Pinned() {
 		version = s.Version

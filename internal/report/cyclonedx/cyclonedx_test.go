@@ -3,12 +3,9 @@ package cyclonedx
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"gatehouse/internal/client"
 	"gatehouse/internal/inventory"
@@ -32,30 +29,9 @@ func written(t *testing.T, r *report.Report) ([]byte, bom) {
 // testdata/bom.json says what CycloneDX 1.6 asks of the parts that are written here, and
 // allows no others.
 func Test_bills_are_valid(t *testing.T) {
-	raw, err := os.ReadFile("testdata/bom.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	if err := compiler.AddResource("bom.json", document); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := compiler.Compile("bom.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, r := range map[string]*report.Report{"ordinary": reporttest.Report(), "hostile": reporttest.Hostile()} {
 		text, b := written(t, r)
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := schema.Validate(value); err != nil {
+		if err := reporttest.Validate(t, "testdata/bom.json", text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		references(t, name, b)
@@ -104,6 +80,29 @@ func Test_clients_depend_on_their_servers(t *testing.T) {
 	}
 }
 
+func Test_a_component_has_a_version_only_if_it_is_fixed(t *testing.T) {
+	in := reporttest.Input()
+	var entries []client.Entry
+	for _, version := range []string{"@1.2.3", "@^2.0.0", "@beta", ""} {
+		entries = append(entries, reporttest.Entry("cursor", "/x", "s", 1, "npx", "-y", "server"+version))
+	}
+	in.Scene.Servers = inventory.Servers(entries)
+	_, b := written(t, report.New(in))
+	var got []string
+	for _, c := range b.Components[1:] {
+		requested := ""
+		for _, p := range c.Properties {
+			if p.Name == "gatehouse:requested" {
+				requested = p.Value
+			}
+		}
+		got = append(got, c.Version+"|"+requested)
+	}
+	if want := []string{"1.2.3|", "|^2.0.0", "|beta", "|"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func Test_the_same_bill_has_the_same_number(t *testing.T) {
 	a, _ := written(t, reporttest.Report())
 	b, _ := written(t, reporttest.Report())
@@ -138,7 +137,7 @@ func Test_package_urls(t *testing.T) {
 		"npx -y @a/b@1.0.0+build.5":                              "pkg:npm/%40a/b@1.0.0%2Bbuild.5",
 	} {
 		s := inventory.Of(client.Entry{Words: strings.Fields(line), Transport: client.Stdio})
-		if got := PURL(s); got != want {
+		if got := packageURL(s); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}

@@ -34,7 +34,7 @@ var script string
 
 // layout escapes everything that is put into it, by where it is put.
 var layout = template.Must(template.New("page").Funcs(template.FuncMap{
-	"show": show, "class": class, "join": func(list []string) string { return show(strings.Join(list, ", ")) }, "plural": plural,
+	"show": show, "class": class, "join": func(list []string) string { return show(strings.Join(list, ", ")) }, "plural": report.Count,
 }).Parse(source))
 
 // policy allows the style and the script of this page, by their digests, and nothing
@@ -112,11 +112,7 @@ func unread(f report.File) int {
 func findingOf(r *report.Report, f report.Finding) finding {
 	out := finding{Finding: f, Open: f.Severity >= rule.High && f.Suppressed == nil}
 	for _, p := range f.Places {
-		at := r.Short(p.File)
-		if p.Line > 0 {
-			at = fmt.Sprintf("%s:%d", at, p.Line)
-		}
-		out.At = append(out.At, at)
+		out.At = append(out.At, r.At(p))
 	}
 	if f.Server == "" {
 		out.Name = r.Short(f.Name)
@@ -162,11 +158,4 @@ func fit(s string, most int) string {
 		}
 	}
 	return s
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -155,6 +156,10 @@ func Test_what_servers_reach(t *testing.T) {
 		{entry("docker run --network=none -v volume:/data image"), ""},
 		{entry("docker run --network none image"), ""},
 		{entry("docker run --privileged --network none image"), "files:every file of yours network:any host"},
+		{entry("docker run --privileged=true --network none image"), "files:every file of yours network:any host"},
+		{entry("docker run --privileged=false --network none image"), ""},
+		{entry("docker run --net=none --net=bridge image"), "network:any host"},
+		{entry("podman run --network none -v /run/podman/podman.sock:/s image"), "files:every file of yours network:any host files:/run/podman/podman.sock"},
 		{entry("docker run -v /var/run/docker.sock:/s image"), "files:every file of yours network:any host files:/var/run/docker.sock"},
 		{entry("gatehouse run --sandbox -- npx -y server@1.0.0"), "files:what its sandbox allows"},
 		{with(entry("docker run --network none image"), client.Value{Name: "A_TOKEN", Kind: client.Reference}, client.Value{Name: "LANG", Kind: client.Reference}, client.Value{Name: "B", Kind: client.Literal, Secret: true}), "secrets:A_TOKEN secrets:B"},
@@ -168,6 +173,32 @@ func Test_what_servers_reach(t *testing.T) {
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%v reaches %v, want %s", c.entry.Words, got, c.want)
 		}
+	}
+}
+
+func Test_a_server_reaches_what_it_is_given_in_any_client(t *testing.T) {
+	for _, order := range [][2]string{{"none", "bridge"}, {"bridge", "none"}} {
+		var entries []client.Entry
+		for _, network := range order {
+			entries = append(entries, reporttest.Entry("cursor", "/"+network, "s", 1, "docker", "run", "--network", network, "-v", "/"+network+":/data", "image"))
+		}
+		servers := inventory.Servers(entries)
+		if len(servers) != 1 {
+			t.Fatalf("%d servers", len(servers))
+		}
+		got := reaches(&report.Report{}, servers[0])
+		for _, want := range []target{everyHost, {files, "/none"}, {files, "/bridge"}} {
+			if !slices.Contains(got, want) {
+				t.Errorf("%v: %v does not have %v", order, got, want)
+			}
+		}
+	}
+}
+
+func Test_a_server_reaches_few_enough_things_to_draw(t *testing.T) {
+	e := reporttest.Entry("cursor", "/x", "s", 1, "npx", "-y", "server", "/a", "/b", "/c", "/d", "/e", "/f", "/g")
+	if got := reaches(&report.Report{}, inventory.Servers([]client.Entry{e})[0]); len(got) != maxTargets || got[0] != everyFile || got[1] != everyHost {
+		t.Errorf("%v", got)
 	}
 }
 

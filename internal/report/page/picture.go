@@ -75,7 +75,7 @@ func draw(r *report.Report) picture {
 	p := picture{Left: max(0, len(servers)-maxDrawn)}
 	servers = servers[:min(len(servers), maxDrawn)]
 
-	users, things := newColumn(), newColumn()
+	var users, things column
 	for i, s := range servers {
 		y := top + i*step
 		p.Nodes = append(p.Nodes, node{
@@ -125,8 +125,6 @@ type item struct {
 	sum, n, y  int
 	worst      rule.Severity
 }
-
-func newColumn() *column { return &column{} }
 
 // join notes that something is joined to a server that stands at y.
 func (c *column) join(name, kind string, y int, worst rule.Severity) {

@@ -50,11 +50,12 @@ func reaches(r *report.Report, s inventory.Server) []target {
 	case s.Kind == inventory.BuiltIn: // what the client gives it does not stand in its file
 	case s.Protected:
 		add(allowed)
-	case s.Kind == inventory.OCI && owns(s):
-		add(everyFile)
-		add(everyHost)
-	case s.Kind == inventory.OCI:
-		if !isolated(s.Options) {
+	case s.Kind == inventory.OCI: // what a container is given may differ from client to client
+		if slices.ContainsFunc(s.Entries, owns) {
+			add(everyFile)
+			add(everyHost)
+		}
+		if slices.ContainsFunc(s.Entries, networked) {
 			add(everyHost)
 		}
 	default:
@@ -64,9 +65,11 @@ func reaches(r *report.Report, s inventory.Server) []target {
 	for _, name := range named(s) {
 		add(target{secrets, name})
 	}
-	for _, m := range s.Mounts {
-		if strings.ContainsAny(m.Source, `/\`) { // a name without a separator is a volume
-			add(target{files, r.Short(m.Source)})
+	for _, e := range s.Entries {
+		for _, m := range inventory.Of(e).Mounts {
+			if strings.ContainsAny(m.Source, `/\`) { // a name without a separator is a volume
+				add(target{files, r.Short(m.Source)})
+			}
 		}
 	}
 	for _, root := range s.Roots {
@@ -85,22 +88,23 @@ func host(address string) string {
 
 // owns reports whether a container has the rights of the machine: it is privileged, or may
 // speak to the engine that starts containers.
-func owns(s inventory.Server) bool {
-	return slices.Contains(s.Options, "--privileged") || slices.ContainsFunc(s.Mounts, func(m inventory.Mount) bool { return strings.HasSuffix(m.Source, "docker.sock") })
+func owns(e client.Entry) bool {
+	return slices.ContainsFunc(inventory.Launching(e), func(w inventory.Word) bool { return w.Option == "--privileged" && w.Value != "false" }) ||
+		slices.ContainsFunc(inventory.Of(e).Mounts, inventory.Mount.Engine)
 }
 
-// isolated reports whether a container has no network.
-func isolated(options []string) bool {
-	for i, o := range options {
-		name, value, found := strings.Cut(o, "=")
-		if !found && i+1 < len(options) {
-			value = options[i+1]
-		}
-		if (name == "--network" || name == "--net") && value == "none" {
-			return true
+// networked reports whether a container has a network: it has one unless it is told to
+// have none.
+func networked(e client.Entry) bool {
+	none := false
+	for _, w := range inventory.Launching(e) {
+		if w.Option == "--network" || w.Option == "--net" {
+			if none = w.Value == "none"; !none {
+				return true
+			}
 		}
 	}
-	return false
+	return !none
 }
 
 var secretName = regexp.MustCompile(`(?i)(token|key|secret|passw|credential|authorization)`)

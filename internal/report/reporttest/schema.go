@@ -12,7 +12,12 @@ import (
 // Schema is docs/scan.schema.json, for tests in folders two levels below the root.
 func Schema(t testing.TB) map[string]any {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "scan.schema.json"))
+	return read(t, filepath.Join("..", "..", "docs", "scan.schema.json"))
+}
+
+func read(t testing.TB, path string) map[string]any {
+	t.Helper()
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,17 +34,28 @@ func Validator(t testing.TB) func(report []byte) error {
 	t.Helper()
 	document := Schema(t)
 	strictly(document)
+	return compiled(t, document)
+}
+
+// Validate holds JSON against the schema in a file.
+func Validate(t testing.TB, schema string, text []byte) error {
+	t.Helper()
+	return compiled(t, read(t, schema))(text)
+}
+
+func compiled(t testing.TB, document map[string]any) func(text []byte) error {
+	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	if err := compiler.AddResource("scan.json", document); err != nil {
+	if err := compiler.AddResource("schema.json", document); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := compiler.Compile("scan.json")
+	schema, err := compiler.Compile("schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(report []byte) error {
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(report))
+	return func(text []byte) error {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 		if err != nil {
 			return err
 		}

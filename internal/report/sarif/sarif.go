@@ -3,6 +3,7 @@
 package sarif
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/approval"
 	"gatehouse/internal/check"
 	"gatehouse/internal/client"
 	"gatehouse/internal/report"
@@ -175,19 +177,12 @@ func (w *writer) rules() []descriptor {
 		body = strings.TrimSpace(body)
 		first, _, _ := strings.Cut(body, "\n\n")
 		out = append(out, descriptor{
-			ID: c.ID, ShortDescription: message{Text: sentence(c.Title)}, FullDescription: message{Text: orElse(oneLine(first), sentence(c.Title))},
-			Help: message{Text: orElse(body, sentence(c.Title)), Markdown: orElse(body, sentence(c.Title))}, Default: setting{level(c.Severity)},
+			ID: c.ID, ShortDescription: message{Text: sentence(c.Title)}, FullDescription: message{Text: cmp.Or(oneLine(first), sentence(c.Title))},
+			Help: message{Text: cmp.Or(body, sentence(c.Title)), Markdown: cmp.Or(body, sentence(c.Title))}, Default: setting{level(c.Severity)},
 			Properties: properties{Tags: append([]string{"security", "mcp"}, c.References...), SecuritySeverity: score(c.Severity), Severity: c.Severity.String()},
 		})
 	}
 	return out
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -198,6 +193,13 @@ func sentence(s string) string {
 		return s
 	}
 	return s + "."
+}
+
+// plain is a message with words from files. "Plain text messages … may contain embedded
+// links" (SARIF 2.1.0, 3.11.6), which viewers draw: "[text](address)" becomes none. What a
+// person would not see is spelled out.
+func plain(text string) message {
+	return message{Text: strings.ReplaceAll(approval.Visible(text), "](", "] (")}
 }
 
 func level(s rule.Severity) string {
@@ -229,7 +231,7 @@ func score(s rule.Severity) string {
 func (w *writer) result(f report.Finding) result {
 	out := result{
 		RuleID: f.Check, RuleIndex: w.index[f.Check], Level: level(f.Severity), Locations: []location{},
-		Message: message{Text: fmt.Sprintf("%s: %s To fix it: %s", f.Name, sentence(f.Why), sentence(f.Fix))},
+		Message: plain(fmt.Sprintf("%s: %s To fix it: %s", f.Name, sentence(f.Why), sentence(f.Fix))),
 		Fingerprints: map[string]string{
 			printSubject: check.Bind(f.Check, w.subject(f)), printFacts: check.Bind(f.Check, w.subject(f), f.Evidence),
 		},
@@ -249,7 +251,7 @@ func (w *writer) result(f report.Finding) result {
 		out.Locations = append(out.Locations, l)
 	}
 	if s := f.Suppressed; s != nil {
-		out.Suppressions = []suppression{{"external", "accepted", fmt.Sprintf("%s (%s, until %s)", s.Reason, s.Author, s.Expires)}}
+		out.Suppressions = []suppression{{"external", "accepted", plain(fmt.Sprintf("%s (%s, until %s)", s.Reason, s.Author, s.Expires)).Text}}
 	}
 	// The standard knows new, unchanged, updated and absent.
 	out.BaselineState = map[report.Change]string{report.IsNew: "new", report.IsSame: "unchanged", report.IsChanged: "updated"}[f.Change]
@@ -294,13 +296,13 @@ func (w *writer) notifications() (out []notification) {
 		if len(f.Problems) > 0 {
 			text = strings.Join(f.Problems, "; ")
 		}
-		out = append(out, notification{Level: "error", Message: message{Text: sentence(fmt.Sprintf("%s: %s", f.State, text))}, Locations: []location{w.location(f.Path, 0)}})
+		out = append(out, notification{Level: "error", Message: plain(sentence(fmt.Sprintf("%s: %s", f.State, text))), Locations: []location{w.location(f.Path, 0)}})
 	}
 	for _, problem := range w.r.Summary.Problems {
-		out = append(out, notification{Level: "error", Message: message{Text: sentence(problem)}})
+		out = append(out, notification{Level: "error", Message: plain(sentence(problem))})
 	}
 	for _, u := range w.r.Unchecked {
-		n := notification{Level: "warning", Message: message{Text: sentence("Not checked: " + strings.TrimSpace(u.Name+" "+u.Why))}}
+		n := notification{Level: "warning", Message: plain(sentence("Not checked: " + strings.TrimSpace(u.Name+" "+u.Why)))}
 		if i, ok := w.index[u.Check]; ok {
 			n.Rule = &reference{u.Check, i}
 		}

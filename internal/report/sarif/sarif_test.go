@@ -3,11 +3,8 @@ package sarif
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"gatehouse/internal/report"
 	"gatehouse/internal/report/reporttest"
@@ -26,33 +23,6 @@ func written(t *testing.T, r *report.Report) ([]byte, log) {
 	return out.Bytes(), l
 }
 
-// valid holds a text against a schema.
-func valid(t *testing.T, schema string, text []byte) error {
-	t.Helper()
-	raw, err := os.ReadFile(schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	if err := compiler.AddResource("schema.json", document); err != nil {
-		t.Fatal(err)
-	}
-	compiled, err := compiler.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return compiled.Validate(value)
-}
-
 // testdata/sarif.json says what SARIF 2.1.0 asks of the parts that are written here, and
 // allows no others.
 func Test_reports_are_valid(t *testing.T) {
@@ -60,7 +30,7 @@ func Test_reports_are_valid(t *testing.T) {
 	compared.Compare(nil)
 	for name, r := range map[string]*report.Report{"ordinary": reporttest.Report(), "hostile": reporttest.Hostile(), "compared": compared, "empty": report.New(empty())} {
 		text, _ := written(t, r)
-		if err := valid(t, "testdata/sarif.json", text); err != nil {
+		if err := reporttest.Validate(t, "testdata/sarif.json", text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -82,9 +52,40 @@ func Test_a_schema_that_nothing_violates_proves_nothing(t *testing.T) {
 		if changed == string(text) {
 			t.Fatalf("%s is not in the report", c.old)
 		}
-		if valid(t, "testdata/sarif.json", []byte(changed)) == nil {
+		if reporttest.Validate(t, "testdata/sarif.json", []byte(changed)) == nil {
 			t.Errorf("%s passes", c.new)
 		}
+	}
+}
+
+func Test_messages_have_no_links_and_hide_nothing(t *testing.T) {
+	in := reporttest.Input()
+	const evil = "[free](https://evil.example)\u202e"
+	in.Problems = []string{evil}
+	in.Scene.Files[3].Problems = []string{evil}
+	in.Result.Findings[0].Why, in.Result.Findings[0].Fix = evil, evil
+	in.Result.Unchecked[0].Why = evil
+	r := report.New(in)
+	for i := range r.Findings {
+		r.Findings[i].Suppressed = &report.Suppression{Reason: evil, Author: evil}
+	}
+	_, l := written(t, r)
+	var texts []string
+	for _, one := range l.Runs[0].Results {
+		texts = append(texts, one.Message.Text, one.Suppressions[0].Justification)
+	}
+	for _, n := range l.Runs[0].Invocations[0].Notifications {
+		texts = append(texts, n.Message.Text)
+	}
+	free := 0
+	for _, text := range texts {
+		if strings.Contains(text, "](") || strings.Contains(text, "\u202e") {
+			t.Errorf("%q", text)
+		}
+		free += strings.Count(text, "[free] (")
+	}
+	if free < 6 {
+		t.Errorf("%d texts repeat it: %q", free, texts)
 	}
 }
 

@@ -198,11 +198,7 @@ func (p *printer) places(f report.Finding) string {
 			at = append(at, fmt.Sprintf("%d more", len(f.Places)-i))
 			break
 		}
-		where := p.r.Short(place.File)
-		if place.Line > 0 {
-			where = fmt.Sprintf("%s:%d", where, place.Line)
-		}
-		at = append(at, where)
+		at = append(at, p.r.At(place))
 	}
 	text := strings.Join(at, ", ")
 	if len(f.Clients) > 1 || p.o.Verbose && len(f.Clients) > 0 {
@@ -301,7 +297,7 @@ func (p *printer) listed(names []string, what string) string {
 	if text := strings.Join(names, ", "); len(names) == 1 || p.o.Verbose || len(names) <= few && (what == "check" || width(text) <= p.column) {
 		return text
 	}
-	return count(len(names), what)
+	return report.Count(len(names), what)
 }
 
 // files is the table of what was read, the unread first.
@@ -338,20 +334,25 @@ func (p *printer) summary() {
 	s := p.r.Summary
 	p.paragraph("", p.counts())
 	p.paragraph("", fmt.Sprintf("%s in %s. %s: %d parsed, %d in part, %d failed, %d skipped; %s looked at.",
-		count(s.Servers, "server"), count(s.Clients, "client"), count(s.Found, "file"), s.Parsed, s.Partial, s.Failed, s.Skipped, count(s.Places, "place")))
+		report.Count(s.Servers, "server"), report.Count(s.Clients, "client"), report.Count(s.Found, "file"), s.Parsed, s.Partial, s.Failed, s.Skipped, report.Count(s.Places, "place")))
 	complete := 0
 	for _, c := range p.r.Checks {
 		if c.Unchecked == 0 {
 			complete++
 		}
 	}
-	p.paragraph("", fmt.Sprintf("%s: %d made everywhere, %d not or not everywhere.", count(s.Checks, "check"), complete, s.Checks-complete))
+	p.paragraph("", fmt.Sprintf("%s: %d made everywhere, %d not or not everywhere.", report.Count(s.Checks, "check"), complete, s.Checks-complete))
+	if p.o.Quiet {
+		for _, problem := range s.Problems {
+			p.paragraph("", problem)
+		}
+	}
 	if s.Incomplete > 0 {
 		what := "Mend or remove what is named above, and scan again."
 		if p.o.Quiet {
 			what = "Without --quiet each is named."
 		}
-		p.paragraph("", fmt.Sprintf("%s could not be read as a whole, and not everything there is judged. %s", count(s.Incomplete, "file"), what))
+		p.paragraph("", fmt.Sprintf("%s could not be read as a whole, and not everything there is judged. %s", report.Count(s.Incomplete, "file"), what))
 	}
 	if n := len(p.r.Unused); n > 0 {
 		p.paragraph("", fmt.Sprintf("%s about nothing that was found; remove what is no longer needed.", isAre(n, "suppression")))
@@ -368,7 +369,7 @@ func (p *printer) counts() string {
 	}
 	text := "0 findings"
 	if len(parts) > 0 {
-		text = fmt.Sprintf("%s: %d of %s with findings", strings.Join(parts, ", "), s.Risky, count(s.Servers, "server"))
+		text = fmt.Sprintf("%s: %d of %s with findings", strings.Join(parts, ", "), s.Risky, report.Count(s.Servers, "server"))
 	}
 	if s.Suppressed > 0 {
 		text += fmt.Sprintf("; %d suppressed", s.Suppressed)
@@ -386,14 +387,7 @@ func isAre(n int, what string) string {
 	if n == 1 {
 		return "1 " + what + " is"
 	}
-	return fmt.Sprintf("%d %ss are", n, what)
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return report.Count(n, what) + " are"
 }
 
 // safe is a text of which a terminal obeys nothing.

@@ -105,6 +105,22 @@ func Test_nothing_found_is_never_called_clean(t *testing.T) {
 	}
 }
 
+func Test_a_terminal_that_is_too_narrow_is_written_as_if_it_were_wider(t *testing.T) {
+	if got, want := written(t, reporttest.Report(), Options{Width: 3}), written(t, reporttest.Report(), Options{Width: leastWidth}); got != want {
+		t.Error(got)
+	}
+}
+
+func Test_facts_that_are_missing_are_named(t *testing.T) {
+	in := reporttest.Input()
+	in.Problems = []string{"the registry does not answer"}
+	for _, o := range []Options{{}, {Quiet: true}, {Verbose: true}} {
+		if text := written(t, report.New(in), o); strings.Count(text, in.Problems[0]) != 1 {
+			t.Errorf("%+v:\n%s", o, text)
+		}
+	}
+}
+
 func Test_lines_are_broken_at_spaces_and_long_words_anywhere(t *testing.T) {
 	for _, c := range []struct {
 		text string

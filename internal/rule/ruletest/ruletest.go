@@ -12,13 +12,11 @@
 //	want       a line for each match: SEVERITY ACTION START-END DETAIL, and the
 //	           confidence in brackets if it is below 1
 //
-// With -update the want sections are written anew, for review as a diff.
+// See roomtest for how they are written anew.
 package ruletest
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,13 +26,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
+	"gatehouse/internal/rooms/roomtest"
 	"gatehouse/internal/rule"
 	"gatehouse/internal/rule/sample"
 )
-
-var update = flag.Bool("update", false, "write the want sections of the cases anew")
 
 // Run checks the rule of the folder in which the test runs.
 func Run(t *testing.T, r rule.Rule) {
@@ -47,22 +43,10 @@ func Run(t *testing.T, r rule.Rule) {
 	t.Run("growth", func(t *testing.T) { growth(t, r) })
 }
 
-var (
-	identifier = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
-	reference  = regexp.MustCompile(`^(OWASP-MCP\d\d:\d{4}|SAFE-T\d{4}|CWE-\d+)$`)
-)
+var reference = regexp.MustCompile(`^(OWASP-MCP\d\d:\d{4}|SAFE-T\d{4}|CWE-\d+)$`)
 
 func metadata(t *testing.T, r rule.Rule) {
-	folder, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !identifier.MatchString(r.ID) {
-		t.Errorf("ID %q is not kebab-case", r.ID)
-	}
-	if want := strings.ReplaceAll(r.ID, "-", ""); filepath.Base(folder) != want {
-		t.Errorf("rule %s stands in folder %s, want %s", r.ID, filepath.Base(folder), want)
-	}
+	roomtest.Identity(t, r.ID)
 	if r.Title == "" || strings.HasSuffix(r.Title, ".") || strings.Contains(r.Title, "\n") {
 		t.Errorf("title %q is not one line without a full stop", r.Title)
 	}
@@ -111,25 +95,9 @@ func one(t *testing.T, r rule.Rule, path string) []rule.Match {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject, archive := s.Subject, s.Archive
-	matches := detect(t, r, subject)
-	got := format(r, matches)
-	for i, file := range archive.Files {
-		if file.Name != "want" {
-			continue
-		}
-		if *update {
-			archive.Files[i].Data = []byte(got)
-			if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		} else if diff := cmp.Diff(string(file.Data), got); diff != "" {
-			t.Errorf("matches differ (-want +got):\n%s", diff)
-		}
-		return matches
-	}
-	t.Fatal("the case has no want section")
-	return nil
+	matches := detect(t, r, s.Subject)
+	roomtest.Want(t, path, format(r, matches))
+	return matches
 }
 
 func format(r rule.Rule, matches []rule.Match) string {
